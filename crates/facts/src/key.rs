@@ -1,0 +1,63 @@
+//! Keys: which kernel object a fact is about.
+
+use serde::{Deserialize, Serialize};
+
+use crate::addr::AddrKey;
+use crate::name::{IfName, Ns};
+use crate::neigh::{FdbKey, NeighKey};
+use crate::nft;
+use crate::route::RouteKey;
+use crate::rule::Rule;
+use crate::sysctl::SysctlPath;
+
+/// Which object, and in which namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Key {
+    /// The namespace it lives in. For [`Id::Netns`] the host: names of namespaces are the host's.
+    pub ns: Ns,
+    /// Which object there.
+    pub id: Id,
+}
+
+/// Which object within its namespace. The order is that of creation: what comes later may depend
+/// on what comes earlier.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Id {
+    /// A named network namespace (/run/netns/NAME).
+    Netns(String),
+    /// A link, by name.
+    Link(IfName),
+    /// The flags of a member of a bridge.
+    Member(IfName),
+    /// A setting under /proc/sys/net.
+    Sysctl(SysctlPath),
+    /// An address.
+    Addr(AddrKey),
+    /// A route.
+    Route(RouteKey),
+    /// A policy rule, which is its own key.
+    Rule(Rule),
+    /// A neighbour or proxy neighbour entry.
+    Neigh(NeighKey),
+    /// A forwarding entry of a bridge or tunnel.
+    Fdb(FdbKey),
+    /// An nft table.
+    Table(nft::TableKey),
+    /// An nft set or map.
+    Set(nft::SetKey),
+    /// An nft chain.
+    Chain(nft::ChainKey),
+    /// An nft rule.
+    NftRule(nft::RuleKey),
+    /// An element of an nft set or map.
+    Element(nft::ElementKey),
+}
+
+impl Id {
+    /// This object in `ns`.
+    #[must_use]
+    pub fn at(self, ns: Ns) -> Key {
+        Key { ns, id: self }
+    }
+}

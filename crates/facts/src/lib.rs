@@ -1,0 +1,32 @@
+//! The nouns: one fact says one thing about one kernel object, one key says which object.
+//!
+//!     Fact  = in namespace N, link eth0 is a veth, up, mtu 1450 …
+//!     Key   = in namespace N, link eth0
+//!     Snapshot = ordered map Key → Fact
+//!
+//! What is wanted and what is found are the same type. In a wanted fact an `Option` that is `None`
+//! leaves the matter to the kernel; a found fact says everything the kernel said.
+//! Never here: input or output, clocks, chance, other crates of ours.
+
+mod addr;
+mod fact;
+mod key;
+mod link;
+mod name;
+mod neigh;
+pub mod nft;
+mod route;
+mod rule;
+mod snapshot;
+mod sysctl;
+
+pub use addr::{Addr, AddrKey, Scope};
+pub use fact::{Body, Fact};
+pub use key::{Id, Key};
+pub use link::{Link, LinkKind, MemberFlags, Peer, VxlanSpec};
+pub use name::{IfName, Mac, NameError, Ns};
+pub use neigh::{Fdb, FdbKey, Neigh, NeighKey};
+pub use route::{NextHop, Route, RouteKey, RouteKind, proto, table};
+pub use rule::{Rule, RuleAction};
+pub use snapshot::Snapshot;
+pub use sysctl::{Sysctl, SysctlPath};

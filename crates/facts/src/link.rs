@@ -1,0 +1,129 @@
+//! Links: devices of a namespace, what kind they are, and how a bridge treats its members.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::name::{IfName, Mac, Ns};
+
+/// A network device. As a wish, `None` leaves the value to the kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// Its name in its namespace.
+    pub name: IfName,
+    /// What it is, with the settings that only that kind has.
+    pub kind: LinkKind,
+    /// Hardware address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<Mac>,
+    /// Maximum transmission unit in bytes, without the Ethernet header.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Administratively up (`IFF_UP`).
+    pub up: bool,
+    /// The bridge that it is a member of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub master: Option<IfName>,
+    /// Alternative names (`ip link property`). As a wish: these must be among those found.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub altnames: BTreeSet<String>,
+}
+
+impl Link {
+    /// A link of `kind` that is up, everything else left to the kernel.
+    #[must_use]
+    pub fn up(name: IfName, kind: LinkKind) -> Self {
+        Self { name, kind, mac: None, mtu: None, up: true, master: None, altnames: BTreeSet::new() }
+    }
+}
+
+/// What a link is (`IFLA_INFO_KIND`).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum LinkKind {
+    /// One end of a pair. As a wish the peer must be given, and exactly one end of a pair carries
+    /// the wish to create it; found, the peer is `None` where its namespace was not read.
+    Veth {
+        /// The other end.
+        peer: Option<Peer>,
+    },
+    /// A bridge.
+    Bridge,
+    /// A device that swallows what is sent to it.
+    Dummy,
+    /// An intermediate functional block; stands in for `Dummy` on kernels without one.
+    Ifb,
+    /// A VXLAN tunnel end point.
+    Vxlan(VxlanSpec),
+    /// The loopback device, which every namespace has.
+    Loopback,
+    /// Any other kind, by its kernel name; `""` is a device with none, such as a network card.
+    /// Never created by a plan.
+    Other(String),
+}
+
+impl LinkKind {
+    /// The kernel's name of the kind, as in `ip link add type KIND`; empty for a plain device.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Veth { .. } => "veth",
+            Self::Bridge => "bridge",
+            Self::Dummy => "dummy",
+            Self::Ifb => "ifb",
+            Self::Vxlan(_) => "vxlan",
+            Self::Loopback => "loopback",
+            Self::Other(kind) => kind,
+        }
+    }
+}
+
+/// The other end of a veth pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Peer {
+    /// The namespace it lives in.
+    pub ns: Ns,
+    /// Its name there.
+    pub name: IfName,
+}
+
+/// Settings of a VXLAN device, fixed when it is created.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct VxlanSpec {
+    /// Network identifier, 0 to 2^24-1.
+    pub vni: u32,
+    /// UDP destination port.
+    pub port: u16,
+    /// Source address of the outer packets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub local: Option<IpAddr>,
+    /// Device that the outer packets leave by.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dev: Option<IfName>,
+    /// Whether it learns addresses from what it receives.
+    pub learning: bool,
+}
+
+/// How a bridge treats one member (`IFLA_BRPORT_*`). It exists as long as the link has a master:
+/// a plan sets flags, it cannot remove the fact. `None` leaves a flag as it is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberFlags {
+    /// The member.
+    pub dev: IfName,
+    /// Frames may go back out where they came in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hairpin: Option<bool>,
+    /// Isolated members do not reach each other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub isolated: Option<bool>,
+    /// Source addresses are learned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learning: Option<bool>,
+    /// Unknown unicast is flooded here.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flood: Option<bool>,
+    /// The bridge answers ARP and NS for what it knows (`neigh_suppress`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub neigh_suppress: Option<bool>,
+}
