@@ -31,7 +31,7 @@ impl Step {
 /// A second statement about one object was refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the plan already says something about {0:?}")]
-pub struct Duplicate(pub Key);
+pub struct Duplicate(pub Box<Key>);
 
 /// An ordered list of steps, one for each object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +55,7 @@ impl Plan {
     pub fn push(&mut self, step: Step) -> Result<(), Duplicate> {
         let key = step.key();
         if !self.keys.insert(key.clone()) {
-            return Err(Duplicate(key));
+            return Err(Duplicate(Box::new(key)));
         }
         self.steps.push(step);
         Ok(())
