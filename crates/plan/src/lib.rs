@@ -8,6 +8,7 @@
 //! disagree.  Never here: the kernel, clocks, chance.
 
 mod change;
+pub mod render;
 mod step;
 
 pub use change::Change;
