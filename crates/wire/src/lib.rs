@@ -1,1 +1,12 @@
-//! placeholder
+//! Bytes ⇄ facts: what goes over netlink sockets, and what it means.
+//!
+//!     facts ──rt, nft──▶ Request ──nl──▶ bytes ──(kernel layer)──▶ Linux
+//!     facts ◀──rt, nft── Message ◀──nl── bytes ◀──(kernel layer)── Linux
+//!
+//! Pure: every byte that comes in is parsed within bounds.
+//! Never here: sockets, files, clocks; a file descriptor is a number to be written down.
+
+mod error;
+pub mod nl;
+
+pub use error::Error;
