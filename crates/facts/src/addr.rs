@@ -28,6 +28,10 @@ pub struct Addr {
     /// No route for the prefix is made by the kernel (`IFA_F_NOPREFIXROUTE`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub noprefixroute: bool,
+    /// Found only, IPv4 only: another address of the same subnet came first on the link, and takes
+    /// this one with it when it goes (`IFA_F_SECONDARY`). As a wish it is ignored.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub secondary: bool,
     /// The kernel made it (IPv6 link-local, loopback): read, never stated, never diffed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub derived: bool,
@@ -43,6 +47,7 @@ impl Addr {
             scope: Scope::GLOBAL,
             nodad,
             noprefixroute: false,
+            secondary: false,
             derived: false,
         }
     }
