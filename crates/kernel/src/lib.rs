@@ -1,1 +1,39 @@
-//! placeholder
+//! The kernel: namespaces, sockets, reading into facts, carrying out changes.
+//!
+//!     let mut kernel = Kernel::new()?;                      // the host: the namespace of this thread
+//!     kernel.add(ns, netns::open_named("red")?)?;           // one more, by its file descriptor
+//!     let found   = kernel.read_keys(&keys)?;               // targeted: nothing is dumped
+//!     let found   = kernel.read_all(&ns)?;                  // the whole namespace
+//!     let done    = kernel.apply(&changes)?;                // in order, in few sends; else rolled back
+//!
+//!     Kernel::{new() add(Ns, OwnedFd) forget(&Ns) open() cookie(&Ns) fd(&Ns) inside(&Ns, work)}
+//!     Kernel::read_all(&mut self, &Ns) -> Result<Snapshot, Error>
+//!     Kernel::read_keys(&mut self, &[Key]) -> Result<Snapshot, Error>
+//!     Kernel::execute(&mut self, &[Change]) -> Result<(), Failure>      stops at the first refusal
+//!     Kernel::apply(&mut self, &[Change]) -> Result<(), Failure>        … and takes back what was done
+//!     Failure { at: usize, done: Vec<usize>, error: Error, stuck: Vec<Error> }
+//!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) -> Result<usize, Error>
+//!     listeners(proto, port) -> Result<Vec<Holder{addr, pid, command}>, Error> · port_free(addr, proto, port)
+//!     netns::{create delete open_named open_path open_pid current names exists}
+//!
+//! The only crate that touches the kernel, and the only one with `unsafe`, all of it in `sys`.
+//! Threads are never spawned: a namespace is entered by the calling thread and left again, or the
+//! process aborts.  Never here: what ought to be (`plan`), bytes (`wire`), files of ours (`store`).
+
+mod enter;
+mod errno;
+mod error;
+pub mod failpoint;
+pub mod netns;
+mod port;
+mod socket;
+mod space;
+mod sys;
+mod sysctl;
+
+pub use enter::enter;
+pub use errno::Errno;
+pub use error::{Doing, Error};
+pub use port::port_free;
+pub use socket::{Protocol, Socket};
+pub use space::Kernel;

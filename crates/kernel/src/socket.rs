@@ -1,0 +1,261 @@
+//! Netlink sockets: requests out in one send, answers matched by their number.
+//!
+//!     exchange([a, b, c])   sendmsg(a b c) · answers of a, b, c · acknowledgement of c
+//!     dump(list)            sendmsg(list)  · parts … done; again, when it was disturbed
+//!
+//! The kernel works on a request while it is sent, one after the other, and reports every refusal;
+//! so only the last asks for an acknowledgement, and all answers are there when the send returns.
+//! Never here: what a request means.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+
+use ropewalk_wire::nl::{Answer, Message, Outcome, Request, flag, messages};
+use rustix::io::{Errno as Sys, retry_on_intr};
+use rustix::net::sockopt::set_socket_send_buffer_size_force;
+use rustix::net::{
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
+};
+
+use crate::errno::Errno;
+use crate::error::{Doing, Error, sys};
+use crate::sys::{NetlinkOption, netns_cookie, set_netlink_option};
+
+/// The largest part of a dump that the kernel makes (`netlink_dump` in net/netlink/af_netlink.c).
+const BUFFER: usize = 32 * 1024;
+/// What can be sent without a larger send buffer (`net.core.wmem_default`, less overhead).
+const SENDABLE: usize = 128 * 1024;
+/// How often a disturbed dump is begun again.
+const RETRIES: usize = 20;
+
+/// Which netlink family a socket speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Links, addresses, routes, rules, neighbours.
+    Route,
+    /// nf_tables and connection tracking.
+    Netfilter,
+    /// Who listens where.
+    SockDiag,
+}
+
+/// A netlink socket. It stays in the namespace that it was opened in.
+#[derive(Debug)]
+pub struct Socket {
+    fd: OwnedFd,
+    seq: u32,
+    inbox: Vec<u8>,
+    outbox: Vec<u8>,
+}
+
+impl Socket {
+    /// Opens one in the namespace of the calling thread.
+    ///
+    /// # Errors
+    /// When the kernel lacks the family.
+    pub fn open(protocol: Protocol) -> Result<Self, Error> {
+        let family = match protocol {
+            // NETLINK_ROUTE is 0, the default.
+            Protocol::Route => None,
+            Protocol::Netfilter => Some(netlink::NETFILTER),
+            Protocol::SockDiag => Some(netlink::SOCK_DIAG),
+        };
+        let refused = sys(Doing::OpenSocket);
+        let kind = SocketType::RAW;
+        let fd = socket_with(AddressFamily::NETLINK, kind, SocketFlags::CLOEXEC, family)
+            .map_err(&refused)?;
+        let options = [NetlinkOption::ExtAck, NetlinkOption::CapAck, NetlinkOption::GetStrictChk];
+        for option in options {
+            set_netlink_option(fd.as_fd(), option).map_err(&refused)?;
+        }
+        Ok(Self { fd, seq: 0, inbox: vec![0; BUFFER], outbox: Vec::new() })
+    }
+
+    /// The number of the namespace it is in.
+    pub(crate) fn cookie(&self) -> Result<u64, Error> {
+        netns_cookie(self.fd.as_fd()).map_err(sys(Doing::OpenSocket))
+    }
+
+    /// Sends all `requests` at once. `each` sees what they bring back, with the place of the
+    /// request in the list. The outcome of each request stands in the same place of the result.
+    ///
+    /// # Errors
+    /// When they could not be sent or the answers not be read; what was done is then unknown.
+    pub fn exchange(
+        &mut self,
+        requests: &[Request],
+        each: impl FnMut(usize, Message<'_>),
+    ) -> Result<Vec<Outcome>, Error> {
+        self.exchange_until(requests, requests.len().saturating_sub(1), each)
+    }
+
+    /// As [`Socket::exchange`], for a list whose end need not be answered: that of an nft
+    /// transaction is not, before Linux 6.18. The answers end with that to the request at `last`.
+    pub(crate) fn exchange_until(
+        &mut self,
+        requests: &[Request],
+        last: usize,
+        mut each: impl FnMut(usize, Message<'_>),
+    ) -> Result<Vec<Outcome>, Error> {
+        if requests.is_empty() {
+            return Ok(Vec::new());
+        }
+        let first = self.post(requests, Some(last))?;
+        let mut outcomes = vec![Outcome::default(); requests.len()];
+        loop {
+            let datagram = match self.receive() {
+                // A batch that is given up early is answered in part; the refusal is among it.
+                Err(e) if e.errno() == Some(Errno::AGAIN) && refused(&outcomes) => {
+                    return Ok(outcomes);
+                }
+                other => other?,
+            };
+            for message in messages(datagram) {
+                let message = message?;
+                let Some(place) = place(first, message.seq, requests.len()) else { continue };
+                match message.answer() {
+                    Answer::Ack(outcome) => {
+                        if let Some(slot) = outcomes.get_mut(place) {
+                            *slot = outcome;
+                        }
+                        if place == last {
+                            return Ok(outcomes);
+                        }
+                    }
+                    Answer::Data(message) => each(place, message),
+                    Answer::Done(_) | Answer::Noop => {}
+                }
+            }
+        }
+    }
+
+    /// Asks for all objects of a kind; `parse` makes one thing of each message, or nothing.
+    /// A dump that was disturbed is begun again.
+    ///
+    /// # Errors
+    /// The kernel's refusal, or `EINTR` when it was disturbed time and again.
+    pub fn dump<T>(
+        &mut self,
+        request: &Request,
+        mut parse: impl FnMut(Message<'_>) -> Option<T>,
+    ) -> Result<Vec<T>, Error> {
+        for _ in 0..RETRIES {
+            if let Some(found) = self.try_dump(request, &mut parse)? {
+                return Ok(found);
+            }
+            self.drain()?;
+        }
+        Err(Error::sys(Doing::Receive, Sys::INTR))
+    }
+
+    /// `None` when the dump was disturbed.
+    fn try_dump<T>(
+        &mut self,
+        request: &Request,
+        parse: &mut impl FnMut(Message<'_>) -> Option<T>,
+    ) -> Result<Option<Vec<T>>, Error> {
+        let mut request = request.clone();
+        request.flags |= flag::DUMP;
+        let first = self.post(&[request], None)?;
+        let mut found = Vec::new();
+        loop {
+            let datagram = match self.receive() {
+                Ok(datagram) => datagram,
+                Err(e) if e.errno() == Some(Errno::NOBUFS) => return Ok(None),
+                Err(e) => return Err(e),
+            };
+            for message in messages(datagram) {
+                let message = message?;
+                if message.seq != first {
+                    continue;
+                }
+                if message.interrupted() {
+                    return Ok(None);
+                }
+                match message.answer() {
+                    Answer::Data(message) => found.extend(parse(message)),
+                    Answer::Done(o) | Answer::Ack(o) => return Ok(end(o)?.then_some(found)),
+                    Answer::Noop => {}
+                }
+            }
+        }
+    }
+
+    /// Sends, and returns the number of the first request. The one at `acked` is acknowledged.
+    fn post(&mut self, requests: &[Request], acked: Option<usize>) -> Result<u32, Error> {
+        let first = self.seq.wrapping_add(1);
+        self.outbox.clear();
+        for (place, request) in requests.iter().enumerate() {
+            self.seq = self.seq.wrapping_add(1);
+            let at = self.outbox.len();
+            request.encode(self.seq, 0, &mut self.outbox);
+            if acked == Some(place) {
+                acknowledge(self.outbox.get_mut(at..).unwrap_or_default());
+            }
+        }
+        if self.outbox.len() > SENDABLE {
+            // Refused without the right to: then the send says so.
+            let _set = set_socket_send_buffer_size_force(&self.fd, 2 * self.outbox.len());
+        }
+        retry_on_intr(|| send(&self.fd, &self.outbox, SendFlags::empty()))
+            .map_err(sys(Doing::Send))?;
+        Ok(first)
+    }
+
+    /// One datagram, whatever its size.
+    fn receive(&mut self) -> Result<&[u8], Error> {
+        let refused = sys(Doing::Receive);
+        let empty: &mut [u8] = &mut [];
+        let look = RecvFlags::DONTWAIT | RecvFlags::TRUNC | RecvFlags::PEEK;
+        let (_, len) = retry_on_intr(|| recv(&self.fd, &mut *empty, look)).map_err(&refused)?;
+        if len > self.inbox.len() {
+            self.inbox.resize(len, 0);
+        }
+        let take = RecvFlags::DONTWAIT;
+        let (_, len) =
+            retry_on_intr(|| recv(&self.fd, &mut self.inbox[..], take)).map_err(&refused)?;
+        Ok(self.inbox.get(..len).unwrap_or_default())
+    }
+
+    /// Throws away what is left of an exchange that was given up.
+    fn drain(&mut self) -> Result<(), Error> {
+        loop {
+            match self.receive() {
+                Ok(_) => {}
+                Err(e) if e.errno() == Some(Errno::AGAIN) => return Ok(()),
+                Err(e) if e.errno() == Some(Errno::NOBUFS) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+}
+
+/// Sets the flag that asks for an acknowledgement, in the header of an encoded message.
+fn acknowledge(message: &mut [u8]) {
+    if let Some([low, high]) = message.get_mut(6..8).and_then(|b| b.first_chunk_mut()) {
+        let flags = u16::from_ne_bytes([*low, *high]) | flag::ACK;
+        [*low, *high] = flags.to_ne_bytes();
+    }
+}
+
+/// The place in the list of the request that an answer numbered `seq` belongs to.
+fn place(first: u32, seq: u32, len: usize) -> Option<usize> {
+    usize::try_from(seq.wrapping_sub(first)).ok().filter(|place| *place < len)
+}
+
+fn refused(outcomes: &[Outcome]) -> bool {
+    outcomes.iter().any(|o| o.errno != 0)
+}
+
+/// False when the dump ended because it was disturbed.
+fn end(outcome: Outcome) -> Result<bool, Error> {
+    match outcome.errno {
+        0 => Ok(true),
+        libc::EINTR => Ok(false),
+        errno => Err(Error::Refused {
+            doing: Doing::Read,
+            key: None,
+            errno: Errno(errno),
+            extack: outcome.text,
+        }),
+    }
+}

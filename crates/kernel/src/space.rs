@@ -1,0 +1,120 @@
+//! The namespaces that are open, each with its sockets.
+//!
+//!     Ns::HOST     ─▶ descriptor · number · rtnetlink socket · netfilter socket, when first needed
+//!     netns:red    ─▶ …
+//!
+//! Never here: what is asked over the sockets.
+
+use std::collections::BTreeMap;
+use std::marker::PhantomData;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+
+use ropewalk_facts::Ns;
+
+use crate::enter::enter;
+use crate::error::Error;
+use crate::netns;
+use crate::socket::{Protocol, Socket};
+
+/// The open namespaces. It belongs to the thread that made it, for it enters namespaces with it.
+#[derive(Debug)]
+pub struct Kernel {
+    spaces: BTreeMap<Ns, Space>,
+    one_thread: PhantomData<*const ()>,
+}
+
+/// One open namespace.
+#[derive(Debug)]
+pub(crate) struct Space {
+    /// The namespace.
+    pub(crate) fd: OwnedFd,
+    /// Its number, the same for every name it is known by.
+    pub(crate) cookie: u64,
+    /// For links, addresses, routes, rules, neighbours.
+    pub(crate) rt: Socket,
+    nf: Option<Socket>,
+}
+
+impl Space {
+    fn open(fd: OwnedFd) -> Result<Self, Error> {
+        let rt = enter(fd.as_fd(), || Socket::open(Protocol::Route))??;
+        let cookie = rt.cookie()?;
+        Ok(Self { fd, cookie, rt, nf: None })
+    }
+
+    /// For nf_tables and connection tracking.
+    pub(crate) fn nf(&mut self) -> Result<&mut Socket, Error> {
+        if self.nf.is_none() {
+            self.nf = Some(enter(self.fd.as_fd(), || Socket::open(Protocol::Netfilter))??);
+        }
+        self.nf.as_mut().ok_or(Error::UnknownNs(Ns::HOST))
+    }
+}
+
+impl Kernel {
+    /// With the namespace of the calling thread open, as [`Ns::HOST`].
+    ///
+    /// # Errors
+    /// When there is no /proc, or no netlink.
+    pub fn new() -> Result<Self, Error> {
+        let mut kernel = Self { spaces: BTreeMap::new(), one_thread: PhantomData };
+        kernel.add(Ns::HOST, netns::current()?)?;
+        Ok(kernel)
+    }
+
+    /// Opens one more: what plans call `ns` is the namespace `fd`. One already known by that name
+    /// is replaced.
+    ///
+    /// # Errors
+    /// When it cannot be entered.
+    pub fn add(&mut self, ns: Ns, fd: OwnedFd) -> Result<(), Error> {
+        self.spaces.insert(ns, Space::open(fd)?);
+        Ok(())
+    }
+
+    /// Lets go of a namespace, so that it can vanish.
+    pub fn forget(&mut self, ns: &Ns) {
+        self.spaces.remove(ns);
+    }
+
+    /// The namespaces that are open.
+    pub fn open(&self) -> impl Iterator<Item = &Ns> {
+        self.spaces.keys()
+    }
+
+    /// The kernel's number of a namespace (`SO_NETNS_COOKIE`), which no other has until the next
+    /// boot.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNs`]
+    pub fn cookie(&self, ns: &Ns) -> Result<u64, Error> {
+        self.space(ns).map(|space| space.cookie)
+    }
+
+    /// The descriptor of a namespace.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNs`]
+    pub fn fd(&self, ns: &Ns) -> Result<BorrowedFd<'_>, Error> {
+        self.space(ns).map(|space| space.fd.as_fd())
+    }
+
+    /// Runs `work` in a namespace, on this thread.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNs`], or when it cannot be entered.
+    pub fn inside<T>(&self, ns: &Ns, work: impl FnOnce() -> T) -> Result<T, Error> {
+        if ns.is_host() {
+            return Ok(work());
+        }
+        enter(self.fd(ns)?, work)
+    }
+
+    pub(crate) fn space(&self, ns: &Ns) -> Result<&Space, Error> {
+        self.spaces.get(ns).ok_or_else(|| Error::UnknownNs(ns.clone()))
+    }
+
+    pub(crate) fn space_mut(&mut self, ns: &Ns) -> Result<&mut Space, Error> {
+        self.spaces.get_mut(ns).ok_or_else(|| Error::UnknownNs(ns.clone()))
+    }
+}

@@ -1,0 +1,87 @@
+//! System calls that neither std nor rustix has: netlink socket options, namespace ioctls.
+//!
+//! All `unsafe` of the workspace is here.  Never here: decisions.
+#![expect(unsafe_code, reason = "setsockopt, getsockopt and ioctl with numbers rustix has not")]
+
+use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
+
+use rustix::io::Errno;
+
+/// The netlink options that every socket of ours has (include/uapi/linux/netlink.h).
+#[derive(Clone, Copy)]
+#[repr(i32)]
+pub(crate) enum NetlinkOption {
+    /// A refused request comes back as its header only.
+    CapAck = 10,
+    /// Refusals carry the kernel's words.
+    ExtAck = 11,
+    /// Dumps honour their filters, and refuse those they do not know.
+    GetStrictChk = 12,
+}
+
+/// `NS_GET_NSTYPE`, `_IO(0xb7, 3)` of include/uapi/linux/nsfs.h.
+const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
+/// `PIDFD_GET_NET_NAMESPACE`, `_IO(0xff, 4)` of include/uapi/linux/pidfd.h, Linux 6.11.
+const PIDFD_GET_NET_NAMESPACE: libc::Ioctl = 0xff04;
+
+fn last() -> Errno {
+    Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
+}
+
+/// Switches a netlink option on.
+pub(crate) fn set_netlink_option(fd: BorrowedFd<'_>, option: NetlinkOption) -> Result<(), Errno> {
+    let on: libc::c_int = 1;
+    let len = size_of_val(&on) as libc::socklen_t;
+    // SAFETY: the value lives through the call, and its length is that of a c_int.
+    let rc = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_NETLINK,
+            option as libc::c_int,
+            (&raw const on).cast(),
+            len,
+        )
+    };
+    if rc == 0 { Ok(()) } else { Err(last()) }
+}
+
+/// The number of a socket's network namespace, which no other namespace has until the next boot.
+pub(crate) fn netns_cookie(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
+    let mut cookie: u64 = 0;
+    let mut len = size_of_val(&cookie) as libc::socklen_t;
+    // SAFETY: the kernel writes at most `len` bytes, which is the size of `cookie`.
+    let rc = unsafe {
+        libc::getsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_NETNS_COOKIE,
+            (&raw mut cookie).cast(),
+            &raw mut len,
+        )
+    };
+    if rc == 0 { Ok(cookie) } else { Err(last()) }
+}
+
+/// True when the namespace file `fd` is of the network kind.
+pub(crate) fn is_net_namespace(fd: BorrowedFd<'_>) -> bool {
+    // SAFETY: this request takes no argument and changes nothing.
+    let kind = unsafe { libc::ioctl(fd.as_raw_fd(), NS_GET_NSTYPE) };
+    kind == libc::CLONE_NEWNET
+}
+
+/// The network namespace of the process that `pidfd` stands for.
+pub(crate) fn netns_of_pidfd(pidfd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
+    // SAFETY: the request takes no argument that the kernel writes through.
+    let fd = unsafe { libc::ioctl(pidfd.as_raw_fd(), PIDFD_GET_NET_NAMESPACE, 0) };
+    if fd < 0 {
+        return Err(last());
+    }
+    // SAFETY: the kernel has just opened this descriptor for us alone.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Moves the calling thread into a new network namespace.
+pub(crate) fn unshare_net() -> Result<(), Errno> {
+    // SAFETY: only the network namespace is unshared, not the table of file descriptors.
+    unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+}
