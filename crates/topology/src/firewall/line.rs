@@ -1,0 +1,202 @@
+//! One rule, word by word: each word adds the expressions that nft(8) makes of it.
+//!
+//!     Line::new().ip(V4).addr(V4, Source, 0).within("masq4").masquerade()
+//!     = ip saddr @masq4 masquerade
+//!
+//! The same expressions in the same registers as nft 1.0.6 chooses, so that a table loaded from
+//! the printed text reads back as these facts. Registers count in 32-bit units.
+
+use ropewalk_facts::nft::{
+    Bytes, CmpOp, Expr, Family, FibFlags, FibResult, MetaKey, NatKind, Payload, Reg, Verdict,
+    VerdictCode,
+};
+
+use super::sets::Version;
+
+/// Which address of a packet.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Source,
+    Destination,
+}
+
+/// `NFTA_FIB_F_DADDR`.
+const DADDR: FibFlags = FibFlags(2);
+/// `RTN_LOCAL`: an address of this host.
+const LOCAL: u32 = 2;
+/// `NFT_CT_STATUS`.
+const CT_STATUS: u32 = 2;
+/// `IPS_DST_NAT`: the destination of the connection was changed.
+const DST_NAT: u32 = 0x20;
+/// `LOOPBACK_IFINDEX`: `lo` has this index in every namespace.
+const LO: u32 = 1;
+
+impl Version {
+    fn nfproto(self) -> u8 {
+        self.family().number()
+    }
+
+    fn family(self) -> Family {
+        if self == Self::V4 { Family::Ip } else { Family::Ip6 }
+    }
+
+    /// Length of an address in bytes.
+    fn len(self) -> u8 {
+        if self == Self::V4 { 4 } else { 16 }
+    }
+
+    /// Where the address begins in the IP header (RFC 791, RFC 8200).
+    fn offset(self, side: Side) -> u32 {
+        match (self, side) {
+            (Self::V4, Side::Source) => 12,
+            (Self::V4, Side::Destination) => 16,
+            (Self::V6, Side::Source) => 8,
+            (Self::V6, Side::Destination) => 24,
+        }
+    }
+
+    /// How many registers an address fills.
+    pub(super) fn regs(self) -> u8 {
+        self.len() / 4
+    }
+}
+
+/// A rule in the making.
+#[derive(Default)]
+pub(super) struct Line(Vec<Expr>);
+
+impl Line {
+    pub(super) fn new() -> Self {
+        Self::default()
+    }
+
+    pub(super) fn done(self) -> Vec<Expr> {
+        self.0
+    }
+
+    fn and(mut self, exprs: impl IntoIterator<Item = Expr>) -> Self {
+        self.0.extend(exprs);
+        self
+    }
+
+    fn cmp(self, op: CmpOp, data: &[u8]) -> Self {
+        self.and([Expr::Cmp { sreg: Reg(0), op, data: Bytes(data.to_vec()) }])
+    }
+
+    fn meta(self, key: MetaKey, at: u8) -> Self {
+        self.and([Expr::Meta { key, dreg: Reg(at) }])
+    }
+
+    /// The packet is of this version.
+    pub(super) fn ip(self, v: Version) -> Self {
+        self.meta(MetaKey::NFPROTO, 0).cmp(CmpOp::Eq, &[v.nfproto()])
+    }
+
+    /// The first `len` bytes of an address go to register `at`.
+    fn part(self, v: Version, side: Side, len: u8, at: u8) -> Self {
+        let what = Payload { base: 1, offset: v.offset(side), len: len.into() };
+        self.and([Expr::Payload { what, dreg: Reg(at) }])
+    }
+
+    /// An address goes to register `at`.
+    pub(super) fn addr(self, v: Version, side: Side, at: u8) -> Self {
+        self.part(v, side, v.len(), at)
+    }
+
+    /// The packet's address begins with `prefix`.
+    pub(super) fn addr_begins(self, v: Version, side: Side, prefix: &[u8]) -> Self {
+        let len = u8::try_from(prefix.len()).unwrap_or(u8::MAX);
+        self.ip(v).part(v, side, len, 0).cmp(CmpOp::Eq, prefix)
+    }
+
+    /// The packet's destination is `least` or more.
+    pub(super) fn daddr_from(self, v: Version, least: &[u8]) -> Self {
+        self.ip(v).addr(v, Side::Destination, 0).cmp(CmpOp::Gte, least)
+    }
+
+    /// Both addresses, source first, are in a set of pairs.
+    pub(super) fn pair(self, v: Version, set: &str) -> Self {
+        let line = self.ip(v).addr(v, Side::Source, 0).addr(v, Side::Destination, v.regs());
+        line.within(set)
+    }
+
+    /// One address is in a set.
+    pub(super) fn addr_within(self, v: Version, side: Side, set: &str) -> Self {
+        self.ip(v).addr(v, side, 0).within(set)
+    }
+
+    /// The transport protocol goes to register `at`, the destination port to the next.
+    pub(super) fn proto_and_port(self, at: u8) -> Self {
+        let what = Payload { base: 2, offset: 2, len: 2 };
+        self.meta(MetaKey::L4PROTO, at).and([Expr::Payload { what, dreg: Reg(at + 1) }])
+    }
+
+    /// The packet did not come in by `lo`.
+    pub(super) fn not_from_lo(self) -> Self {
+        self.meta(MetaKey::IIF, 0).cmp(CmpOp::Neq, &LO.to_ne_bytes())
+    }
+
+    /// The link the packet came by, or leaves by, is in a set.
+    pub(super) fn link_within(self, key: MetaKey, set: &str) -> Self {
+        self.meta(key, 0).within(set)
+    }
+
+    /// Both links, the incoming first, are in a set of pairs.
+    pub(super) fn links_within(self, set: &str) -> Self {
+        self.meta(MetaKey::IIFNAME, 0).meta(MetaKey::OIFNAME, 4).within(set)
+    }
+
+    /// The packet is for this host.
+    pub(super) fn for_this_host(self) -> Self {
+        let fib = Expr::Fib { flags: DADDR, result: FibResult::AddrType, dreg: Reg(0) };
+        self.and([fib]).cmp(CmpOp::Eq, &LOCAL.to_ne_bytes())
+    }
+
+    /// The connection is for a published port.
+    pub(super) fn dnatted(self) -> Self {
+        let mask = Bytes(DST_NAT.to_ne_bytes().to_vec());
+        let zero = [0; 4];
+        let masked = Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask, xor: Bytes(zero.to_vec()) };
+        self.and([Expr::Ct { key: CT_STATUS, dir: None, dreg: Reg(0) }, masked])
+            .cmp(CmpOp::Neq, &zero)
+    }
+
+    fn within(self, set: &str) -> Self {
+        self.lookup(set, None)
+    }
+
+    fn lookup(self, set: &str, dreg: Option<Reg>) -> Self {
+        let map = dreg.is_some();
+        self.and([Expr::Lookup { set: set.into(), sreg: Reg(0), dreg, map, invert: false }])
+    }
+
+    /// The source becomes what the map gives for register 0.
+    pub(super) fn snat(self, v: Version, map: &str) -> Self {
+        let (kind, family) = (NatKind::Snat, v.family());
+        let nat = Expr::Nat { kind, family, addr: Some(Reg(0)), proto: None, flags: 0 };
+        self.lookup(map, Some(Reg(0))).and([nat])
+    }
+
+    /// Destination address and port become what the map gives for register 0.
+    pub(super) fn dnat(self, v: Version, map: &str) -> Self {
+        let (kind, family, proto) = (NatKind::Dnat, v.family(), Some(Reg(v.regs())));
+        let nat = Expr::Nat { kind, family, addr: Some(Reg(0)), proto, flags: 0 };
+        self.lookup(map, Some(Reg(0))).and([nat])
+    }
+
+    /// The source becomes the host's.
+    pub(super) fn masquerade(self) -> Self {
+        self.and([Expr::Masq { flags: 0, proto: None }])
+    }
+
+    /// The rule decides.
+    pub(super) fn verdict(self, code: VerdictCode) -> Self {
+        self.and([Expr::Verdict(Verdict { code, chain: None })])
+    }
+
+    /// Another chain goes on.
+    pub(super) fn jump(self, chain: &str) -> Self {
+        let verdict = Verdict { code: VerdictCode::Jump, chain: Some(chain.into()) };
+        self.and([Expr::Verdict(verdict)])
+    }
+}

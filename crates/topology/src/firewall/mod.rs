@@ -1,0 +1,63 @@
+//! ropewalk's own packet filter: one table, `inet ropewalk`, the same on every host.
+//!
+//!     a packet to this host ─▶ prerouting ─▶ publish: map (address, protocol, port) → sandbox
+//!     a packet forwarded    ─▶ forward ─▶ internal: only within its own network
+//!     a packet leaving      ─▶ postrouting: set of subnets → masquerade, map subnet → source
+//!
+//! What differs from host to host is elements: a few for a network, one for a published port. The
+//! number of rules is constant, so a packet costs the same whatever is attached. Found by trial:
+//! * Under `bridge-nf-call-iptables`, frames within a bridge come by here too, so that multicast
+//!   and broadcast must be left alone: else they leave with the bridge's address as their source.
+//! * A sandbox that reaches itself by its published port needs `hairpin` on its member of the
+//!   bridge where `bridge-nf-call-iptables` is on; else nothing.
+//! * 127.0.0.1 needs `route_localnet` on the bridge or leg; `raw` then shuts out what others send
+//!   there. `::1` needs a route `local ::1 dev BRIDGE table local` with a metric of its own, as the
+//!   kernel insists on the device of a loopback address (`rt6_need_strict`).
+//!
+//! Never here: netlink, the text of nft(8).
+
+mod element;
+mod line;
+mod rules;
+mod sets;
+#[cfg(test)]
+mod tests;
+
+use ropewalk_facts::Body;
+use ropewalk_facts::Ns;
+use ropewalk_facts::nft::{Family, Set, SetKey, Table, TableKey};
+use ropewalk_plan::{Duplicate, Plan};
+
+pub use element::{bridged, direct, internal, masquerade, masquerade_in, publish, snat, snat_in};
+
+/// The table's key.
+#[must_use]
+pub fn table() -> TableKey {
+    TableKey::new(Family::Inet, "ropewalk")
+}
+
+/// Everything that is the same on every host, in the order in which it is made.
+#[must_use]
+pub fn facts() -> Vec<Body> {
+    let table = table();
+    let mut all = vec![Body::Table(Table { key: table.clone(), dormant: false })];
+    all.extend(sets::all(&table).into_iter().map(Body::Set));
+    all.extend(rules::all(&table));
+    all
+}
+
+/// [`facts`] as a plan for the host: each is ensured.
+///
+/// # Errors
+/// None: no two of them have one key, as the tests show.
+pub fn base() -> Result<Plan, Duplicate> {
+    let mut plan = Plan::new();
+    facts().into_iter().try_for_each(|body| plan.ensure(&Ns::HOST, body))?;
+    Ok(plan)
+}
+
+/// The set or map of [`facts`] with this key, by which its elements are written and read.
+#[must_use]
+pub fn set(key: &SetKey) -> Option<Set> {
+    sets::all(&table()).into_iter().find(|set| set.key == *key)
+}

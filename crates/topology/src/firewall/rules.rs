@@ -1,0 +1,124 @@
+//! The chains and their rules, in the order in which packets meet them.
+
+use ropewalk_facts::Body;
+use ropewalk_facts::nft::{Base, Chain, MetaKey, Rule, RuleKey, TableKey, VerdictCode};
+
+use super::line::{Line, Side};
+use super::sets::{self, Version};
+
+/// A rule's tag and what it does.
+type Tagged = (String, Line);
+
+/// Hook numbers (`NF_INET_*`).
+const PREROUTING: u32 = 0;
+const FORWARD: u32 = 2;
+const OUTPUT: u32 = 3;
+const POSTROUTING: u32 = 4;
+
+pub(super) fn all(table: &TableKey) -> Vec<Body> {
+    let chains = [
+        ("raw", Some(("filter", PREROUTING, -300)), raw()),
+        ("prerouting", Some(("nat", PREROUTING, -100)), to_publish("from-outside")),
+        ("output", Some(("nat", OUTPUT, -100)), to_publish("from-host")),
+        ("publish", None, publish()),
+        ("postrouting", Some(("nat", POSTROUTING, 100)), postrouting()),
+        ("forward", Some(("filter", FORWARD, 0)), forward()),
+        ("internal", None, internal()),
+    ];
+    let (mut heads, mut rules) = (Vec::new(), Vec::new());
+    for (name, hook, lines) in chains {
+        heads.push(Body::Chain(Chain { key: table.chain(name), base: hook.map(base) }));
+        for ((tag, line), at) in lines.into_iter().zip(0..) {
+            let key = RuleKey { chain: table.chain(name), tag };
+            rules.push(Body::NftRule(Rule { key, exprs: line.done(), at: Some(at) }));
+        }
+    }
+    heads.append(&mut rules);
+    heads
+}
+
+fn base((kind, hook, priority): (&str, u32, i32)) -> Base {
+    Base { kind: kind.into(), hook, priority, drop: false, devs: Vec::new() }
+}
+
+/// `one` for IPv4 and for IPv6, tagged `TAG4` and `TAG6`.
+fn both(tag: &str, one: impl Fn(Version) -> Line) -> [Tagged; 2] {
+    Version::BOTH.map(|v| (v.name(tag), one(v)))
+}
+
+/// With `route_localnet`, a neighbour could send to 127.0.0.1 and be heard. (The kernel itself
+/// refuses packets to ::1 that come from outside.)
+fn raw() -> Vec<Tagged> {
+    let line = Line::new().not_from_lo().addr_begins(Version::V4, Side::Destination, &[127]);
+    vec![("loopback-guard".into(), line.verdict(VerdictCode::Drop))]
+}
+
+fn to_publish(tag: &str) -> Vec<Tagged> {
+    vec![(tag.into(), Line::new().for_this_host().jump("publish"))]
+}
+
+/// A port published on the very address goes before one published on every address.
+fn publish() -> Vec<Tagged> {
+    let mut rules = Vec::from(both("at", |v| {
+        let key = Line::new().ip(v).addr(v, Side::Destination, 0).proto_and_port(v.regs());
+        key.dnat(v, &v.name(sets::PUBLISH_AT))
+    }));
+    rules.extend(both("any", |v| {
+        Line::new().ip(v).proto_and_port(0).dnat(v, &v.name(sets::PUBLISH))
+    }));
+    rules
+}
+
+/// What the source becomes. In words:
+/// multicast and broadcast stay; a sandbox that reaches its own network by a published port gets
+/// the host's address, so that the answer comes back here; else within a network all stays; a host
+/// process that came by 127.0.0.1 gets the host's address; then what the networks ask for,
+/// traffic out before traffic in.
+fn postrouting() -> Vec<Tagged> {
+    let stay = |line: Line| line.verdict(VerdictCode::Return);
+    let mut rules = vec![
+        ("multicast4".into(), stay(Line::new().daddr_from(Version::V4, &[224, 0, 0, 0]))),
+        ("multicast6".into(), stay(Line::new().daddr_from(Version::V6, &LINK_LOCAL))),
+    ];
+    rules.extend(both("hairpin", |v| {
+        Line::new().dnatted().pair(v, &v.name(sets::DIRECT)).masquerade()
+    }));
+    rules.extend(both("direct", |v| stay(Line::new().pair(v, &v.name(sets::DIRECT)))));
+    rules.extend(both("loopback", |v| {
+        let prefix: &[u8] = if v == Version::V4 { &[127] } else { &LOOPBACK6 };
+        Line::new().dnatted().addr_begins(v, Side::Source, prefix).masquerade()
+    }));
+    for (side, snat, masq) in
+        [(Side::Source, sets::SNAT, sets::MASQ), (Side::Destination, sets::SNAT_IN, sets::MASQ_IN)]
+    {
+        rules.extend(both(snat, |v| Line::new().ip(v).addr(v, side, 0).snat(v, &v.name(snat))));
+        rules.extend(both(masq, |v| Line::new().addr_within(v, side, &v.name(masq)).masquerade()));
+    }
+    rules
+}
+
+/// fe80::, and after it fec0::/10 and ff00::/8: nothing that a router forwards.
+const LINK_LOCAL: [u8; 16] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+const LOOPBACK6: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
+
+fn forward() -> Vec<Tagged> {
+    [("from-internal", MetaKey::IIFNAME), ("to-internal", MetaKey::OIFNAME)]
+        .map(|(tag, key)| {
+            (tag.into(), Line::new().link_within(key, sets::INTERNAL).jump("internal"))
+        })
+        .into()
+}
+
+/// Frames that stay on their bridge, and packets between two legs of one network; no others.
+fn internal() -> Vec<Tagged> {
+    let bridged = Line::new().links_within(sets::BRIDGED).verdict(VerdictCode::Accept);
+    let mut rules = vec![("bridged".into(), bridged)];
+    rules.extend(both("within", |v| {
+        let line = Line::new()
+            .link_within(MetaKey::IIFNAME, sets::INTERNAL)
+            .link_within(MetaKey::OIFNAME, sets::INTERNAL);
+        line.pair(v, &v.name(sets::DIRECT)).verdict(VerdictCode::Accept)
+    }));
+    rules.push(("closed".into(), Line::new().verdict(VerdictCode::Drop)));
+    rules
+}

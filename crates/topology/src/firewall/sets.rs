@@ -1,0 +1,76 @@
+//! The sets and maps, one of each for IPv4 and IPv6.
+//!
+//! Interval sets grow with the networks, hash sets with attachments and ports: an element of
+//! `publish4` costs the same beside ten thousand others.
+
+use ropewalk_facts::nft::{Set, SetFlags, TableKey};
+
+/// Pairs (subnet, subnet) of one network: between them nothing is changed.
+pub(super) const DIRECT: &str = "direct";
+/// Subnets whose outgoing traffic takes the host's address.
+pub(super) const MASQ: &str = "masq";
+/// Subnets whose outgoing traffic takes a fixed address.
+pub(super) const SNAT: &str = "snat";
+/// Subnets the traffic to which takes the host's address.
+pub(super) const MASQ_IN: &str = "masq_in";
+/// Subnets the traffic to which takes a fixed address.
+pub(super) const SNAT_IN: &str = "snat_in";
+/// Published on every address of the host: (protocol, port) → (address, port).
+pub(super) const PUBLISH: &str = "publish";
+/// Published on one: (address, protocol, port) → (address, port).
+pub(super) const PUBLISH_AT: &str = "publish_at";
+/// Bridges and legs of internal networks.
+pub(super) const INTERNAL: &str = "internal";
+/// Bridges of internal networks, each twice: frames that stay within one.
+pub(super) const BRIDGED: &str = "bridged";
+
+/// IPv4 or IPv6.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    V4,
+    V6,
+}
+
+impl Version {
+    pub(super) const BOTH: [Self; 2] = [Self::V4, Self::V6];
+
+    /// The name of this version's set of the pair called `stem`.
+    pub(super) fn name(self, stem: &str) -> String {
+        format!("{stem}{}", if self == Self::V4 { '4' } else { '6' })
+    }
+
+    fn addr(self) -> &'static str {
+        if self == Self::V4 { "ipv4_addr" } else { "ipv6_addr" }
+    }
+}
+
+pub(super) fn all(table: &TableKey) -> Vec<Set> {
+    let mut sets = vec![
+        set(table, INTERNAL, &["ifname"], &[], false),
+        set(table, BRIDGED, &["ifname", "ifname"], &[], false),
+    ];
+    for v in Version::BOTH {
+        let (ip, proto, port) = (v.addr(), "inet_proto", "inet_service");
+        sets.extend([
+            set(table, &v.name(DIRECT), &[ip, ip], &[], true),
+            set(table, &v.name(MASQ), &[ip], &[], true),
+            set(table, &v.name(SNAT), &[ip], &[ip], true),
+            set(table, &v.name(MASQ_IN), &[ip], &[], true),
+            set(table, &v.name(SNAT_IN), &[ip], &[ip], true),
+            set(table, &v.name(PUBLISH), &[proto, port], &[ip, port], false),
+            set(table, &v.name(PUBLISH_AT), &[ip, proto, port], &[ip, port], false),
+        ]);
+    }
+    sets
+}
+
+fn set(table: &TableKey, name: &str, key: &[&str], value: &[&str], interval: bool) -> Set {
+    let names = |types: &[&str]| types.iter().map(ToString::to_string).collect();
+    Set {
+        key: table.set(name),
+        key_types: names(key),
+        value_types: names(value),
+        flags: SetFlags { interval, ..SetFlags::default() },
+        timeout_ms: 0,
+    }
+}
