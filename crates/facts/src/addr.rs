@@ -15,6 +15,7 @@ pub struct AddrKey {
 }
 
 /// An address on a link.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the kernel's")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Addr {
     /// Which one.

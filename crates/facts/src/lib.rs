@@ -9,6 +9,7 @@
 //! Never here: input or output, clocks, chance, other crates of ours.
 
 mod addr;
+mod cast;
 mod fact;
 mod key;
 mod link;
@@ -17,6 +18,7 @@ mod neigh;
 pub mod nft;
 mod route;
 mod rule;
+mod show;
 mod snapshot;
 mod sysctl;
 

@@ -19,3 +19,29 @@ pub struct Change {
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub implied: bool,
 }
+
+impl Change {
+    /// The object is made.
+    #[must_use]
+    pub fn made(fact: Fact) -> Self {
+        Self { key: fact.key(), old: None, new: Some(fact), implied: false }
+    }
+
+    /// The object goes.
+    #[must_use]
+    pub fn gone(fact: Fact) -> Self {
+        Self { key: fact.key(), old: Some(fact), new: None, implied: false }
+    }
+
+    /// True when the object was not there and is made.
+    #[must_use]
+    pub fn makes(&self) -> bool {
+        self.old.is_none() && self.new.is_some()
+    }
+
+    /// True when the object was there and goes.
+    #[must_use]
+    pub fn removes(&self) -> bool {
+        self.old.is_some() && self.new.is_none()
+    }
+}

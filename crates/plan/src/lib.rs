@@ -7,9 +7,26 @@
 //! The same list of changes is the dry run, the journal and, reversed, the undo, so they cannot
 //! disagree.  Never here: the kernel, clocks, chance.
 
+mod apply;
 mod change;
+mod conflict;
+mod diff;
+mod holds;
+mod invert;
+mod lineage;
+mod predict;
 pub mod render;
 mod step;
+mod teardown;
+mod undo;
 
+pub use apply::apply;
 pub use change::Change;
+pub use conflict::Conflict;
+pub use diff::diff;
+pub use holds::{holds, merge};
+pub use invert::invert;
+pub use predict::predict;
 pub use step::{Duplicate, Plan, Step};
+pub use teardown::teardown;
+pub use undo::undo;

@@ -1,0 +1,104 @@
+//! The inverse of a list of changes: carried out after it, everything is as before.
+//!
+//!     made leg (asked), eth0 (implied), address of eth0, sysctl 0 → 1
+//!     ──▶ sysctl 1 → 0, gone address (implied), eth0 (implied), leg (asked)
+//!
+//! An object that goes with another one of the list is implied; what the kernel took along is made
+//! again by asking.  A setting, or flags of a member, of which it was not known what they were,
+//! stay as they are.  An asked removal may find its object gone already.
+//! Never here: what was found meanwhile (that is `undo`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ropewalk_facts::{Body, Fact, Id, Key, Link, LinkKind, MemberFlags};
+
+use crate::Change;
+use crate::lineage::{goes_with, peer_key};
+use crate::predict::{born, loopback, new_member};
+
+/// The changes that undo `changes`, in an order in which they can be carried out.
+#[must_use]
+pub fn invert(changes: &[Change]) -> Vec<Change> {
+    let latest = changes.iter().filter_map(|c| Some((&c.key, c.new.as_ref()?))).collect();
+    let made = changes.iter().filter(|c| c.makes()).map(|c| c.key.clone()).collect();
+    let mut inverse = Inverse { latest, made, remade: BTreeSet::new(), out: vec![] };
+    changes.iter().rev().for_each(|change| inverse.add(change));
+    inverse.out
+}
+
+struct Inverse<'a> {
+    /// What became of each object in the end.
+    latest: BTreeMap<&'a Key, &'a Fact>,
+    /// What the changes make: it goes.
+    made: BTreeSet<Key>,
+    /// What has been made again so far.
+    remade: BTreeSet<Key>,
+    out: Vec<Change>,
+}
+
+impl Inverse<'_> {
+    fn add(&mut self, change: &Change) {
+        match (&change.old, &change.new) {
+            (None, Some(made)) => self.remove(change, made),
+            (Some(gone), None) => self.remake(gone),
+            // What goes in the end need not be changed back before.
+            (Some(_), Some(_)) if self.made.contains(&change.key) => {}
+            (Some(old), Some(new)) => {
+                let follows = matches!(new.body, Body::Sysctl(_) | Body::Addr(_));
+                self.push(Some(new), Some(old), change.implied && follows);
+            }
+            (None, None) => {}
+        }
+    }
+
+    fn remove(&mut self, change: &Change, made: &Fact) {
+        let made = self.latest.get(&change.key).map_or(made, |latest| *latest).clone();
+        let goes = goes_with(&made, &self.made);
+        let implied = match &change.key.id {
+            Id::Sysctl(_) if !goes => return,
+            Id::Member(_) if !goes && !change.implied => return,
+            Id::Member(_) => true,
+            _ => goes || (change.implied && self.other_end_in(&self.made, &made)),
+        };
+        self.push(Some(&made), None, implied);
+    }
+
+    fn remake(&mut self, gone: &Fact) {
+        if let Some(link) = gone.body.as_link().filter(|link| link.kind == LinkKind::Loopback) {
+            self.remake_born(gone, loopback(link.name.clone()));
+        } else if let Some(link) = gone.body.as_link()
+            && self.other_end_in(&self.remade, gone)
+        {
+            self.remake_born(gone, born(link, link.kind.clone()));
+        } else {
+            let default = |flags: &MemberFlags| *flags == new_member(flags.dev.clone());
+            self.push(None, Some(gone), gone.body.as_member().is_some_and(default));
+        }
+        self.remade.insert(gone.key());
+    }
+
+    /// True when `fact` is an end of a pair of which the other is among `keys`.
+    fn other_end_in(&self, keys: &BTreeSet<Key>, fact: &Fact) -> bool {
+        fact.body.as_link().and_then(peer_key).is_some_and(|peer| keys.contains(&peer))
+    }
+
+    /// A link that comes along with something made before, and what is asked of it afterwards.
+    fn remake_born(&mut self, gone: &Fact, born: Link) {
+        let born = Body::Link(born).at(gone.ns.clone());
+        self.push(None, Some(&born), true);
+        if born != *gone {
+            self.push(Some(&born), Some(gone), false);
+        }
+    }
+
+    fn push(&mut self, old: Option<&Fact>, new: Option<&Fact>, implied: bool) {
+        let Some(key) = old.or(new).map(Fact::key) else { return };
+        let (old, new) = (old.cloned(), new.cloned());
+        self.out.push(Change { key, old, new, implied });
+    }
+}
+
+/// True for objects that cannot be removed by asking.
+pub(crate) fn stays(key: &Key) -> bool {
+    matches!(key.id, Id::Sysctl(_) | Id::Member(_))
+}

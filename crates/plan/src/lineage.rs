@@ -1,0 +1,108 @@
+//! Lineage: which objects go with which, and in which order objects can be made.
+//!
+//!     address on eth0 ─▶ eth0 ─▶ its veth peer · the namespace it is in
+//!     element ─▶ set ─▶ table
+//!
+//! Never here: what a particular host has; only what follows from the facts themselves.
+
+use std::collections::BTreeSet;
+
+use ropewalk_facts::nft::TableKey;
+use ropewalk_facts::{Body, Fact, Id, IfName, Key, Link, LinkKind, Ns, RouteKind};
+
+/// How texts of namespaces that have a name begin.
+const NAMED: &str = "netns:";
+
+/// The namespace with this name under /run/netns.
+pub(crate) fn named(name: &str) -> Ns {
+    Ns::new(format!("{NAMED}{name}"))
+}
+
+/// The other end of a pair.
+pub(crate) fn peer_key(link: &Link) -> Option<Key> {
+    match &link.kind {
+        LinkKind::Veth { peer: Some(peer) } => {
+            Some(Id::Link(peer.name.clone()).at(peer.ns.clone()))
+        }
+        LinkKind::Veth { peer: None }
+        | LinkKind::Bridge
+        | LinkKind::Dummy
+        | LinkKind::Ifb
+        | LinkKind::Vxlan(_)
+        | LinkKind::Loopback
+        | LinkKind::Other(_) => None,
+    }
+}
+
+/// True when `fact` goes with one of the objects `gone`, the other end of a pair apart. A pair
+/// that leads out of a namespace is not left to the namespace: that goes later than its name, and
+/// not at all while something lives in it.
+pub(crate) fn goes_with(fact: &Fact, gone: &BTreeSet<Key>) -> bool {
+    let leads_out = fact.body.as_link().and_then(peer_key).is_some_and(|peer| peer.ns != fact.ns);
+    let space = fact.ns.as_str().strip_prefix(NAMED).filter(|_| !leads_out);
+    space.is_some_and(|name| gone.contains(&Id::Netns(name.into()).at(Ns::HOST)))
+        || parents(fact).iter().any(|key| gone.contains(key))
+}
+
+/// The objects of the same namespace that take `fact` with them when one of them goes.
+pub(crate) fn parents(fact: &Fact) -> Vec<Key> {
+    let mut ids: Vec<Id> = devs(&fact.body).into_iter().map(Id::Link).collect();
+    let table = |table: &TableKey| Id::Table(table.clone());
+    if let Some(x) = fact.body.as_nft_rule() {
+        ids.extend([Id::Chain(x.key.chain.clone()), table(&x.key.chain.table)]);
+    } else if let Some(x) = fact.body.as_element() {
+        ids.extend([Id::Set(x.key.set.clone()), table(&x.key.set.table)]);
+    } else if let Some(x) = fact.body.as_set() {
+        ids.push(table(&x.key.table));
+    } else if let Some(x) = fact.body.as_chain() {
+        ids.push(table(&x.key.table));
+    }
+    ids.into_iter().map(|id| id.at(fact.ns.clone())).collect()
+}
+
+/// The links without which `body` cannot be: where one goes, it goes.
+pub(crate) fn devs(body: &Body) -> Vec<IfName> {
+    match body {
+        Body::Member(x) => vec![x.dev.clone()],
+        Body::Sysctl(x) => x.path.dev().into_iter().collect(),
+        Body::Addr(x) => vec![x.key.dev.clone()],
+        Body::Route(x) => x.hops.iter().filter_map(|hop| hop.dev.clone()).collect(),
+        Body::Neigh(x) => vec![x.key.dev.clone()],
+        Body::Fdb(x) => vec![x.key.dev.clone()],
+        Body::Link(Link { kind: LinkKind::Vxlan(spec), .. }) => spec.dev.iter().cloned().collect(),
+        Body::Netns(_)
+        | Body::Link(_)
+        | Body::Rule(_)
+        | Body::Table(_)
+        | Body::Set(_)
+        | Body::Chain(_)
+        | Body::NftRule(_)
+        | Body::Element(_) => vec![],
+    }
+}
+
+/// A number by which facts of one namespace sort into an order in which they can be made: bridges
+/// before members, routes on a link before those by a gateway, rules by their place.
+pub(crate) fn rank(fact: &Fact) -> (u8, u32) {
+    match &fact.body {
+        Body::Netns(_) => (0, 0),
+        Body::Link(x) if matches!(x.kind, LinkKind::Vxlan(_)) => (1, 2),
+        Body::Link(x) => (1, u32::from(x.master.is_some())),
+        Body::Member(_) => (2, 0),
+        Body::Sysctl(_) => (3, 0),
+        Body::Addr(x) => (4, u32::from(x.secondary)),
+        Body::Route(x) => {
+            let by_gateway = x.hops.iter().any(|hop| hop.via.is_some());
+            let local = x.kind == RouteKind::Local;
+            (5, u32::from(!local) + u32::from(by_gateway))
+        }
+        Body::Rule(_) => (6, 0),
+        Body::Neigh(_) => (7, 0),
+        Body::Fdb(_) => (8, 0),
+        Body::Table(_) => (9, 0),
+        Body::Set(_) => (10, 0),
+        Body::Chain(_) => (11, 0),
+        Body::NftRule(x) => (12, x.at.unwrap_or(u32::MAX)),
+        Body::Element(_) => (13, 0),
+    }
+}

@@ -1,0 +1,118 @@
+//! What follows from a change of an object that stays.
+
+use ropewalk_facts::{Body, Fact, Id, Link, Ns, Sysctl, SysctlPath};
+
+use super::Run;
+use super::flush::Why;
+
+/// The least MTU of a link that carries IPv6 (`IPV6_MIN_MTU`, RFC 8200 section 5).
+const V6_MIN_MTU: u32 = 1280;
+
+impl Run<'_> {
+    /// Makes `old` be `new`, with what follows.
+    pub(super) fn alter(&mut self, old: &Fact, new: Fact) {
+        match (&old.body, &new.body) {
+            (Body::Link(was), Body::Link(link)) => {
+                let link = link.clone();
+                self.alter_link(was, &link, new);
+            }
+            _ => self.alter_unknown(&new),
+        }
+    }
+
+    /// Makes an object be `new`, whatever it was.
+    pub(super) fn alter_unknown(&mut self, new: &Fact) {
+        if let Body::Sysctl(sysctl) = &new.body {
+            self.set(&new.ns, sysctl);
+        } else {
+            self.record(new.key(), Some(new.clone()), false);
+        }
+    }
+
+    fn alter_link(&mut self, was: &Link, link: &Link, new: Fact) {
+        let ns = new.ns.clone();
+        let moved = was.master != link.master;
+        if moved && was.master.is_some() {
+            self.left(&ns, &was.name);
+        }
+        if was.up && !link.up {
+            self.flush_v4(&ns, &was.name, Why::Down);
+            self.flush_v6(&ns, &was.name, Why::Down);
+        }
+        if link.mtu < Some(V6_MIN_MTU) && link.mtu.is_some() && was.mtu != link.mtu {
+            self.flush_v6(&ns, &was.name, Why::Gone);
+        }
+        if was.mac != link.mac {
+            self.flush_neighbours(&ns, &was.name);
+        }
+        self.record(new.key(), Some(new), false);
+        if moved {
+            self.joined(&ns, link);
+        }
+    }
+
+    /// Sets a setting. Some are one and the same under two names, some stand for those of all
+    /// interfaces (`inet_forward_change`, net/ipv4/devinet.c; `addrconf_fixup_forwarding`,
+    /// net/ipv6/addrconf.c).
+    fn set(&mut self, ns: &Ns, sysctl: &Sysctl) {
+        let on = sysctl.value.trim() != "0";
+        let parts: Vec<&str> = sysctl.path.as_str().split('/').collect();
+        match parts.as_slice() {
+            ["net", "ipv6", "conf", "all", "disable_ipv6"] if on => {
+                for link in self.links(ns) {
+                    self.flush_v6(ns, &link.name, Why::Down);
+                }
+            }
+            ["net", "ipv6", "conf", _, "disable_ipv6"] if on => {
+                if let Some(dev) = sysctl.path.dev() {
+                    self.flush_v6(ns, &dev, Why::Down);
+                }
+            }
+            _ => {}
+        }
+        self.record(
+            Id::Sysctl(sysctl.path.clone()).at(ns.clone()),
+            Some(Body::Sysctl(sysctl.clone()).at(ns.clone())),
+            false,
+        );
+        match parts.as_slice() {
+            ["net", "ipv4", "ip_forward"] | ["net", "ipv4", "conf", "all", "forwarding"] => {
+                self.spread(ns, sysctl, "net/ipv4/conf/", "forwarding");
+                self.follow(ns, "net/ipv4/ip_forward", &sysctl.value);
+                let redirects = if on { "0" } else { "1" };
+                self.follow(ns, "net/ipv4/conf/all/accept_redirects", redirects);
+            }
+            ["net", "ipv6", "conf", "all", leaf @ ("forwarding" | "disable_ipv6")] => {
+                self.spread(ns, sysctl, "net/ipv6/conf/", leaf);
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives the value of `sysctl` to `leaf` of every interface that is known to have it.
+    fn spread(&mut self, ns: &Ns, sysctl: &Sysctl, conf: &str, leaf: &str) {
+        let known: Vec<String> = self
+            .snap
+            .of(ns)
+            .filter_map(|fact| Some(fact.body.as_sysctl()?.path.as_str()))
+            .filter(|path| {
+                let rest = path.strip_prefix(conf).and_then(|rest| rest.strip_suffix(leaf));
+                rest.is_some_and(|dev| dev.len() > 1 && dev.find('/') == Some(dev.len() - 1))
+            })
+            .map(String::from)
+            .collect();
+        for path in known {
+            self.follow(ns, &path, &sysctl.value);
+        }
+    }
+
+    /// Gives `value` to a setting, when it is known, as a consequence.
+    fn follow(&mut self, ns: &Ns, path: &str, value: &str) {
+        let Ok(path) = SysctlPath::new(path) else { return };
+        let key = Id::Sysctl(path.clone()).at(ns.clone());
+        if self.snap.contains(&key) {
+            let fact = Body::Sysctl(Sysctl { path, value: value.into() }).at(ns.clone());
+            self.record(key, Some(fact), true);
+        }
+    }
+}

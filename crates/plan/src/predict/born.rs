@@ -1,0 +1,126 @@
+//! What comes with an object that is made.
+//!
+//!     veth leg        ─▶ its other end, as the plan states it, else down
+//!     link of a bridge ─▶ its flags as a member, at the kernel's defaults
+//!     namespace       ─▶ its loopback device, down
+
+use ropewalk_facts::{Addr, Body, Fact, Id, IfName, Key, Link, LinkKind, MemberFlags, Ns, Peer};
+
+use super::Run;
+use crate::lineage::named;
+use crate::{Conflict, Step};
+
+impl Run<'_> {
+    /// Makes an object that is not there, with what comes along.
+    pub(super) fn make(&mut self, wish: &Fact) -> Result<(), Conflict> {
+        if let Body::Link(link) = &wish.body {
+            return self.make_link(&wish.ns, link);
+        }
+        if let Body::Addr(addr) = &wish.body {
+            let secondary = self.subnet(&wish.ns, addr).any(|other| !other.secondary);
+            let addr = Addr { secondary, ..addr.clone() };
+            self.record(wish.key(), Some(Body::Addr(addr).at(wish.ns.clone())), false);
+            return Ok(());
+        }
+        self.alter_unknown(wish);
+        if let Body::Netns(name) = &wish.body
+            && let Ok(lo) = IfName::new("lo")
+        {
+            self.bring(Body::Link(loopback(lo)).at(named(name)));
+        }
+        Ok(())
+    }
+
+    /// Records something that comes with an object just made.
+    fn bring(&mut self, fact: Fact) {
+        self.born.insert(fact.key());
+        self.record(fact.key(), Some(fact), true);
+    }
+
+    fn make_link(&mut self, ns: &Ns, wish: &Link) -> Result<(), Conflict> {
+        let fact = Body::Link(wish.clone()).at(ns.clone());
+        match &wish.kind {
+            LinkKind::Loopback => {
+                self.bring_silently(Body::Link(loopback(wish.name.clone())).at(ns.clone()));
+                return self.ensure(&fact);
+            }
+            LinkKind::Other(_) | LinkKind::Veth { peer: None } => {
+                return Err(Conflict::CannotMake(Box::new(fact.key())));
+            }
+            LinkKind::Veth { peer: Some(peer) } => {
+                let far = self.far_end(ns, wish, peer)?;
+                self.record(fact.key(), Some(fact), false);
+                self.bring(far);
+            }
+            LinkKind::Bridge | LinkKind::Dummy | LinkKind::Ifb | LinkKind::Vxlan(_) => {
+                self.record(fact.key(), Some(fact), false);
+            }
+        }
+        self.joined(ns, wish);
+        Ok(())
+    }
+
+    /// Every namespace has its loopback device, read or not.
+    fn bring_silently(&mut self, fact: Fact) {
+        self.snap.insert(fact);
+    }
+
+    /// The other end of a pair as it is born: what the plan states of it, less what takes requests
+    /// of its own once both ends are there.
+    fn far_end(&self, ns: &Ns, near: &Link, peer: &Peer) -> Result<Fact, Conflict> {
+        let key = Id::Link(peer.name.clone()).at(peer.ns.clone());
+        if self.snap.contains(&key) {
+            return Err(Conflict::AlreadyThere(Box::new(key)));
+        }
+        let back = LinkKind::Veth { peer: Some(Peer { ns: ns.clone(), name: near.name.clone() }) };
+        let link = match self.stated_link(&key) {
+            None => Link { up: false, ..Link::up(peer.name.clone(), back) },
+            Some(wish) if matches!(wish.kind, LinkKind::Veth { .. }) => born(wish, back),
+            Some(wish) => {
+                return Err(Conflict::OtherKind {
+                    key: Box::new(key),
+                    wanted: wish.kind.clone(),
+                    found: back,
+                });
+            }
+        };
+        Ok(Body::Link(link).at(peer.ns.clone()))
+    }
+
+    fn stated_link(&self, key: &Key) -> Option<&Link> {
+        self.steps.iter().filter(|step| step.key() == *key).find_map(|step| match step {
+            Step::Create(fact) | Step::Ensure(fact) => fact.body.as_link(),
+            Step::Absent(_) => None,
+        })
+    }
+
+    /// A link that just got a master has flags as a member.
+    pub(super) fn joined(&mut self, ns: &Ns, link: &Link) {
+        let Some(master) = &link.master else { return };
+        if self.link(ns, master).is_none_or(|master| master.kind == LinkKind::Bridge) {
+            self.bring(Body::Member(new_member(link.name.clone())).at(ns.clone()));
+        }
+    }
+}
+
+/// A link as it is born together with another: no master, no other names.
+pub(crate) fn born(wish: &Link, kind: LinkKind) -> Link {
+    Link { kind, master: None, altnames: [].into(), ..wish.clone() }
+}
+
+/// The loopback device of a new namespace.
+pub(crate) fn loopback(lo: IfName) -> Link {
+    Link { up: false, ..Link::up(lo, LinkKind::Loopback) }
+}
+
+/// The flags of a link that just became a member (`new_nbp`, net/bridge/br_if.c).
+pub(crate) fn new_member(dev: IfName) -> MemberFlags {
+    MemberFlags {
+        dev,
+        hairpin: Some(false),
+        isolated: Some(false),
+        learning: Some(true),
+        flood: Some(true),
+        neigh_suppress: Some(false),
+    }
+}

@@ -1,0 +1,122 @@
+//! Undoing what is left of a list of changes, of which perhaps only a part was carried out.
+//!
+//!     changes of a crashed run + what is found now ──▶ changes that leave nothing of them
+//!
+//! What was made goes when it is still there and still looks like ours.  A value that was changed
+//! goes back when it still is what it was changed to, one field at a time.  What was removed is
+//! made again when it is not there.
+//! Never here: finding out what was carried out; it follows from what is found.
+
+use std::collections::BTreeSet;
+
+use ropewalk_facts::{Body, Fact, Id, Key, Link, MemberFlags, Snapshot};
+
+use crate::holds::{holds, ours};
+use crate::invert::stays;
+use crate::lineage::{goes_with, peer_key};
+use crate::{Change, apply, invert};
+
+/// What of the inverse of `changes` applies to `found`, whatever part of them was carried out.
+/// `found` has to know the objects of `changes`, and may know more.
+#[must_use]
+pub fn undo(changes: &[Change], found: &Snapshot) -> Vec<Change> {
+    let mut now = found.clone();
+    let mut out = vec![];
+    for change in invert(changes) {
+        if let Some(change) = still(change, &now) {
+            apply([&change], &mut now);
+            out.push(change);
+        }
+    }
+    ask_for_orphans(out)
+}
+
+fn still(change: Change, now: &Snapshot) -> Option<Change> {
+    let found = now.fact(&change.key);
+    match (&change.old, &change.new) {
+        (Some(made), None) => {
+            let found = found.filter(|found| ours(made, found))?;
+            Some(Change { old: Some(found.clone()), ..change })
+        }
+        (None, Some(_)) => found.is_none_or(Fact::derived).then_some(change),
+        (Some(set), Some(before)) => {
+            let found = found?;
+            let new = restore(set, before, found);
+            (new != *found).then(|| Change { old: Some(found.clone()), new: Some(new), ..change })
+        }
+        (None, None) => None,
+    }
+}
+
+/// `found`, with what still is as `set` says put back to what `before` says.
+fn restore(set: &Fact, before: &Fact, found: &Fact) -> Fact {
+    let body = match (&set.body, &before.body, &found.body) {
+        (Body::Link(s), Body::Link(b), Body::Link(f)) => Body::Link(restore_link(s, b, f)),
+        (Body::Member(s), Body::Member(b), Body::Member(f)) => {
+            Body::Member(restore_member(s, b, f))
+        }
+        _ if holds(set, found) => before.body.clone(),
+        _ => found.body.clone(),
+    };
+    body.at(found.ns.clone())
+}
+
+fn field<T: PartialEq + Clone>(set: &T, before: &T, found: &T) -> T {
+    if set == found { before.clone() } else { found.clone() }
+}
+
+fn restore_link(set: &Link, before: &Link, found: &Link) -> Link {
+    let added: BTreeSet<_> = set.altnames.difference(&before.altnames).collect();
+    let lost = before.altnames.difference(&set.altnames);
+    let kept = found.altnames.iter().filter(|name| !added.contains(name));
+    Link {
+        mac: field(&set.mac, &before.mac, &found.mac).or(found.mac),
+        mtu: field(&set.mtu, &before.mtu, &found.mtu).or(found.mtu),
+        up: field(&set.up, &before.up, &found.up),
+        master: field(&set.master, &before.master, &found.master),
+        altnames: kept.chain(lost).cloned().collect(),
+        ..found.clone()
+    }
+}
+
+fn restore_member(set: &MemberFlags, before: &MemberFlags, found: &MemberFlags) -> MemberFlags {
+    let flag = |of: fn(&MemberFlags) -> Option<bool>| {
+        field(&of(set), &of(before), &of(found)).or(of(found))
+    };
+    MemberFlags {
+        dev: found.dev.clone(),
+        hairpin: flag(|x| x.hairpin),
+        isolated: flag(|x| x.isolated),
+        learning: flag(|x| x.learning),
+        flood: flag(|x| x.flood),
+        neigh_suppress: flag(|x| x.neigh_suppress),
+    }
+}
+
+/// A removal whose cause no longer applies has to be asked for.
+fn ask_for_orphans(changes: Vec<Change>) -> Vec<Change> {
+    let gone: BTreeSet<Key> =
+        changes.iter().filter(|c| c.removes()).map(|c| c.key.clone()).collect();
+    let altered: BTreeSet<Key> =
+        changes.iter().filter(|c| !c.removes()).map(|c| c.key.clone()).collect();
+    let caused = |fact: &Fact| {
+        goes_with(fact, &gone)
+            || fact.body.as_link().and_then(peer_key).is_some_and(|peer| gone.contains(&peer))
+            || fact.body.as_member().is_some_and(|member| {
+                altered.contains(&Id::Link(member.dev.clone()).at(fact.ns.clone()))
+            })
+    };
+    let mut out = vec![];
+    for change in changes {
+        let orphan = change.implied && change.new.is_none();
+        match &change.old {
+            Some(old) if orphan && !caused(old) => {
+                if !stays(&change.key) {
+                    out.push(Change { implied: false, ..change });
+                }
+            }
+            _ => out.push(change),
+        }
+    }
+    out
+}
