@@ -22,4 +22,23 @@ pub enum Error {
     /// The interface has no index in the table of links.
     #[error("no index is known for interface {0}")]
     NoIndex(IfName),
+    /// A message speaks of an interface that is not in the table of links: it came into being
+    /// after the table was made.
+    #[error("no name is known for interface index {0}")]
+    NoName(u32),
+    /// The message lacks what every message of its kind has.
+    #[error("netlink message of type {kind} makes no sense")]
+    Malformed {
+        /// Its type.
+        kind: u16,
+    },
+    /// A veth is to be made, but its other end is not known.
+    #[error("veth {0} has no peer")]
+    NoPeer(IfName),
+    /// It cannot be made or changed so: the object would have to be removed and made anew.
+    #[error("the kernel fixes this when it makes the object")]
+    Fixed,
+    /// The object is not one of this family of messages.
+    #[error("not an object of this netlink family")]
+    Foreign,
 }

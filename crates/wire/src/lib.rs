@@ -6,7 +6,11 @@
 //! Pure: every byte that comes in is parsed within bounds.
 //! Never here: sockets, files, clocks; a file descriptor is a number to be written down.
 
+mod consts;
 mod error;
 pub mod nl;
+pub mod rt;
+#[cfg(test)]
+mod uapi;
 
 pub use error::Error;

@@ -13,7 +13,7 @@ use crate::Error;
 /// Length of `struct nlattr`.
 const HEADER: usize = 4;
 /// Flag in the type: the data is attributes again (`NLA_F_NESTED`).
-const NESTED: u16 = 0x8000;
+pub(super) const NESTED: u16 = 0x8000;
 /// The bits of the type that are not flags (`NLA_TYPE_MASK`).
 const KIND: u16 = 0x3fff;
 

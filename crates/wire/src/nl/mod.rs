@@ -15,6 +15,7 @@ mod tests;
 pub use answer::{Answer, Outcome};
 pub use attr::{Attr, Attrs, Open, Writer, attrs};
 pub use message::{Message, Messages, Request, messages};
+pub(crate) use message::{u16_at, u32_at};
 
 /// Types of messages that every family has (`NLMSG_*`).
 pub mod kind {

@@ -3,6 +3,7 @@
 use proptest::prelude::*;
 
 use super::answer::ack;
+use super::attr::NESTED;
 use super::*;
 use crate::Error;
 
@@ -149,6 +150,32 @@ fn no_prefix_of_a_message_panics() {
         }
         assert!(read(&bytes) > 0);
     }
+}
+
+#[test]
+fn numbers_are_those_of_the_kernels_headers() {
+    let table = [
+        ("NLMSG_NOOP", kind::NOOP),
+        ("NLMSG_ERROR", kind::ERROR),
+        ("NLMSG_DONE", kind::DONE),
+        ("NLM_F_REQUEST", flag::REQUEST),
+        ("NLM_F_MULTI", flag::MULTI),
+        ("NLM_F_ACK", flag::ACK),
+        ("NLM_F_ECHO", flag::ECHO),
+        ("NLM_F_DUMP_INTR", flag::DUMP_INTR),
+        ("NLM_F_DUMP", flag::DUMP),
+        ("NLM_F_REPLACE", flag::REPLACE),
+        ("NLM_F_EXCL", flag::EXCL),
+        ("NLM_F_CREATE", flag::CREATE),
+        ("NLM_F_APPEND", flag::APPEND),
+        ("NLM_F_CAPPED", flag::CAPPED),
+        ("NLM_F_ACK_TLVS", flag::ACK_TLVS),
+        ("NLMSGERR_ATTR_MSG", ack::MSG),
+        ("NLMSGERR_ATTR_OFFS", ack::OFFS),
+        ("NLMSGERR_ATTR_MISS_TYPE", ack::MISS_TYPE),
+        ("NLA_F_NESTED", NESTED),
+    ];
+    crate::uapi::compare(&table.map(|(name, n)| ("linux/netlink.h", name, n.into())));
 }
 
 proptest! {

@@ -1,0 +1,189 @@
+//! Numbers of rtnetlink, under the kernel's names, compared with its headers by a test.
+
+use crate::consts::consts;
+
+consts! {
+    "linux/rtnetlink.h";
+    RTM_NEWLINK: u16 = 16;
+    RTM_DELLINK: u16 = 17;
+    RTM_GETLINK: u16 = 18;
+    RTM_NEWADDR: u16 = 20;
+    RTM_DELADDR: u16 = 21;
+    RTM_GETADDR: u16 = 22;
+    RTM_NEWROUTE: u16 = 24;
+    RTM_DELROUTE: u16 = 25;
+    RTM_GETROUTE: u16 = 26;
+    RTM_NEWNEIGH: u16 = 28;
+    RTM_DELNEIGH: u16 = 29;
+    RTM_GETNEIGH: u16 = 30;
+    RTM_NEWRULE: u16 = 32;
+    RTM_DELRULE: u16 = 33;
+    RTM_GETRULE: u16 = 34;
+    RTM_NEWNSID: u16 = 88;
+    RTM_GETNSID: u16 = 90;
+    RTM_NEWLINKPROP: u16 = 108;
+    RTM_DELLINKPROP: u16 = 109;
+    RTM_F_CLONED: u32 = 0x200;
+    RTM_F_FIB_MATCH: u32 = 0x2000;
+    RTEXT_FILTER_SKIP_STATS: u32 = 8;
+    RTN_UNICAST: u8 = 1;
+    RTN_LOCAL: u8 = 2;
+    RTN_BROADCAST: u8 = 3;
+    RTN_ANYCAST: u8 = 4;
+    RTN_MULTICAST: u8 = 5;
+    RTN_BLACKHOLE: u8 = 6;
+    RTN_UNREACHABLE: u8 = 7;
+    RTN_PROHIBIT: u8 = 8;
+    RTN_THROW: u8 = 9;
+    RTPROT_REDIRECT: u8 = 1;
+    RT_SCOPE_NOWHERE: u8 = 255;
+    RT_TABLE_UNSPEC: u8 = 0;
+    RTA_DST: u16 = 1;
+    RTA_OIF: u16 = 4;
+    RTA_GATEWAY: u16 = 5;
+    RTA_PRIORITY: u16 = 6;
+    RTA_PREFSRC: u16 = 7;
+    RTA_METRICS: u16 = 8;
+    RTA_MULTIPATH: u16 = 9;
+    RTA_TABLE: u16 = 15;
+    RTA_VIA: u16 = 18;
+    RTAX_MTU: u16 = 2;
+    RTAX_ADVMSS: u16 = 8;
+    RTNH_F_ONLINK: u8 = 4;
+
+    "linux/if_link.h";
+    IFLA_ADDRESS: u16 = 1;
+    IFLA_IFNAME: u16 = 3;
+    IFLA_MTU: u16 = 4;
+    IFLA_LINK: u16 = 5;
+    IFLA_MASTER: u16 = 10;
+    IFLA_LINKINFO: u16 = 18;
+    IFLA_AF_SPEC: u16 = 26;
+    IFLA_NET_NS_FD: u16 = 28;
+    IFLA_EXT_MASK: u16 = 29;
+    IFLA_LINK_NETNSID: u16 = 37;
+    IFLA_PROP_LIST: u16 = 52;
+    IFLA_ALT_IFNAME: u16 = 53;
+    IFLA_INFO_KIND: u16 = 1;
+    IFLA_INFO_DATA: u16 = 2;
+    IFLA_INFO_SLAVE_KIND: u16 = 4;
+    IFLA_INFO_SLAVE_DATA: u16 = 5;
+    IFLA_INET_CONF: u16 = 1;
+    IFLA_INET6_CONF: u16 = 2;
+    IFLA_BRPORT_MODE: u16 = 4;
+    IFLA_BRPORT_LEARNING: u16 = 8;
+    IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
+    IFLA_BRPORT_NEIGH_SUPPRESS: u16 = 32;
+    IFLA_BRPORT_ISOLATED: u16 = 33;
+    IFLA_VXLAN_ID: u16 = 1;
+    IFLA_VXLAN_LINK: u16 = 3;
+    IFLA_VXLAN_LOCAL: u16 = 4;
+    IFLA_VXLAN_LEARNING: u16 = 7;
+    IFLA_VXLAN_PORT: u16 = 15;
+    IFLA_VXLAN_LOCAL6: u16 = 17;
+
+    "linux/veth.h";
+    VETH_INFO_PEER: u16 = 1;
+
+    "linux/if.h";
+    IFF_UP: u32 = 1;
+    IFF_LOOPBACK: u32 = 8;
+
+    "linux/if_addr.h";
+    IFA_ADDRESS: u16 = 1;
+    IFA_LOCAL: u16 = 2;
+    IFA_FLAGS: u16 = 8;
+    IFA_PROTO: u16 = 11;
+    IFA_F_TEMPORARY: u32 = 1;
+    IFA_F_NODAD: u32 = 2;
+    IFA_F_NOPREFIXROUTE: u32 = 0x200;
+    IFAPROT_KERNEL_LO: u8 = 1;
+    IFAPROT_KERNEL_LL: u8 = 3;
+
+    "linux/fib_rules.h";
+    FRA_DST: u16 = 1;
+    FRA_SRC: u16 = 2;
+    FRA_IIFNAME: u16 = 3;
+    FRA_PRIORITY: u16 = 6;
+    FRA_FWMARK: u16 = 10;
+    FRA_SUPPRESS_PREFIXLEN: u16 = 14;
+    FRA_TABLE: u16 = 15;
+    FRA_FWMASK: u16 = 16;
+    FRA_OIFNAME: u16 = 17;
+    FRA_PROTOCOL: u16 = 21;
+    FR_ACT_TO_TBL: u8 = 1;
+    FR_ACT_BLACKHOLE: u8 = 6;
+    FR_ACT_UNREACHABLE: u8 = 7;
+    FR_ACT_PROHIBIT: u8 = 8;
+    FIB_RULE_INVERT: u32 = 2;
+
+    "linux/neighbour.h";
+    NDA_DST: u16 = 1;
+    NDA_LLADDR: u16 = 2;
+    NDA_VLAN: u16 = 5;
+    NDA_PROTOCOL: u16 = 12;
+    NTF_SELF: u8 = 2;
+    NTF_MASTER: u8 = 4;
+    NTF_PROXY: u8 = 8;
+    NUD_NOARP: u16 = 0x40;
+    NUD_PERMANENT: u16 = 0x80;
+
+    "linux/net_namespace.h";
+    NETNSA_NSID: u16 = 1;
+    NETNSA_FD: u16 = 3;
+
+    "linux/ip.h";
+    IPV4_DEVCONF_FORWARDING: usize = 1;
+    IPV4_DEVCONF_PROXY_ARP: usize = 3;
+    IPV4_DEVCONF_ACCEPT_REDIRECTS: usize = 4;
+    IPV4_DEVCONF_SEND_REDIRECTS: usize = 6;
+    IPV4_DEVCONF_RP_FILTER: usize = 8;
+    IPV4_DEVCONF_ARPFILTER: usize = 13;
+    IPV4_DEVCONF_ARP_ANNOUNCE: usize = 18;
+    IPV4_DEVCONF_ARP_IGNORE: usize = 19;
+    IPV4_DEVCONF_ARP_NOTIFY: usize = 22;
+    IPV4_DEVCONF_ACCEPT_LOCAL: usize = 23;
+    IPV4_DEVCONF_ROUTE_LOCALNET: usize = 26;
+
+    "linux/ipv6.h";
+    DEVCONF_FORWARDING: usize = 0;
+    DEVCONF_ACCEPT_RA: usize = 3;
+    DEVCONF_AUTOCONF: usize = 5;
+    DEVCONF_PROXY_NDP: usize = 22;
+    DEVCONF_ACCEPT_DAD: usize = 27;
+    DEVCONF_DISABLE_IPV6: usize = 26;
+    DEVCONF_KEEP_ADDR_ON_DOWN: usize = 42;
+}
+
+/// `AF_UNSPEC` (include/linux/socket.h, which no header of the kernel's user interface holds).
+pub(crate) const AF_UNSPEC: u8 = 0;
+/// `AF_INET`.
+pub(crate) const AF_INET: u8 = 2;
+/// `AF_BRIDGE`.
+pub(crate) const AF_BRIDGE: u8 = 7;
+/// `AF_INET6`.
+pub(crate) const AF_INET6: u8 = 10;
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn numbers_are_those_of_the_kernels_headers() {
+        crate::uapi::compare(super::UAPI);
+        use ropewalk_facts::{Neigh, Scope, proto, table};
+        let facts = [
+            ("RTPROT_KERNEL", i128::from(proto::KERNEL)),
+            ("RTPROT_BOOT", proto::BOOT.into()),
+            ("RTPROT_STATIC", proto::STATIC.into()),
+            ("RTPROT_RA", proto::RA.into()),
+            ("RT_TABLE_MAIN", table::MAIN.into()),
+            ("RT_TABLE_LOCAL", table::LOCAL.into()),
+            ("RT_SCOPE_UNIVERSE", Scope::GLOBAL.0.into()),
+            ("RT_SCOPE_LINK", Scope::LINK.0.into()),
+            ("RT_SCOPE_HOST", Scope::HOST.0.into()),
+            ("RT_SCOPE_NOWHERE", Scope::NOWHERE.0.into()),
+        ];
+        crate::uapi::compare(&facts.map(|(name, value)| ("linux/rtnetlink.h", name, value)));
+        let permanent = Neigh::PERMANENT.into();
+        crate::uapi::compare(&[("linux/neighbour.h", "NUD_PERMANENT", permanent)]);
+    }
+}

@@ -1,0 +1,299 @@
+//! Links.
+//!
+//!     ip link add NAME [address MAC] [mtu N] [master BR] up type KIND …
+//!     ip link set NAME …      ip link property add dev NAME altname ALT      ip link del NAME
+//!     struct ifinfomsg { family u8, pad u8, type u16, index i32, flags u32, change u32 }
+//!
+//! Links are addressed by name, so that a batch may speak of a link that it makes itself.
+
+use ropewalk_facts::{Body, IfName, Link, LinkKind, Mac, VxlanSpec};
+
+use super::consts::*;
+use super::{Far, Links, Make, conf, ip, member};
+use crate::Error;
+use crate::nl::{Attr, Attrs, Message, Request, Writer, attrs, flag, u32_at};
+
+/// Length of `struct ifinfomsg`.
+pub(super) const HEADER: usize = 16;
+
+fn header(up: Option<bool>) -> [u8; HEADER] {
+    let (flags, change) = match up {
+        Some(true) => (IFF_UP, IFF_UP),
+        Some(false) => (0, IFF_UP),
+        None => (0, 0),
+    };
+    let mut bytes = [0; HEADER];
+    let (_, tail) = bytes.split_at_mut(8);
+    let (f, c) = tail.split_at_mut(4);
+    f.copy_from_slice(&flags.to_ne_bytes());
+    c.copy_from_slice(&change.to_ne_bytes());
+    bytes
+}
+
+/// A body that speaks of the link `name`.
+pub(super) fn named(name: &IfName, up: Option<bool>) -> Writer {
+    let mut w = Writer::with(&header(up));
+    w.text(IFLA_IFNAME, name.as_str());
+    w
+}
+
+pub(super) fn create(
+    link: &Link,
+    make: Make,
+    far: Option<&Far<'_>>,
+    links: &Links,
+) -> Result<Vec<Request>, Error> {
+    let mut w = named(&link.name, link.up.then_some(true));
+    looks(&mut w, link);
+    if let Some(master) = &link.master {
+        w.u32(IFLA_MASTER, links.need(master)?);
+    }
+    let info = w.open(IFLA_LINKINFO);
+    w.text(IFLA_INFO_KIND, link.kind.name());
+    match &link.kind {
+        LinkKind::Veth { peer } => {
+            let peer = peer.as_ref().ok_or_else(|| Error::NoPeer(link.name.clone()))?;
+            w.nest(IFLA_INFO_DATA, |w| other_end(w, &peer.name, far));
+        }
+        LinkKind::Vxlan(spec) => {
+            let dev = spec.dev.as_ref().map(|d| links.need(d)).transpose()?;
+            w.nest(IFLA_INFO_DATA, |w| vxlan(w, spec, dev));
+        }
+        LinkKind::Bridge | LinkKind::Dummy | LinkKind::Ifb => {}
+        LinkKind::Loopback | LinkKind::Other(_) => return Err(Error::Fixed),
+    }
+    w.close(info);
+    // The kernel refuses NLM_F_REPLACE for links; without NLM_F_EXCL it changes what it finds.
+    let excl = if make == Make::Exclusive { flag::EXCL } else { 0 };
+    let mut all =
+        vec![Request { kind: RTM_NEWLINK, flags: flag::CREATE | excl, body: w.finish()? }];
+    all.extend(altnames(RTM_NEWLINKPROP, &link.name, link.altnames.iter())?);
+    Ok(all)
+}
+
+/// What a link and the other end of a veth have alike.
+fn looks(w: &mut Writer, link: &Link) {
+    if let Some(mac) = link.mac {
+        w.bytes(IFLA_ADDRESS, &mac.0);
+    }
+    if let Some(mtu) = link.mtu {
+        w.u32(IFLA_MTU, mtu);
+    }
+}
+
+/// The other end is a link message of its own; it is born up unless its wish says otherwise.
+fn other_end(w: &mut Writer, name: &IfName, far: Option<&Far<'_>>) {
+    let wish = far.and_then(|f| f.link);
+    let at = w.open(VETH_INFO_PEER);
+    w.raw(&header(wish.is_none_or(|l| l.up).then_some(true)));
+    w.text(IFLA_IFNAME, name.as_str());
+    if let Some(link) = wish {
+        looks(w, link);
+    }
+    if let Some(fd) = far.and_then(|f| f.ns) {
+        w.i32(IFLA_NET_NS_FD, fd);
+    }
+    w.close(at);
+}
+
+fn vxlan(w: &mut Writer, spec: &VxlanSpec, dev: Option<u32>) {
+    w.u32(IFLA_VXLAN_ID, spec.vni);
+    w.be16(IFLA_VXLAN_PORT, spec.port);
+    w.u8(IFLA_VXLAN_LEARNING, u8::from(spec.learning));
+    if let Some(local) = spec.local {
+        ip::put(w, if local.is_ipv4() { IFLA_VXLAN_LOCAL } else { IFLA_VXLAN_LOCAL6 }, local);
+    }
+    if let Some(dev) = dev {
+        w.u32(IFLA_VXLAN_LINK, dev);
+    }
+}
+
+fn altnames<'a>(
+    kind: u16,
+    dev: &IfName,
+    names: impl Iterator<Item = &'a String>,
+) -> Result<Option<Request>, Error> {
+    let mut names = names.peekable();
+    if names.peek().is_none() {
+        return Ok(None);
+    }
+    let mut w = named(dev, None);
+    w.nest(IFLA_PROP_LIST, |w| names.for_each(|name| w.text(IFLA_ALT_IFNAME, name)));
+    let flags = if kind == RTM_NEWLINKPROP { flag::CREATE | flag::EXCL } else { 0 };
+    Ok(Some(Request { kind, flags, body: w.finish()? }))
+}
+
+/// What differs between `old` and `new`; `None` in `new.mac` and `new.mtu` differs from nothing.
+pub(super) fn change(old: &Link, new: &Link, links: &Links) -> Result<Vec<Request>, Error> {
+    if !same_kind(&old.kind, &new.kind) || old.name != new.name {
+        return Err(Error::Fixed);
+    }
+    let mut w = named(&new.name, (old.up != new.up).then_some(new.up));
+    let bare = w.len();
+    let differing = Link {
+        mac: new.mac.filter(|m| old.mac != Some(*m)),
+        mtu: new.mtu.filter(|m| old.mtu != Some(*m)),
+        ..new.clone()
+    };
+    looks(&mut w, &differing);
+    if old.master != new.master {
+        w.u32(IFLA_MASTER, new.master.as_ref().map_or(Ok(0), |m| links.need(m))?);
+    }
+    let mut all = Vec::new();
+    if w.len() > bare || old.up != new.up {
+        all.push(Request { kind: RTM_NEWLINK, flags: 0, body: w.finish()? });
+    }
+    let gone = old.altnames.difference(&new.altnames);
+    let come = new.altnames.difference(&old.altnames);
+    all.extend(altnames(RTM_DELLINKPROP, &new.name, gone)?);
+    all.extend(altnames(RTM_NEWLINKPROP, &new.name, come)?);
+    Ok(all)
+}
+
+/// True unless a link of kind `a` would have to be made anew to be one of kind `b`.
+fn same_kind(a: &LinkKind, b: &LinkKind) -> bool {
+    match (a, b) {
+        (LinkKind::Veth { peer: Some(a) }, LinkKind::Veth { peer: Some(b) }) => a == b,
+        (LinkKind::Veth { .. }, LinkKind::Veth { .. }) => true,
+        _ => a == b,
+    }
+}
+
+pub(super) fn delete(name: &IfName) -> Result<Vec<Request>, Error> {
+    Ok(vec![Request { kind: RTM_DELLINK, flags: 0, body: named(name, None).finish()? }])
+}
+
+/// Asks for one link by its name, or by an alternative name.
+pub(super) fn read(name: &str) -> Result<Request, Error> {
+    let mut w = Writer::with(&header(None));
+    let attr = if name.len() > IfName::MAX { IFLA_ALT_IFNAME } else { IFLA_IFNAME };
+    w.text(attr, name);
+    w.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    Ok(Request { kind: RTM_GETLINK, flags: 0, body: w.finish()? })
+}
+
+pub(super) fn dump() -> Result<Request, Error> {
+    let mut w = Writer::with(&header(None));
+    w.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    Ok(Request { kind: RTM_GETLINK, flags: flag::DUMP, body: w.finish()? })
+}
+
+/// What the table of links wants to know.
+pub(super) struct Entry {
+    pub(super) index: u32,
+    pub(super) gone: bool,
+    pub(super) name: Option<IfName>,
+    pub(super) mac: Option<Mac>,
+}
+
+pub(super) fn entry(message: &Message<'_>) -> Option<Entry> {
+    if !matches!(message.kind, RTM_NEWLINK | RTM_DELLINK) {
+        return None;
+    }
+    let read = Read::of(message.body)?;
+    Some(Entry {
+        index: read.index,
+        gone: message.kind == RTM_DELLINK,
+        name: read.name(),
+        mac: read.mac(),
+    })
+}
+
+/// A link message, its header taken apart.
+struct Read<'a> {
+    index: u32,
+    flags: u32,
+    list: Attrs<'a>,
+}
+
+impl<'a> Read<'a> {
+    /// `None` for a short message, and for one of a family such as the bridge's own.
+    fn of(body: &'a [u8]) -> Option<Self> {
+        if *body.first()? != AF_UNSPEC {
+            return None;
+        }
+        Some(Self {
+            index: u32_at(body, 4)?,
+            flags: u32_at(body, 8)?,
+            list: attrs(body.get(HEADER..)?),
+        })
+    }
+
+    fn attr(&self, kind: u16) -> Option<Attr<'a>> {
+        self.list.clone().first(kind)
+    }
+
+    fn name(&self) -> Option<IfName> {
+        IfName::new(self.attr(IFLA_IFNAME)?.text()?).ok()
+    }
+
+    fn mac(&self) -> Option<Mac> {
+        self.attr(IFLA_ADDRESS)?.array().map(Mac)
+    }
+
+    fn altnames(&self) -> impl Iterator<Item = String> {
+        let list = self.attr(IFLA_PROP_LIST).map(|a| a.attrs()).into_iter().flatten();
+        list.filter(|a| a.kind == IFLA_ALT_IFNAME).filter_map(|a| a.text()).map(str::to_owned)
+    }
+
+    fn kind(&self, links: &Links) -> LinkKind {
+        let info = self.attr(IFLA_LINKINFO).map(|a| a.attrs());
+        let within = |kind| info.clone().and_then(|i| i.first(kind));
+        let name = within(IFLA_INFO_KIND).and_then(|a| a.text()).unwrap_or_default();
+        match name {
+            "veth" => LinkKind::Veth { peer: self.peer(links) },
+            "bridge" => LinkKind::Bridge,
+            "dummy" => LinkKind::Dummy,
+            "ifb" => LinkKind::Ifb,
+            "vxlan" => within(IFLA_INFO_DATA)
+                .and_then(|data| vxlan_spec(&data.attrs(), links))
+                .map_or_else(|| LinkKind::Other(name.to_owned()), LinkKind::Vxlan),
+            "" if self.flags & IFF_LOOPBACK != 0 => LinkKind::Loopback,
+            _ => LinkKind::Other(name.to_owned()),
+        }
+    }
+
+    fn peer(&self, links: &Links) -> Option<ropewalk_facts::Peer> {
+        let nsid = self.attr(IFLA_LINK_NETNSID).and_then(|a| a.i32());
+        links.peer(nsid, self.attr(IFLA_LINK)?.u32()?)
+    }
+}
+
+fn vxlan_spec(list: &Attrs<'_>, links: &Links) -> Option<VxlanSpec> {
+    let attr = |kind| list.clone().first(kind);
+    let local = attr(IFLA_VXLAN_LOCAL).or_else(|| attr(IFLA_VXLAN_LOCAL6));
+    let dev = attr(IFLA_VXLAN_LINK).and_then(|a| a.u32()).and_then(|i| links.name(i));
+    Some(VxlanSpec {
+        vni: attr(IFLA_VXLAN_ID)?.u32()?,
+        port: attr(IFLA_VXLAN_PORT)?.be16()?,
+        local: local.and_then(|a| ip::read(a.data)),
+        dev: dev.cloned(),
+        learning: attr(IFLA_VXLAN_LEARNING).and_then(|a| a.u8()).is_some_and(|v| v != 0),
+    })
+}
+
+/// The link; where it is a member of a bridge, its flags as one; its settings.
+pub(super) fn decode(body: &[u8], links: &Links) -> Result<Vec<Body>, Error> {
+    let short = || Error::Malformed { kind: RTM_NEWLINK };
+    if *body.first().ok_or_else(short)? != AF_UNSPEC {
+        return Ok(Vec::new());
+    }
+    let read = Read::of(body).ok_or_else(short)?;
+    let Some(name) = read.name() else { return Ok(Vec::new()) };
+    let master = read.attr(IFLA_MASTER).and_then(|a| a.u32()).filter(|index| *index != 0);
+    let master = master.map(|index| links.dev(index)).transpose()?.flatten();
+    let mut all = vec![Body::Link(Link {
+        kind: read.kind(links),
+        mac: read.mac(),
+        mtu: read.attr(IFLA_MTU).and_then(|a| a.u32()),
+        up: read.flags & IFF_UP != 0,
+        master,
+        altnames: read.altnames().collect(),
+        name: name.clone(),
+    })];
+    all.extend(read.attr(IFLA_LINKINFO).and_then(|a| member::flags(&name, a)).map(Body::Member));
+    if let Some(spec) = read.attr(IFLA_AF_SPEC) {
+        all.extend(conf::sysctls(&name, spec).into_iter().map(Body::Sysctl));
+    }
+    Ok(all)
+}
