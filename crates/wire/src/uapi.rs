@@ -1,7 +1,7 @@
 //! Tests only: the kernel's headers as installed (Debian: linux-libc-dev), read for the values of
 //! `#define`s and enumerators, so that our constants are compared with the kernel's own.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::disallowed_methods, reason = "tests")]
 
 use std::collections::BTreeMap;
 

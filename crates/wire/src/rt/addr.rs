@@ -88,6 +88,7 @@ pub(super) fn decode(body: &[u8], links: &Links) -> Result<Option<Addr>, Error> 
         scope: Scope(scope),
         nodad: v6 && flags & IFA_F_NODAD != 0,
         noprefixroute: flags & IFA_F_NOPREFIXROUTE != 0,
+        secondary: !v6 && flags & IFA_F_SECONDARY != 0,
         derived,
     }))
 }

@@ -94,6 +94,7 @@ consts! {
     IFA_LOCAL: u16 = 2;
     IFA_FLAGS: u16 = 8;
     IFA_PROTO: u16 = 11;
+    IFA_F_SECONDARY: u32 = 1;
     IFA_F_TEMPORARY: u32 = 1;
     IFA_F_NODAD: u32 = 2;
     IFA_F_NOPREFIXROUTE: u32 = 0x200;
