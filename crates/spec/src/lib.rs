@@ -1,1 +1,29 @@
-//! placeholder
+//! The words people use: networks, attachments, published ports, checked once where they enter.
+//!
+//!     command line ─┐                 check              ┌─▶ Network   (subnets, gateways, masquerade)
+//!     TOML file ────┴─▶ RawNetwork, RawEndpoint ─────────┴─▶ Endpoint  (sandbox, addresses, ports)
+//!
+//! The raw form holds text as it was written; the valid form cannot hold nonsense, so nothing below
+//! checks again.  Never here: the kernel, files, clocks, chance, which address is free.
+
+mod endpoint;
+mod error;
+mod masquerade;
+mod name;
+pub mod names;
+mod network;
+pub mod pool;
+mod publish;
+mod raw;
+mod sandbox;
+mod subnet;
+mod subnets;
+
+pub use endpoint::{Endpoint, RawEndpoint};
+pub use error::{Form, Object, Problem, SpecError};
+pub use masquerade::Masquerade;
+pub use name::{ContainerName, NetnsName, NetworkName};
+pub use network::{Mode, Network, RawNetwork, Reach};
+pub use publish::{PortRange, Proto, Publish};
+pub use sandbox::SandboxRef;
+pub use subnet::Subnet;

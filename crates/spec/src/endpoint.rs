@@ -1,0 +1,188 @@
+//! Endpoints: one wanted interface of one sandbox on one network.
+
+use std::net::IpAddr;
+
+use ropewalk_facts::{IfName, Mac};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Form, Object, Problem, SpecError};
+use crate::name::NetworkName;
+use crate::network::{Network, check_mtu};
+use crate::publish::Publish;
+use crate::raw::{At, one_or_list, one_or_many};
+use crate::sandbox::SandboxRef;
+
+/// An interface that a sandbox shall have. Made by [`RawEndpoint::check`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "RawEndpoint", into = "RawEndpoint")]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// Whose.
+    pub sandbox: SandboxRef,
+    /// On which network.
+    pub network: NetworkName,
+    /// Its name; `None` is the first of eth0, eth1 … that is free.
+    pub ifname: Option<IfName>,
+    /// Its addresses, at most one for each subnet; a subnet without one leases the next.
+    pub ips: Vec<IpAddr>,
+    /// Its hardware address, a unicast one.
+    pub mac: Option<Mac>,
+    /// Its MTU; `None` is that of the network.
+    pub mtu: Option<u32>,
+    /// Ports of the host that lead to it.
+    pub publish: Vec<Publish>,
+    /// Whether it carries the default route; `None` is as the network has it.
+    pub default_route: Option<bool>,
+}
+
+impl Endpoint {
+    /// Checks the endpoint against the network it names: its addresses and MTU.
+    ///
+    /// # Errors
+    /// The first option that does not fit.
+    pub fn fits(&self, network: &Network) -> Result<(), SpecError> {
+        let object = self.object();
+        let at = At::field(&object, "ip");
+        for (index, ip) in self.ips.iter().enumerate() {
+            let subnet = network.subnet_of(*ip);
+            let Some(subnet) = subnet else {
+                return at.index(index).fail(Problem::Outside { ip: *ip });
+            };
+            at.index(index).ok(subnet.check(*ip))?;
+            let before = self.ips.iter().take(index);
+            if before.filter(|other| subnet.net.contains(*other)).count() > 0 {
+                return at.index(index).fail(Problem::Second { net: subnet.net });
+            }
+        }
+        check_mtu(At::field(&object, "mtu"), self.mtu, network.has_v6())?;
+        match network.reach() {
+            crate::Reach::L2 if !self.publish.is_empty() => {
+                At::field(&object, "publish").fail(Problem::Conflict { with: "an l2 network" })
+            }
+            crate::Reach::L2 | crate::Reach::Internal if self.default_route == Some(true) => {
+                let with = "a network without a way out";
+                At::field(&object, "default_route").fail(Problem::Conflict { with })
+            }
+            crate::Reach::L2 | crate::Reach::Internal | crate::Reach::Open => Ok(()),
+        }
+    }
+
+    pub(crate) fn object(&self) -> Object {
+        Object::Attachment { sandbox: self.sandbox.to_string(), network: self.network.to_string() }
+    }
+}
+
+/// The options of an attachment as they were written.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RawEndpoint {
+    /// The sandbox.
+    pub sandbox: String,
+    /// The network.
+    pub network: String,
+    /// The name of the interface.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// Addresses.
+    #[serde(default, deserialize_with = "one_or_many", serialize_with = "one_or_list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ip: Vec<String>,
+    /// The hardware address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// The MTU.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// Published ports.
+    #[serde(default, deserialize_with = "one_or_many", serialize_with = "one_or_list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<String>,
+    /// Whether it carries the default route.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_route: Option<bool>,
+}
+
+impl RawEndpoint {
+    /// Checks every option by itself; whether they fit the network is for [`Endpoint::fits`].
+    ///
+    /// # Errors
+    /// The first option that cannot be.
+    pub fn check(&self) -> Result<Endpoint, SpecError> {
+        let object =
+            Object::Attachment { sandbox: self.sandbox.clone(), network: self.network.clone() };
+        let at = |field| At::field(&object, field);
+        let sandbox = at("sandbox").ok(self.sandbox.parse())?;
+        let network = NetworkName::new(self.network.as_str());
+        let network = at("network").ok(network.map_err(|why| Problem::name(&self.network, why)))?;
+        let ifname = self
+            .name
+            .as_deref()
+            .map(|text| at("name").ok(IfName::new(text).map_err(|why| Problem::name(text, why))));
+        let mac = self.mac.as_deref().map(|text| at("mac").ok(read_mac(text)));
+        let ips = self.ip.iter().map(|text| read_ip(text));
+        let publish = self.publish.iter().map(|text| text.parse());
+        let endpoint = Endpoint {
+            sandbox,
+            network,
+            ifname: ifname.transpose()?,
+            ips: collect(at("ip"), ips)?,
+            mac: mac.transpose()?,
+            mtu: self.mtu,
+            publish: collect(at("publish"), publish)?,
+            default_route: self.default_route,
+        };
+        let v6 = endpoint.ips.iter().any(IpAddr::is_ipv6);
+        check_mtu(at("mtu"), endpoint.mtu, v6)?;
+        check_publish(at("publish"), &endpoint.publish)?;
+        Ok(endpoint)
+    }
+}
+
+fn collect<T>(
+    at: At<'_>,
+    values: impl Iterator<Item = Result<T, Problem>>,
+) -> Result<Vec<T>, SpecError> {
+    values.enumerate().map(|(index, value)| at.index(index).ok(value)).collect()
+}
+
+fn read_mac(text: &str) -> Result<Mac, Problem> {
+    let mac = text.parse().ok().filter(|mac: &Mac| mac.is_unicast());
+    mac.ok_or_else(|| Problem::unreadable(text, Form::Mac))
+}
+
+fn read_ip(text: &str) -> Result<IpAddr, Problem> {
+    text.parse().map_err(|_| Problem::unreadable(text, Form::Address))
+}
+
+/// Refuses two publications of one endpoint that mean the same port of the host.
+fn check_publish(at: At<'_>, publish: &[Publish]) -> Result<(), SpecError> {
+    for (index, one) in publish.iter().enumerate() {
+        if let Some(other) = publish.iter().take(index).find(|other| one.conflicts(other)) {
+            let (ports, holder) = (one.to_string(), other.to_string());
+            return at.index(index).fail(Problem::PublishTwice { ports, holder });
+        }
+    }
+    Ok(())
+}
+
+impl TryFrom<RawEndpoint> for Endpoint {
+    type Error = SpecError;
+    fn try_from(raw: RawEndpoint) -> Result<Self, SpecError> {
+        raw.check()
+    }
+}
+
+impl From<Endpoint> for RawEndpoint {
+    fn from(endpoint: Endpoint) -> Self {
+        Self {
+            sandbox: endpoint.sandbox.to_string(),
+            network: endpoint.network.into(),
+            name: endpoint.ifname.map(String::from),
+            ip: endpoint.ips.iter().map(IpAddr::to_string).collect(),
+            mac: endpoint.mac.map(String::from),
+            mtu: endpoint.mtu,
+            publish: endpoint.publish.iter().map(Publish::to_string).collect(),
+            default_route: endpoint.default_route,
+        }
+    }
+}

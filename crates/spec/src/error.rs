@@ -1,0 +1,215 @@
+//! What is wrong with something people wrote: which object, which of its options, and why.
+//!
+//! A message names the value; [`Problem::help`] says what to write instead, where that is known.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use ropewalk_facts::NameError;
+
+/// What the option belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Object {
+    /// A network, by the name that was written.
+    Network(String),
+    /// An attachment of a sandbox to a network, as they were written.
+    Attachment {
+        /// The sandbox.
+        sandbox: String,
+        /// The network.
+        network: String,
+    },
+}
+
+impl fmt::Display for Object {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Network(name) => write!(f, "network {name}"),
+            Self::Attachment { sandbox, network } => {
+                write!(f, "attachment of {sandbox} to {network}")
+            }
+        }
+    }
+}
+
+/// An option that was refused.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{object}: {field}: {problem}")]
+pub struct SpecError {
+    /// What it belongs to.
+    pub object: Object,
+    /// The option, spelled as in the file and on the command line.
+    pub field: &'static str,
+    /// Which of its values, when it has several.
+    pub index: usize,
+    /// What is wrong with it.
+    pub problem: Box<Problem>,
+}
+
+/// A kind of text, for saying what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// A subnet.
+    Subnet,
+    /// An address.
+    Address,
+    /// A range of addresses.
+    Range,
+    /// A mode of networks.
+    Mode,
+    /// Whether to masquerade.
+    Masquerade,
+    /// A hardware address.
+    Mac,
+    /// A published port.
+    Publish,
+    /// A transport protocol.
+    Proto,
+    /// A port or a range of them.
+    Ports,
+    /// A sandbox.
+    Sandbox,
+}
+
+impl Form {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Subnet => "a subnet",
+            Self::Address => "an address",
+            Self::Range => "a range of addresses",
+            Self::Mode => "a mode",
+            Self::Masquerade => "a way to masquerade",
+            Self::Mac => "a unicast hardware address",
+            Self::Publish => "a published port",
+            Self::Proto => "a protocol",
+            Self::Ports => "a port or a range of ports",
+            Self::Sandbox => "a sandbox",
+        }
+    }
+
+    /// How it is written.
+    #[must_use]
+    pub fn example(self) -> &'static str {
+        match self {
+            Self::Subnet => "10.9.0.0/24 or fd00:9::/64",
+            Self::Address => "10.9.0.7 or fd00:9::7",
+            Self::Range => "10.9.0.100-10.9.0.199",
+            Self::Mode => "bridge or routed",
+            Self::Masquerade => "no, yes, or an address of this host",
+            Self::Mac => "02:00:00:00:00:01",
+            Self::Publish => "8080:80, 8080:80/udp, 127.0.0.1:8080:80, 8000-8010:80-90",
+            Self::Proto => "tcp, udp or sctp",
+            Self::Ports => "80 or 80-90, within 1 to 65535",
+            Self::Sandbox => "netns:NAME, a path, pid:N, docker:NAME, podman:NAME or new:NAME",
+        }
+    }
+}
+
+/// What is wrong.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[expect(missing_docs, reason = "the messages say it")]
+pub enum Problem {
+    #[error("{text:?} is not a usable name: {why}")]
+    Name { text: String, why: NameError },
+    #[error("{text:?} is not {}", form.name())]
+    Unreadable { text: String, form: Form },
+    #[error("{net} has bits of a host set")]
+    HostBits { net: IpNet, right: IpNet },
+    #[error("{net} has no room for a gateway and a sandbox")]
+    TooSmall { net: IpNet },
+    #[error("{net} holds addresses that no sandbox can carry ({special})")]
+    Special { net: IpNet, special: IpNet },
+    #[error("{net} overlaps {other} of network {network}")]
+    Overlap { net: IpNet, other: IpNet, network: String },
+    #[error("none is given")]
+    Missing,
+    #[error("{ip} is in no subnet of the network")]
+    Outside { ip: IpAddr },
+    #[error("{ip} is not an address that a host can carry")]
+    NotHost { ip: IpAddr },
+    #[error("{ip} is the gateway of {net}")]
+    IsGateway { ip: IpAddr, net: IpNet },
+    #[error("{ip} names the subnet {net} itself")]
+    IsNetwork { ip: IpAddr, net: IpNet },
+    #[error("{ip} is the broadcast address of {net}")]
+    IsBroadcast { ip: IpAddr, net: IpNet },
+    #[error("{net} already has one")]
+    Second { net: IpNet },
+    #[error("the range ends before it begins")]
+    Backwards,
+    #[error("the range lies in no subnet of the network")]
+    RangeOutside,
+    #[error("the range holds no address for a sandbox")]
+    RangeEmpty,
+    #[error("it has no meaning together with {with}")]
+    Conflict { with: &'static str },
+    #[error("{value} is not an MTU: {min} to 65535 are")]
+    Mtu { value: u32, min: u32 },
+    #[error("no subnet of the network is of the family of {ip}")]
+    Family { ip: IpAddr },
+    #[error("{text:?} stands beside another value that it contradicts")]
+    Contradiction { text: String },
+    #[error("{host} and {inner} ports cannot be paired")]
+    Lengths { host: u32, inner: u32 },
+    #[error("{text:?} is not an absolute path")]
+    RelativePath { text: String },
+    #[error("there is no network {name:?}")]
+    UnknownNetwork { name: String },
+    #[error("{ip} is given to {holder} as well")]
+    AddressTwice { ip: IpAddr, holder: String },
+    #[error("{sandbox} has an interface {ifname} already")]
+    InterfaceTwice { sandbox: String, ifname: String },
+    #[error("{sandbox} is attached to {network} already")]
+    AttachedTwice { sandbox: String, network: String },
+    #[error("{ports} is published for {holder} already")]
+    PublishTwice { ports: String, holder: String },
+    #[error("the name stands in the heading already")]
+    NameInside,
+}
+
+impl Problem {
+    /// What to write instead.
+    #[must_use]
+    pub fn help(&self) -> Option<String> {
+        let text = match self {
+            Self::HostBits { right, .. } => return Some(format!("write {right}")),
+            Self::Unreadable { form, .. } => return Some(format!("write {}", form.example())),
+            Self::Name { .. } => "use a letter or digit, then letters, digits, '_', '.' and '-'",
+            Self::Missing => "give one or more, such as 10.9.0.0/24",
+            Self::TooSmall { .. } => "choose a shorter prefix",
+            Self::Overlap { .. } | Self::Special { .. } => {
+                "choose another subnet, such as one of 10.0.0.0/8 or fd00::/8"
+            }
+            Self::Outside { .. } | Self::RangeOutside => "choose from the network's subnets",
+            Self::IsGateway { .. } | Self::IsNetwork { .. } | Self::IsBroadcast { .. } => {
+                "choose another address of the subnet"
+            }
+            Self::Backwards => "write the lower address first",
+            Self::Lengths { .. } => "give as many ports of the host as of the sandbox",
+            Self::UnknownNetwork { .. } => "declare it in the file, or create it before",
+            Self::AttachedTwice { .. } => "give each attachment a name of its own",
+            Self::InterfaceTwice { .. } => "choose another name",
+            Self::PublishTwice { .. } => "choose another port or address of the host",
+            Self::AddressTwice { .. } => "choose another address",
+            Self::RelativePath { .. } => "write the path from / on",
+            Self::NotHost { .. }
+            | Self::Second { .. }
+            | Self::RangeEmpty
+            | Self::Conflict { .. }
+            | Self::Mtu { .. }
+            | Self::Family { .. }
+            | Self::Contradiction { .. }
+            | Self::NameInside => return None,
+        };
+        Some(text.to_owned())
+    }
+
+    pub(crate) fn unreadable(text: &str, form: Form) -> Self {
+        Self::Unreadable { text: text.to_owned(), form }
+    }
+
+    pub(crate) fn name(text: &str, why: NameError) -> Self {
+        Self::Name { text: text.to_owned(), why }
+    }
+}

@@ -1,0 +1,162 @@
+//! Names that ropewalk gives: made from what people wrote, so that the same wish yields the same
+//! name on every run.
+//!
+//!     bridge of network web        rw-web
+//!     leg of netns:red eth0        rw6c4bc3c010, also called ropewalk.netns-red.eth0
+
+use std::net::IpAddr;
+
+use ropewalk_facts::{IfName, Mac};
+
+use crate::name::NetworkName;
+
+/// What every alternative name given by ropewalk begins with: the mark of ownership of links.
+pub const MARK: &str = "ropewalk.";
+
+/// The longest alternative name (`ALTIFNAMSIZ` less its final zero).
+const ALT_MAX: usize = 127;
+
+/// What a hardware address is derived from.
+#[derive(Clone, Copy, Debug)]
+pub enum Seed<'a> {
+    /// The address of the interface. Who gets an address that another had also gets its hardware
+    /// address, so what neighbours remember stays true.
+    Ip(IpAddr),
+    /// Anything that names the interface, for one without an address.
+    Text(&'a str),
+}
+
+/// The host end of the veth pair whose other end is `ifname` in `sandbox` (its text, or whatever
+/// else names it for as long as it lives).
+#[must_use]
+pub fn leg(sandbox: &str, ifname: &IfName) -> IfName {
+    short("rw", &[sandbox, ifname.as_str()])
+}
+
+/// The bridge of a network: `rw-NETWORK`, or a hash where that is too long.
+#[must_use]
+pub fn bridge(network: &NetworkName) -> IfName {
+    IfName::new(format!("rw-{network}")).unwrap_or_else(|_| short("rw-", &[network.as_str()]))
+}
+
+/// A hardware address, locally administered: `02:72:` and four bytes, those of an IPv4 address
+/// where there is one.
+#[must_use]
+pub fn mac(network: &NetworkName, seed: Seed<'_>) -> Mac {
+    let [a, b, c, d] = match seed {
+        Seed::Ip(IpAddr::V4(ip)) => ip.octets(),
+        Seed::Ip(ip @ IpAddr::V6(_)) => fold(hash(&[network.as_str(), &ip.to_string()])),
+        Seed::Text(text) => fold(hash(&[network.as_str(), text])),
+    };
+    Mac([0x02, 0x72, a, b, c, d])
+}
+
+/// The alternative name of a leg: `ropewalk.SANDBOX.IFNAME`. A sandbox whose text has other than
+/// plain characters is told apart by a hash.
+#[must_use]
+pub fn leg_altname(sandbox: &str, ifname: &IfName) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    let (kind, name) = sandbox.split_once(':').unwrap_or(("", sandbox));
+    let room = ALT_MAX - MARK.len() - IfName::MAX - 1;
+    let faithful = name.chars().all(|c| plain(c) || c == '-') && sandbox.len() <= room;
+    if faithful && !kind.is_empty() && kind.chars().all(plain) {
+        return format!("{MARK}{kind}-{name}.{ifname}");
+    }
+    let kept = sandbox.trim_start_matches('/').chars().map(|c| if plain(c) { c } else { '-' });
+    let kept: String = kept.take(room - 11).collect();
+    format!("{MARK}{kept}-{:010x}.{ifname}", hash(&[sandbox]) >> 24)
+}
+
+/// The alternative name of the bridge of a network: `ropewalk.network.NETWORK`.
+#[must_use]
+pub fn bridge_altname(network: &NetworkName) -> String {
+    format!("{MARK}network.{network}")
+}
+
+/// `prefix` and ten hexadecimal digits: always a legal name.
+fn short(prefix: &str, parts: &[&str]) -> IfName {
+    let name = format!("{prefix}{:010x}", hash(parts) >> 24);
+    #[expect(clippy::expect_used, reason = "at most 3 + 10 bytes, all of them letters or digits")]
+    IfName::new(name).expect("a legal name")
+}
+
+fn fold(n: u64) -> [u8; 4] {
+    let [a, b, c, d, e, f, g, h] = n.to_be_bytes();
+    [a ^ e, b ^ f, c ^ g, d ^ h]
+}
+
+/// FNV-1a of 64 bits, with a zero byte after each part; then mixed, because the high
+/// bits of FNV change little with the last bytes.
+fn hash(parts: &[&str]) -> u64 {
+    let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
+    let n = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |n, byte| {
+        (n ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    let n = (n ^ (n >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    n ^ (n >> 29)
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn network(name: &str) -> NetworkName {
+        NetworkName::new(name).unwrap()
+    }
+
+    #[test]
+    fn names_are_stable() {
+        let eth0 = IfName::new("eth0").unwrap();
+        assert_eq!(leg("netns:red", &eth0).as_str(), "rw6c4bc3c010");
+        assert_eq!(bridge(&network("web")).as_str(), "rw-web");
+        assert_eq!(bridge(&network("a-rather-long-name")).as_str(), "rw-84125aa19a");
+        assert_eq!(leg_altname("netns:red", &eth0), "ropewalk.netns-red.eth0");
+        assert_eq!(leg_altname("/run/netns/x", &eth0), "ropewalk.run-netns-x-6d8e3a3388.eth0");
+        let mac4 = mac(&network("web"), Seed::Ip([10, 9, 0, 7].into()));
+        assert_eq!(mac4.to_string(), "02:72:0a:09:00:07");
+        assert!(mac(&network("web"), Seed::Text("red")).is_unicast());
+    }
+
+    #[test]
+    fn legs_of_many_sandboxes_have_distinct_names() {
+        let eth0 = IfName::new("eth0").unwrap();
+        let names: BTreeSet<_> = (0..20_000).map(|n| leg(&format!("netns:c{n}"), &eth0)).collect();
+        assert_eq!(names.len(), 20_000);
+    }
+
+    #[test]
+    fn alternative_names_are_legal_and_tell_sandboxes_apart() {
+        let (eth0, long) = (IfName::new("eth0").unwrap(), IfName::new("a.b@c-d_e.fghij").unwrap());
+        let far = format!("/{}", "ü b/".repeat(100));
+        let sandboxes = [
+            "netns:red",
+            "netns:red.eth0",
+            "netns:red-eth0",
+            "pid:12",
+            "/run/a-b",
+            "/run/a/b",
+            "/run/a:b",
+            "docker:a.b",
+            "docker:a-b",
+            &far,
+            "",
+            ":",
+            "network",
+            "net-ns:red",
+        ];
+        let mut seen = BTreeSet::new();
+        for sandbox in sandboxes {
+            for ifname in [&eth0, &long] {
+                let name = leg_altname(sandbox, ifname);
+                assert!(name.starts_with(MARK) && name.len() <= ALT_MAX, "{name}");
+                let odd = |c: char| !c.is_ascii_graphic() || matches!(c, '/' | ':');
+                assert!(!name.contains(odd), "{name}");
+                assert!(seen.insert(name), "{sandbox}");
+            }
+        }
+        assert!(seen.insert(bridge_altname(&network("red"))));
+    }
+}
