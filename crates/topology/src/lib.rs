@@ -1,1 +1,47 @@
-//! placeholder
+//! Topologies: from what is wanted and what the host is like to a plan.
+//!
+//!     Network + HostFacts ──network()──▶ Plan   what its attachments share: bridge, gateway, rules
+//!     Wiring  + HostFacts ──attach()───▶ Plan   what one attachment owns: a veth pair, its routes
+//!     Wiring  + Publish   ──publish()──▶ Plan   the ways in
+//!
+//! One file per topology. A network's plan *ensures*, an attachment's plan *creates*: so attaching
+//! costs the same however many there are.  Never here: netlink, allocation, naming, the clock.
+
+mod bridge;
+pub mod firewall;
+mod passage;
+mod publish;
+mod routed;
+mod wiring;
+
+use ropewalk_plan::{Duplicate, Plan};
+use ropewalk_spec::{Mode, Network};
+
+pub use bridge::bridge_name;
+pub use publish::publish;
+pub use wiring::{HostFacts, Wiring};
+
+/// What the attachments of `network` share, in the host's namespace.
+///
+/// # Errors
+/// [`Duplicate`] when two parts of the network say something about one object, as two subnets with
+/// the same gateway do.
+pub fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
+    match &network.mode {
+        Mode::Bridge { bridge, reach } => bridge::network(network, bridge.as_ref(), *reach, host),
+        Mode::Routed => routed::network(network, host),
+    }
+}
+
+/// What one attachment owns: its two interfaces, its addresses and routes, and its published ports.
+///
+/// # Errors
+/// [`Duplicate`] when it wants one thing twice, as the same address or published port.
+pub fn attach(wiring: &Wiring<'_>, host: &HostFacts) -> Result<Plan, Duplicate> {
+    let mut plan = match &wiring.network.mode {
+        Mode::Bridge { bridge, reach } => bridge::attach(wiring, bridge.as_ref(), *reach)?,
+        Mode::Routed => routed::attach(wiring)?,
+    };
+    plan.extend(publish(wiring, wiring.publish, host)?)?;
+    Ok(plan)
+}

@@ -1,0 +1,140 @@
+//! What a topology is given: the host as it is, and one attachment as it shall be.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use ropewalk_facts::{
+    Addr, Body, IfName, Link, LinkKind, Mac, Ns, Peer, Route, RouteKey, Sysctl, SysctlPath,
+};
+use ropewalk_plan::{Duplicate, Plan};
+use ropewalk_spec::{Network, Publish};
+
+/// What the plan of a network depends on beside its definition.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HostFacts {
+    /// The link of the default route.
+    pub uplink: Option<IfName>,
+    /// The uplink takes its IPv6 default route from router advertisements (`accept_ra` is 1), which
+    /// the kernel stops doing when forwarding goes on, unless it is told to go on (2).
+    pub uplink_takes_ra: bool,
+    /// MTU of the network's links in bytes.
+    pub mtu: u32,
+    /// The network's bridge was there before: it is used, not made, and bears no mark of ours.
+    pub foreign_bridge: bool,
+    /// Bridged packets pass the IP hooks (`bridge-nf-call-iptables`), so that a packet sent back to
+    /// where it came from needs hairpin mode.
+    pub bridge_netfilter: bool,
+}
+
+/// One attachment, with everything chosen.
+#[derive(Clone, Debug)]
+pub struct Wiring<'a> {
+    /// The network.
+    pub network: &'a Network,
+    /// The sandbox's namespace.
+    pub ns: Ns,
+    /// The namespace is made by this plan.
+    pub make_ns: Option<String>,
+    /// The interface in the sandbox.
+    pub ifname: IfName,
+    /// The host's end of the veth pair.
+    pub leg: IfName,
+    /// The name that marks the leg as ours.
+    pub altname: String,
+    /// Hardware address in the sandbox; left to the kernel when `None`.
+    pub mac: Option<Mac>,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Leased addresses, each with the prefix length of its subnet.
+    pub addresses: Vec<IpNet>,
+    /// Metric of the default routes of this attachment (0 is the kernel's default); none to set none.
+    pub default_metric: Option<u32>,
+    /// The ports that lead here.
+    pub publish: &'a [Publish],
+}
+
+impl Wiring<'_> {
+    /// The gateway for addresses of the family of `ip`, of the subnet that holds it.
+    pub(crate) fn gateway(&self, ip: IpAddr) -> Option<IpAddr> {
+        self.network.subnet_of(ip).and_then(|subnet| subnet.gateway)
+    }
+
+    /// Starts the plan: the namespace where it is to be made, the veth pair born up on both sides,
+    /// and loopback.
+    ///
+    ///     ip link add LEG master BRIDGE mtu MTU up type veth peer name IFNAME netns NS
+    pub(crate) fn pair(&self, master: Option<IfName>) -> Result<Plan, Duplicate> {
+        let mut plan = Plan::new();
+        if let Some(name) = &self.make_ns {
+            plan.create(&Ns::HOST, Body::Netns(name.clone()))?;
+        }
+        let mut leg = Link::up(self.leg.clone(), self.end(&self.ns, &self.ifname));
+        leg.mtu = Some(self.mtu);
+        leg.master = master;
+        leg.altnames.insert(self.altname.clone());
+        plan.create(&Ns::HOST, Body::Link(leg))?;
+        let mut inside = Link::up(self.ifname.clone(), self.end(&Ns::HOST, &self.leg));
+        inside.mtu = Some(self.mtu);
+        inside.mac = self.mac;
+        plan.create(&self.ns, Body::Link(inside))?;
+        if let Ok(lo) = IfName::new("lo") {
+            plan.ensure(&self.ns, Body::Link(Link::up(lo, LinkKind::Loopback)))?;
+        }
+        if self.addresses.iter().any(|a| matches!(a, IpNet::V6(_))) {
+            plan.ensure(&self.ns, v6_on(&self.ifname))?;
+        }
+        Ok(plan)
+    }
+
+    fn end(&self, ns: &Ns, name: &IfName) -> LinkKind {
+        LinkKind::Veth { peer: Some(Peer { ns: ns.clone(), name: name.clone() }) }
+    }
+
+    /// The address inside, as `net`.
+    pub(crate) fn address(&self, plan: &mut Plan, net: IpNet) -> Result<(), Duplicate> {
+        plan.create(&self.ns, Body::Addr(Addr::global(self.ifname.clone(), net)))
+    }
+
+    /// The default route of the family of `via`, once, if this attachment has one.
+    pub(crate) fn default_route(&self, plan: &mut Plan, via: IpAddr) -> Result<(), Duplicate> {
+        let Some(metric) = self.default_metric else { return Ok(()) };
+        let any = match via {
+            IpAddr::V4(_) => RouteKey::default_v4(),
+            IpAddr::V6(_) => RouteKey::default_v6(),
+        };
+        let key = RouteKey::new(any.table, any.dst, metric);
+        let route = Body::Route(Route::unicast(key, self.ifname.clone(), Some(via)));
+        if plan.states(&route.id().at(self.ns.clone())) {
+            return Ok(());
+        }
+        plan.create(&self.ns, route)
+    }
+}
+
+/// A container may have been told to do without IPv6; an address of ours needs it.
+fn v6_on(ifname: &IfName) -> Body {
+    setting(SysctlPath::conf6(ifname, "disable_ipv6"), "0")
+}
+
+/// The setting `path` = `value`.
+pub(crate) fn setting(path: SysctlPath, value: &str) -> Body {
+    Body::Sysctl(Sysctl { path, value: value.into() })
+}
+
+/// Forwarding for the families that `network` has, with what keeps the uplink's own IPv6 alive.
+pub(crate) fn forwarding(
+    plan: &mut Plan,
+    network: &Network,
+    host: &HostFacts,
+) -> Result<(), Duplicate> {
+    if network.has_v4() {
+        plan.ensure(&Ns::HOST, setting(SysctlPath::ip_forward(), "1"))?;
+    }
+    if network.has_v6() {
+        if let Some(uplink) = host.uplink.as_ref().filter(|_| host.uplink_takes_ra) {
+            plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(uplink, "accept_ra"), "2"))?;
+        }
+        plan.ensure(&Ns::HOST, setting(SysctlPath::ip6_forward(), "1"))?;
+    }
+    Ok(())
+}
