@@ -54,11 +54,15 @@ impl Inverse<'_> {
     fn remove(&mut self, change: &Change, made: &Fact) {
         let made = self.latest.get(&change.key).map_or(made, |latest| *latest).clone();
         let goes = goes_with(&made, &self.made);
-        let implied = match &change.key.id {
-            Id::Sysctl(_) if !goes => return,
-            Id::Member(_) if !goes && !change.implied => return,
-            Id::Member(_) => true,
-            _ => goes || (change.implied && self.other_end_in(&self.made, &made)),
+        let implied = if stays(&change.key) {
+            // A member goes free with a change of its link, which is why its flags were implied.
+            let left = matches!(change.key.id, Id::Member(_)) && change.implied;
+            if !goes && !left {
+                return;
+            }
+            true
+        } else {
+            goes || (change.implied && self.other_end_in(&self.made, &made))
         };
         self.push(Some(&made), None, implied);
     }

@@ -10,6 +10,7 @@
 mod apply;
 mod change;
 mod conflict;
+mod describe;
 mod diff;
 mod holds;
 mod invert;
@@ -19,14 +20,17 @@ pub mod render;
 mod step;
 mod teardown;
 mod undo;
+mod words;
 
 pub use apply::apply;
 pub use change::Change;
 pub use conflict::Conflict;
+pub use describe::describe;
 pub use diff::diff;
 pub use holds::{holds, merge};
 pub use invert::invert;
 pub use predict::predict;
+pub use render::render;
 pub use step::{Duplicate, Plan, Step};
 pub use teardown::teardown;
 pub use undo::undo;

@@ -1,0 +1,128 @@
+//! A change in one line, for people.
+//!
+//!     + link leg veth, master rw-web, mtu 1450, up
+//!     ~ net/ipv4/ip_forward 0 → 1
+//!     - route default via 10.9.0.1 dev eth0 proto 114 in netns:red (implied)
+//!
+//! Never here: which changes there are.
+
+use ropewalk_facts::{Body, Fact, IfName, Link, LinkKind, MemberFlags, Snapshot};
+
+use crate::Change;
+use crate::render::{is_nft, nft};
+use crate::words::{Words, addr, fdb, kind, member_flags, neigh, on_off, route, rule};
+
+/// `change` in one line. `context` knows the sets that elements are of.
+#[must_use]
+pub fn describe(change: &Change, context: &Snapshot) -> String {
+    let (sign, text) = match (&change.old, &change.new) {
+        (Some(old), Some(new)) => ('~', altered(change, old, new, context)),
+        (None, Some(new)) if matches!(new.body, Body::Sysctl(_) | Body::Member(_)) => {
+            ('~', fact_text(new, context))
+        }
+        (None, Some(new)) => ('+', fact_text(new, context)),
+        (Some(old), None) => ('-', fact_text(old, context)),
+        (None, None) => (' ', change.key.id.to_string()),
+    };
+    let place = match &change.key.ns {
+        ns if ns.is_host() => String::new(),
+        ns => format!(" in {ns}"),
+    };
+    let implied = if change.implied { " (implied)" } else { "" };
+    format!("{sign} {text}{place}{implied}")
+}
+
+fn altered(change: &Change, old: &Fact, new: &Fact, context: &Snapshot) -> String {
+    let differences = match (&old.body, &new.body) {
+        (Body::Sysctl(was), Body::Sysctl(x)) => vec![format!("{} → {}", was.value, x.value)],
+        (Body::Link(was), Body::Link(x)) => link_differences(was, x),
+        (Body::Member(was), Body::Member(x)) => member_differences(was, x),
+        (_, _) if is_nft(&change.key.id) => return nft_text(change, context),
+        (_, _) => return format!("{} → {}", fact_text(old, context), fact_text(new, context)),
+    };
+    format!("{} {}", change.key.id, differences.join(", "))
+}
+
+fn link_differences(was: &Link, x: &Link) -> Vec<String> {
+    let master = |link: &Link| link.master.as_ref().map_or("none".into(), IfName::to_string);
+    let up = |link: &Link| if link.up { "up" } else { "down" };
+    let mut out = vec![];
+    if was.mac != x.mac {
+        out.push(format!("address {} → {}", or_auto(was.mac), or_auto(x.mac)));
+    }
+    if was.mtu != x.mtu {
+        out.push(format!("mtu {} → {}", or_auto(was.mtu), or_auto(x.mtu)));
+    }
+    if was.master != x.master {
+        out.push(format!("master {} → {}", master(was), master(x)));
+    }
+    if was.up != x.up {
+        out.push(format!("{} → {}", up(was), up(x)));
+    }
+    out.extend(was.altnames.difference(&x.altnames).map(|name| format!("-altname {name}")));
+    out.extend(x.altnames.difference(&was.altnames).map(|name| format!("+altname {name}")));
+    out
+}
+
+fn or_auto(value: Option<impl ToString>) -> String {
+    value.map_or("auto".into(), |value| value.to_string())
+}
+
+fn member_differences(was: &MemberFlags, x: &MemberFlags) -> Vec<String> {
+    let show = |flag: Option<bool>| flag.map_or("auto", on_off);
+    member_flags(was)
+        .into_iter()
+        .zip(member_flags(x))
+        .filter(|((_, was), (_, x))| was != x)
+        .map(|((name, was), (_, x))| format!("{name} {} → {}", show(was), show(x)))
+        .collect()
+}
+
+/// What a fact says, without its namespace.
+fn fact_text(fact: &Fact, context: &Snapshot) -> String {
+    let say = |noun: &str, words: Words| format!("{noun} {}", words.0.join(" "));
+    match &fact.body {
+        Body::Netns(name) => format!("netns {name}"),
+        Body::Link(x) => link_text(x, fact),
+        Body::Member(x) => {
+            let flags = member_flags(x).into_iter();
+            let flags = flags.filter_map(|(name, on)| Some(format!("{name} {}", on_off(on?))));
+            format!("member {} {}", x.dev, flags.collect::<Vec<_>>().join(", "))
+        }
+        Body::Sysctl(x) => format!("{} = {}", x.path, x.value),
+        Body::Addr(x) => say("address", addr(x)),
+        Body::Route(x) => say("route", route(x)),
+        Body::Rule(x) => say(if x.v6 { "rule -6" } else { "rule" }, rule(x)),
+        Body::Neigh(x) => say("neigh", neigh(x)),
+        Body::Fdb(x) => say("fdb", fdb(x)),
+        Body::Table(_) | Body::Set(_) | Body::Chain(_) | Body::NftRule(_) | Body::Element(_) => {
+            nft_text(&Change::made(fact.clone()), context)
+        }
+    }
+}
+
+fn link_text(x: &Link, fact: &Fact) -> String {
+    let mut parts = vec![format!("link {} {}", x.name, kind(&x.kind).0.join(" "))];
+    if let LinkKind::Veth { peer: Some(peer) } = &x.kind {
+        let place = if peer.ns == fact.ns { String::new() } else { format!(" in {}", peer.ns) };
+        parts.push(format!("peer {}{place}", peer.name));
+    }
+    parts.extend(x.master.as_ref().map(|master| format!("master {master}")));
+    parts.extend(x.mac.map(|mac| format!("address {mac}")));
+    parts.extend(x.mtu.map(|mtu| format!("mtu {mtu}")));
+    parts.push(if x.up { "up".into() } else { "down".into() });
+    parts.extend(x.altnames.iter().map(|name| format!("altname {name}")));
+    parts.join(", ")
+}
+
+/// The nft commands of a change, without the verb that the sign says already.
+fn nft_text(change: &Change, context: &Snapshot) -> String {
+    let mut known = context.clone();
+    if let Some(new) = &change.new {
+        known.insert(new.clone());
+    }
+    let lines = nft::lines(&[change], &known);
+    let text = lines.join("; ");
+    let verbs = ["add ", "delete ", "create ", "replace ", "insert "];
+    verbs.iter().find_map(|verb| text.strip_prefix(verb)).unwrap_or(&text).to_string()
+}

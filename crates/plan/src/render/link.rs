@@ -1,0 +1,75 @@
+//! Links: made with what cannot change later, then set.
+
+use ropewalk_facts::{Fact, Link, LinkKind, Ns};
+
+use super::sh::{line, netns, quoted};
+use crate::words::{Words, kind};
+
+/// The commands that make a link, with its other end when it is one of a pair.
+pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
+    let bridge = link.kind == LinkKind::Bridge;
+    let words = Words::default()
+        .say("add name")
+        .word(&link.name)
+        .opt("address", link.mac)
+        // A bridge takes the least MTU of its members, unless one was set after it was made.
+        .opt("mtu", link.mtu.filter(|_| !bridge))
+        .say("type")
+        .then(kind(&link.kind));
+    let mut add = line(ns, "ip link", words);
+    if let LinkKind::Veth { peer: Some(peer) } = &link.kind {
+        let far = far.and_then(|far| far.body.as_link());
+        let words = Words::default()
+            .say("name")
+            .word(&peer.name)
+            .opt("address", far.and_then(|far| far.mac))
+            .opt("mtu", far.and_then(|far| far.mtu));
+        add.push_str(&format!(" peer {}", quoted(words)));
+        if peer.ns != *ns {
+            add.push_str(&format!(" netns {}", netns(&peer.ns)));
+        }
+    }
+    let born = Link {
+        up: false,
+        master: None,
+        altnames: [].into(),
+        mtu: link.mtu.filter(|_| !bridge),
+        ..link.clone()
+    };
+    let mut lines = vec![add];
+    lines.extend(alter(ns, &born, link));
+    if let Some(Fact { ns, body }) = far
+        && let Some(far) = body.as_link().filter(|far| far.up)
+    {
+        lines.push(line(ns, "ip link", Words::default().say("set dev").word(&far.name).say("up")));
+    }
+    lines
+}
+
+/// The commands that make `was` be as `link`.
+pub(super) fn alter(ns: &Ns, was: &Link, link: &Link) -> Vec<String> {
+    let mut set = Words::default()
+        .opt("address", link.mac.filter(|_| was.mac != link.mac))
+        .opt("mtu", link.mtu.filter(|_| was.mtu != link.mtu));
+    if was.master != link.master {
+        set = match &link.master {
+            Some(master) => set.opt("master", Some(master)),
+            None => set.say("nomaster"),
+        };
+    }
+    if was.up != link.up {
+        set = set.say(if link.up { "up" } else { "down" });
+    }
+    let mut lines = vec![];
+    if !set.0.is_empty() {
+        let words = Words::default().say("set dev").word(&link.name).then(set);
+        lines.push(line(ns, "ip link", words));
+    }
+    let property = |verb: &str, altname: &String| {
+        let words = Words::default().say(verb).opt("dev", Some(&link.name));
+        line(ns, "ip link property", words.opt("altname", Some(altname)))
+    };
+    lines.extend(was.altnames.difference(&link.altnames).map(|name| property("del", name)));
+    lines.extend(link.altnames.difference(&was.altnames).map(|name| property("add", name)));
+    lines
+}
