@@ -67,6 +67,42 @@ impl Endpoint {
         }
     }
 
+    /// Checks that this endpoint and `other` can be together: interface, address, ports.
+    ///
+    /// # Errors
+    /// The first option of this one that stands in the way of the other.
+    pub fn beside(&self, other: &Self) -> Result<(), SpecError> {
+        let object = self.object();
+        let at = |field| At::field(&object, field);
+        if self.sandbox.ns() == other.sandbox.ns() {
+            match (&self.ifname, &other.ifname) {
+                (Some(ifname), Some(same)) if ifname == same => {
+                    let (sandbox, ifname) = (self.sandbox.to_string(), ifname.to_string());
+                    return at("name").fail(Problem::InterfaceTwice { sandbox, ifname });
+                }
+                (Some(_), Some(_)) => {}
+                (None, _) | (_, None) if self.network == other.network => {
+                    let (sandbox, network) = (self.sandbox.to_string(), self.network.to_string());
+                    return at("network").fail(Problem::AttachedTwice { sandbox, network });
+                }
+                (None, _) | (_, None) => {}
+            }
+        }
+        let holder = || other.sandbox.to_string();
+        let same = self.ips.iter().position(|ip| other.ips.contains(ip));
+        if let Some((index, ip)) = same.and_then(|index| Some((index, *self.ips.get(index)?))) {
+            return at("ip").index(index).fail(Problem::AddressTwice { ip, holder: holder() });
+        }
+        let taken = |one: &Publish| other.publish.iter().any(|two| one.conflicts(two));
+        match self.publish.iter().enumerate().find(|(_, one)| taken(one)) {
+            Some((index, one)) => {
+                let problem = Problem::PublishTwice { ports: one.to_string(), holder: holder() };
+                at("publish").index(index).fail(problem)
+            }
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn object(&self) -> Object {
         Object::Attachment { sandbox: self.sandbox.to_string(), network: self.network.to_string() }
     }

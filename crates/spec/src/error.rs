@@ -114,7 +114,7 @@ pub enum Problem {
     Name { text: String, why: NameError },
     #[error("{text:?} is not {}", form.name())]
     Unreadable { text: String, form: Form },
-    #[error("{net} has bits of a host set")]
+    #[error("{net} has host bits set")]
     HostBits { net: IpNet, right: IpNet },
     #[error("{net} has no room for a gateway and a sandbox")]
     TooSmall { net: IpNet },
@@ -164,8 +164,6 @@ pub enum Problem {
     AttachedTwice { sandbox: String, network: String },
     #[error("{ports} is published for {holder} already")]
     PublishTwice { ports: String, holder: String },
-    #[error("the name stands in the heading already")]
-    NameInside,
 }
 
 impl Problem {
@@ -199,8 +197,7 @@ impl Problem {
             | Self::Conflict { .. }
             | Self::Mtu { .. }
             | Self::Family { .. }
-            | Self::Contradiction { .. }
-            | Self::NameInside => return None,
+            | Self::Contradiction { .. } => return None,
         };
         Some(text.to_owned())
     }

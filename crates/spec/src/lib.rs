@@ -8,6 +8,7 @@
 
 mod endpoint;
 mod error;
+mod file;
 mod masquerade;
 mod name;
 pub mod names;
@@ -16,14 +17,17 @@ pub mod pool;
 mod publish;
 mod raw;
 mod sandbox;
+mod span;
 mod subnet;
 mod subnets;
 
 pub use endpoint::{Endpoint, RawEndpoint};
 pub use error::{Form, Object, Problem, SpecError};
+pub use file::{Declaration, FileError, Flaw, to_toml};
 pub use masquerade::Masquerade;
 pub use name::{ContainerName, NetnsName, NetworkName};
 pub use network::{Mode, Network, RawNetwork, Reach};
 pub use publish::{PortRange, Proto, Publish};
 pub use sandbox::SandboxRef;
+pub use span::Place;
 pub use subnet::Subnet;

@@ -18,7 +18,7 @@ use crate::subnets;
 
 /// A network. Made by [`RawNetwork::check`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "RawNetwork", into = "RawNetwork")]
+#[serde(try_from = "Named", into = "Named")]
 #[non_exhaustive]
 pub struct Network {
     /// Its name.
@@ -103,8 +103,8 @@ impl Network {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RawNetwork {
-    /// Its name. In a file it stands in the heading.
-    #[serde(skip_serializing_if = "String::is_empty")]
+    /// Its name. In a file it stands in the heading, `[network.NAME]`.
+    #[serde(skip)]
     pub name: String,
     /// `bridge` (unless given) or `routed`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -254,10 +254,24 @@ pub(crate) fn check_mtu(at: At<'_>, mtu: Option<u32>, v6: bool) -> Result<(), Sp
     }
 }
 
-impl TryFrom<RawNetwork> for Network {
+/// A network as a record writes it: its name among its options.
+#[derive(Serialize, Deserialize)]
+struct Named {
+    name: String,
+    #[serde(flatten)]
+    options: RawNetwork,
+}
+
+impl TryFrom<Named> for Network {
     type Error = SpecError;
-    fn try_from(raw: RawNetwork) -> Result<Self, SpecError> {
-        raw.check()
+    fn try_from(named: Named) -> Result<Self, SpecError> {
+        RawNetwork { name: named.name, ..named.options }.check()
+    }
+}
+
+impl From<Network> for Named {
+    fn from(network: Network) -> Self {
+        Self { name: network.name.to_string(), options: network.into() }
     }
 }
 
