@@ -81,11 +81,12 @@ fn looks(w: &mut Writer, link: &Link) {
     }
 }
 
-/// The other end is a link message of its own; it is born up unless its wish says otherwise.
+/// The other end is a link message of its own. It cannot be born up: the kernel opens it before
+/// the pair is joined, and refuses (`veth_newlink`, drivers/net/veth.c; ENOTCONN).
 fn other_end(w: &mut Writer, name: &IfName, far: Option<&Far<'_>>) {
     let wish = far.and_then(|f| f.link);
     let at = w.open(VETH_INFO_PEER);
-    w.raw(&header(wish.is_none_or(|l| l.up).then_some(true)));
+    w.raw(&header(None));
     w.text(IFLA_IFNAME, name.as_str());
     if let Some(link) = wish {
         looks(w, link);

@@ -117,6 +117,6 @@ impl Links {
 
     /// True when a device of this namespace has the hardware address.
     pub(super) fn owns(&self, mac: Mac) -> bool {
-        self.macs.values().any(|m| *m == mac)
+        mac.is_unicast() && self.macs.values().any(|m| *m == mac)
     }
 }

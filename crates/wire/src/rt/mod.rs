@@ -38,8 +38,9 @@ pub use route::route_get;
 pub enum Make {
     /// The request is refused (`EEXIST`).
     Exclusive,
-    /// It is made as stated. A policy rule is refused with `EEXIST` even so, being its own key:
-    /// that answer then means that all is well.
+    /// It is made as stated. Policy rules and alternative names are refused with `EEXIST` even so,
+    /// being their own keys: that answer then means that all is well. Of links only a bridge is
+    /// sure to take it: other kinds have settings that the kernel does not change.
     Shared,
 }
 
@@ -57,8 +58,8 @@ impl Make {
 pub struct Far<'a> {
     /// A file descriptor of its namespace; `None` for the namespace of the request.
     pub ns: Option<i32>,
-    /// Its own wish: hardware address, MTU, up or not. Up where none is given. Master and
-    /// alternative names are no part of a birth: [`change`] sets them afterwards.
+    /// Its own wish, of which hardware address and MTU are taken. It is born down, without master
+    /// and alternative names: [`change`] sets those afterwards, in its own namespace.
     pub link: Option<&'a Link>,
 }
 
@@ -133,8 +134,7 @@ pub fn delete(body: &Body, links: &Links) -> Result<Vec<Request>, Error> {
 /// The narrowest request whose answer holds the object, if it exists. It may hold others too:
 /// compare ids. Where [`flag::DUMP`] is set several answers come, else one or an error.
 ///
-/// For a route of the main table the kernel is asked which entry decides about one address of
-/// it, and may answer with a longer prefix that hides it: then [`routes_of`] tells.
+/// Where nothing is found, [`read_wide`] may know more.
 ///
 /// # Errors
 /// As for [`create`].
@@ -157,6 +157,20 @@ pub fn read(id: &Id, links: &Links) -> Result<Request, Error> {
         | Id::NftRule(_)
         | Id::Element(_) => Err(Error::Foreign),
     }
+}
+
+/// What to ask when [`read`] found nothing: for a route of the main table it asked which entry
+/// decides about one address, and a longer prefix, another metric, another rule or an answer that
+/// is a refusal (a blackhole's) may hide it.
+///
+/// # Errors
+/// None in practice: the message is short.
+pub fn read_wide(id: &Id) -> Result<Option<Request>, Error> {
+    let Id::Route(key) = id else { return Ok(None) };
+    if key.table != ropewalk_facts::table::MAIN {
+        return Ok(None);
+    }
+    routes_of(key.table, key.dst.addr().is_ipv6()).map(Some)
 }
 
 /// Asks for one link by any of its names.

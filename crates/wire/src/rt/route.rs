@@ -220,6 +220,8 @@ pub(super) fn decode(body: &[u8], links: &Links) -> Result<Option<Route>, Error>
     let dst = attr(RTA_DST).map(|a| a.data);
     let dst = ip::net(family, dst_len, dst).ok_or_else(short)?.trunc();
     let Some(hops) = hops(&list, flags, links)? else { return Ok(None) };
+    // IPv6 says lo where a route leads nowhere.
+    let hops = if leads(kind) { hops } else { Vec::new() };
     let metrics = attr(RTA_METRICS).map(|a| a.attrs());
     let metric = |kind| metrics.clone().and_then(|m| m.first(kind)).and_then(|a| a.u32());
     Ok(Some(Route {
@@ -237,6 +239,19 @@ pub(super) fn decode(body: &[u8], links: &Links) -> Result<Option<Route>, Error>
         advmss: metric(RTAX_ADVMSS),
         derived: matches!(proto, RTPROT_REDIRECT | proto::KERNEL | proto::RA),
     }))
+}
+
+fn leads(kind: RouteKind) -> bool {
+    match kind {
+        RouteKind::Unicast
+        | RouteKind::Local
+        | RouteKind::Broadcast
+        | RouteKind::Anycast
+        | RouteKind::Multicast => true,
+        RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw => {
+            false
+        }
+    }
 }
 
 /// The ways, or `None` when one leads over a link without a name.

@@ -1,0 +1,10 @@
+//! What the kernel makes of our bytes, and we of its: each test in a network of its own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test that finds what it does not expect has failed"
+)]
+
+mod rt;
+mod socket;

@@ -1,0 +1,593 @@
+//! rtnetlink against the running kernel: what is made is found, as it was made.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+use std::os::fd::AsRawFd as _;
+
+use ropewalk_facts::{
+    Addr, AddrKey, Body, Fdb, FdbKey, IfName, Link, LinkKind, MemberFlags, Neigh, NeighKey,
+    NextHop, Ns, Peer, Route, RouteKey, RouteKind, Rule, RuleAction, Scope, VxlanSpec,
+};
+use ropewalk_testnet::Private;
+use ropewalk_wire::Error;
+use ropewalk_wire::nl::flag;
+use ropewalk_wire::rt::{self, Far, Links, Make};
+use rustix::fs::{Mode, OFlags, open};
+
+use crate::socket::Socket;
+
+fn name(text: &str) -> IfName {
+    IfName::new(text).unwrap()
+}
+
+fn ip(text: &str) -> IpAddr {
+    text.parse().unwrap()
+}
+
+struct Net {
+    private: Private,
+    rt: Socket,
+}
+
+impl Net {
+    fn enter() -> Self {
+        let private = Private::enter();
+        Self { private, rt: Socket::route() }
+    }
+
+    /// Two pairs, a0 and b0 up with addresses.
+    fn with_links() -> Self {
+        let net = Self::enter();
+        net.sh("ip link add a0 type veth peer name a1; ip link add b0 type veth peer name b1
+                for d in a0 a1 b0 b1; do ip link set $d up; done
+                ip addr add 10.1.0.1/24 dev a0; ip addr add 10.2.0.1/24 dev b0
+                ip addr add fd01::1/64 dev a0 nodad; ip addr add fd02::1/64 dev b0 nodad");
+        net
+    }
+
+    fn sh(&self, script: &str) -> String {
+        self.private.sh(script)
+    }
+
+    fn links(&self) -> Links {
+        let mut links = Links::new(Ns::HOST);
+        for kept in self.rt.must(&[rt::links_dump().unwrap()]) {
+            links.learn(&kept.message());
+        }
+        links
+    }
+
+    /// Everything there is.
+    fn found(&self) -> Vec<Body> {
+        let links = self.links();
+        let mut all = self.rt.must(&[rt::links_dump().unwrap()]);
+        all.extend(self.rt.must(&rt::dumps().unwrap()));
+        all.iter().flat_map(|kept| rt::decode(&kept.message(), &links).unwrap()).collect()
+    }
+
+    /// What the targeted request for `body` finds of the same object.
+    fn read(&self, body: &Body) -> Option<Body> {
+        let links = self.links();
+        let ask = |request| {
+            let (_, kept) = self.rt.ask(&request);
+            let all = kept.iter().flat_map(|kept| rt::decode(&kept.message(), &links).unwrap());
+            all.into_iter().find(|found| found.id() == body.id())
+        };
+        let narrow = ask(rt::read(&body.id(), &links).unwrap());
+        narrow.or_else(|| rt::read_wide(&body.id()).unwrap().and_then(ask))
+    }
+
+    #[track_caller]
+    fn create(&self, body: &Body) {
+        self.rt.must(&rt::create(body, Make::Exclusive, None, &self.links()).unwrap());
+    }
+
+    #[track_caller]
+    fn change(&self, old: &Body, new: &Body) {
+        self.rt.must(&rt::change(old, new, &self.links()).unwrap());
+    }
+
+    #[track_caller]
+    fn delete(&self, body: &Body) {
+        self.rt.must(&rt::delete(body, &self.links()).unwrap());
+    }
+
+    /// Makes it, finds it in the dump and by asking for it, cannot make it twice, removes it.
+    #[track_caller]
+    fn round(&self, body: &Body) {
+        self.create(body);
+        let found = self.found();
+        assert!(found.contains(body), "{body:#?} is not in {:#?}", alike(&found, body));
+        assert_eq!(self.read(body).as_ref(), Some(body));
+        let again = rt::create(body, Make::Exclusive, None, &self.links()).unwrap();
+        let (outcome, _) = self.rt.ask(again.first().unwrap());
+        let silent = matches!(body, Body::Neigh(n) if n.key.proxy)
+            || matches!(body, Body::Fdb(f) if f.key.dst.is_some());
+        assert_eq!(outcome.errno, if silent { 0 } else { libc::EEXIST }, "{outcome:?}");
+        // An ifb's hardware address and a vxlan's port cannot be set once they are there.
+        let fixed = body.as_link().is_some_and(|l| l.kind != LinkKind::Bridge);
+        if !fixed && !matches!(body, Body::Rule(_)) {
+            let again = rt::create(body, Make::Shared, None, &self.links()).unwrap();
+            self.rt.must(again.get(..1).unwrap());
+            assert_eq!(self.read(body).as_ref(), Some(body), "after making it again");
+        }
+        self.delete(body);
+        assert_eq!(self.read(body), None);
+        assert!(!self.found().contains(body));
+    }
+}
+
+fn alike(found: &[Body], body: &Body) -> Vec<Body> {
+    let kind = std::mem::discriminant(body);
+    found.iter().filter(|b| std::mem::discriminant(*b) == kind).cloned().collect()
+}
+
+#[test]
+fn addresses_are_found_as_they_were_made() {
+    let net = Net::with_links();
+    for text in ["10.9.0.1/24", "10.9.1.1/32", "10.9.2.1/31", "fd09::1/64", "fd09::2/128"] {
+        let addr = Addr::global(name("a0"), text.parse().unwrap());
+        net.round(&Body::Addr(addr.clone()));
+        net.round(&Body::Addr(Addr { noprefixroute: true, ..addr }));
+    }
+    let key = AddrKey { dev: name("a0"), net: "169.254.1.1/16".parse().unwrap() };
+    let addr =
+        Addr { key, scope: Scope::LINK, ..Addr::global(name("a0"), "1.1.1.1/8".parse().unwrap()) };
+    net.round(&Body::Addr(addr));
+}
+
+#[test]
+fn an_address_is_changed_to_what_is_wanted() {
+    let net = Net::with_links();
+    for text in ["10.9.0.1/24", "fd09::1/64"] {
+        let old = Addr::global(name("a0"), text.parse().unwrap());
+        let new = Body::Addr(Addr { noprefixroute: true, ..old.clone() });
+        let old = Body::Addr(old);
+        net.create(&old);
+        net.change(&old, &new);
+        assert_eq!(net.read(&new), Some(new.clone()));
+        net.change(&new, &old);
+        assert_eq!(net.read(&old), Some(old));
+    }
+}
+
+#[test]
+fn addresses_that_the_kernel_makes_are_derived() {
+    let net = Net::with_links();
+    net.sh("ip addr add fe80::5/64 dev a0 nodad; ip addr add 10.1.0.9/24 dev a0");
+    let found = net.found();
+    let addrs = found.iter().filter_map(Body::as_addr);
+    let stated: BTreeSet<String> = addrs
+        .clone()
+        .filter(|a| !a.derived)
+        .map(|a| format!("{} {}{}", a.key.dev, a.key.net, if a.secondary { " 2" } else { "" }))
+        .collect();
+    assert_eq!(
+        Vec::from_iter(stated),
+        [
+            "a0 10.1.0.1/24",
+            "a0 10.1.0.9/24 2",
+            "a0 fd01::1/64",
+            "a0 fe80::5/64",
+            "b0 10.2.0.1/24",
+            "b0 fd02::1/64",
+        ]
+    );
+    assert!(addrs.filter(|a| a.derived).count() >= 6, "lo twice, link-local four times");
+}
+
+fn route(dst: &str, hops: Vec<NextHop>) -> Route {
+    let key = RouteKey::main(dst.parse().unwrap());
+    let first = Route::unicast(key, name("a0"), hops.first().and_then(|h| h.via));
+    Route { hops, ..first }
+}
+
+fn hop(dev: &str, via: Option<&str>) -> NextHop {
+    NextHop { via: via.map(ip), dev: Some(name(dev)), weight: 1, onlink: false }
+}
+
+#[test]
+fn routes_are_found_as_they_were_made() {
+    let net = Net::with_links();
+    let round = |route: Route| net.round(&Body::Route(route));
+    for (dst, gw, far) in
+        [("10.50.0.0/16", "10.1.0.2", "10.99.0.1"), ("fd50::/48", "fd01::2", "fd99::1")]
+    {
+        let plain = route(dst, vec![hop("a0", Some(gw))]);
+        round(plain.clone());
+        round(Route { key: RouteKey { metric: 77, ..plain.key.clone() }, ..plain.clone() });
+        round(Route { key: RouteKey { table: 1000, ..plain.key.clone() }, ..plain.clone() });
+        round(Route { key: RouteKey { table: 100, ..plain.key.clone() }, ..plain.clone() });
+        round(Route { mtu: Some(1400), advmss: Some(1300), ..plain.clone() });
+        let onlink = NextHop { onlink: true, ..hop("b0", Some(far)) };
+        round(Route { hops: vec![onlink], ..plain.clone() });
+        round(route(dst, vec![hop("a0", None)]));
+    }
+    let from =
+        |src, dst, gw| Route { prefsrc: Some(ip(src)), ..route(dst, vec![hop("a0", Some(gw))]) };
+    round(from("10.2.0.1", "10.50.0.0/16", "10.1.0.2"));
+    round(from("fd02::1", "fd50::/48", "fd01::2"));
+    round(route("0.0.0.0/0", vec![hop("a0", Some("10.1.0.2"))]));
+    round(route("::/0", vec![hop("a0", Some("fd01::2"))]));
+    round(route("10.60.0.0/16", vec![hop("a0", Some("fd01::2"))]));
+    round(route("10.9.9.9/32", vec![hop("b0", None)]));
+}
+
+#[test]
+fn routes_of_several_ways_are_found_as_they_were_made() {
+    let net = Net::with_links();
+    let ways = |a, b| vec![NextHop { weight: 3, ..hop("a0", Some(a)) }, hop("b0", Some(b))];
+    net.round(&Body::Route(route("10.70.0.0/16", ways("10.1.0.2", "10.2.0.2"))));
+    net.round(&Body::Route(route("fd70::/48", ways("fd01::2", "fd02::2"))));
+    net.round(&Body::Route(route("10.71.0.0/16", ways("fd01::2", "10.2.0.2"))));
+}
+
+#[test]
+fn routes_that_lead_nowhere_are_found_as_they_were_made() {
+    let net = Net::with_links();
+    let kinds =
+        [RouteKind::Blackhole, RouteKind::Unreachable, RouteKind::Prohibit, RouteKind::Throw];
+    for kind in kinds {
+        let nowhere = Route { kind, ..route("10.80.0.0/16", vec![]) };
+        net.round(&Body::Route(Route { scope: Scope::GLOBAL, ..nowhere.clone() }));
+        let key = RouteKey { table: 1000, ..nowhere.key.clone() };
+        net.round(&Body::Route(Route { key, scope: Scope::GLOBAL, ..nowhere }));
+    }
+    let local = Route {
+        kind: RouteKind::Local,
+        scope: Scope::HOST,
+        ..route("10.81.0.0/16", vec![hop("lo", None)])
+    };
+    let key = RouteKey { table: 255, ..local.key.clone() };
+    net.round(&Body::Route(Route { key, ..local }));
+}
+
+#[test]
+fn routes_are_changed_in_place() {
+    let net = Net::with_links();
+    for (dst, one, two) in
+        [("10.50.0.0/16", "10.1.0.2", "10.2.0.2"), ("fd50::/48", "fd01::2", "fd02::2")]
+    {
+        let old = Body::Route(route(dst, vec![hop("a0", Some(one))]));
+        let new = Body::Route(route(dst, vec![hop("a0", Some(one)), hop("b0", Some(two))]));
+        let none = Body::Route(Route {
+            kind: RouteKind::Blackhole,
+            scope: Scope::GLOBAL,
+            ..route(dst, vec![])
+        });
+        net.create(&old);
+        for (from, to) in
+            [(&old, &new), (&new, &none), (&none, &old), (&old, &none), (&none, &new), (&new, &old)]
+        {
+            net.change(from, to);
+            let found: Vec<Body> = net.found().into_iter().filter(|b| b.id() == to.id()).collect();
+            assert_eq!(found, std::slice::from_ref(to));
+        }
+    }
+}
+
+#[test]
+fn only_the_route_of_the_stated_maker_is_removed() {
+    let net = Net::with_links();
+    net.sh("ip route add 10.50.0.0/16 via 10.1.0.2 metric 5 proto static");
+    let ours = Body::Route(route("10.50.0.0/16", vec![hop("a0", Some("10.1.0.2"))]));
+    let all = rt::delete(&ours, &net.links()).unwrap();
+    let (outcome, _) = net.rt.ask(all.first().unwrap());
+    assert_eq!(outcome.errno, libc::ESRCH);
+    assert!(net.sh("ip route show 10.50.0.0/16").contains("metric 5"));
+}
+
+#[test]
+fn routes_that_the_kernel_makes_are_derived() {
+    let net = Net::with_links();
+    net.sh("ip route add local 10.99.0.0/16 dev lo");
+    let found = net.found();
+    let stated: Vec<_> = found.iter().filter_map(Body::as_route).filter(|r| !r.derived).collect();
+    assert_eq!(stated.len(), 1, "{stated:#?}");
+    assert!(found.iter().filter_map(Body::as_route).filter(|r| r.derived).count() > 10);
+}
+
+#[test]
+fn rules_are_found_as_they_were_made() {
+    let net = Net::with_links();
+    let bare = |v6| Rule {
+        v6,
+        priority: 900,
+        from: None,
+        to: None,
+        iif: None,
+        oif: None,
+        mark: None,
+        not: false,
+        suppress: None,
+        action: RuleAction::Lookup(254),
+        proto: 114,
+    };
+    for (v6, a, b) in [(false, "10.1.0.0/16", "10.2.0.3/32"), (true, "fd01::/48", "fd02::3/128")] {
+        let (a, b) = (a.parse().ok(), b.parse().ok());
+        for rule in [
+            bare(v6),
+            Rule { from: a, to: b, ..bare(v6) },
+            Rule { iif: Some(name("a0")), oif: Some(name("lo")), ..bare(v6) },
+            Rule { mark: Some((0x10, 0xf0)), not: true, ..bare(v6) },
+            Rule { mark: Some((0x10, u32::MAX)), action: RuleAction::Lookup(1000), ..bare(v6) },
+            Rule { suppress: Some(0), ..bare(v6) },
+            Rule { action: RuleAction::Blackhole, ..bare(v6) },
+            Rule { action: RuleAction::Unreachable, from: a, ..bare(v6) },
+            Rule { action: RuleAction::Prohibit, from: a, ..bare(v6) },
+        ] {
+            net.round(&Body::Rule(rule));
+        }
+    }
+    let kernels = net.found().iter().filter_map(Body::as_rule).count();
+    assert_eq!(kernels, 5, "three of IPv4, two of IPv6");
+}
+
+#[test]
+fn neighbours_are_found_as_they_were_made() {
+    let net = Net::with_links();
+    for (at, proxied) in [("10.1.0.7", "10.9.0.7"), ("fd01::7", "fd09::7")] {
+        let mac = "02:00:00:00:00:07".parse().ok();
+        let neigh = Neigh {
+            key: NeighKey { dev: name("a0"), ip: ip(at), proxy: false },
+            mac,
+            state: Neigh::PERMANENT,
+            proto: 114,
+            derived: false,
+        };
+        net.round(&Body::Neigh(neigh.clone()));
+        net.round(&Body::Neigh(Neigh { proto: 0, ..neigh.clone() }));
+        let key = NeighKey { dev: name("a0"), ip: ip(proxied), proxy: true };
+        let proxy = Neigh { key, mac: None, state: 0, ..neigh.clone() };
+        net.round(&Body::Neigh(proxy.clone()));
+        net.round(&Body::Neigh(Neigh { proto: 0, ..proxy }));
+        let old = Body::Neigh(neigh.clone());
+        let new = Body::Neigh(Neigh { mac: "02:00:00:00:00:08".parse().ok(), ..neigh });
+        net.create(&old);
+        net.change(&old, &new);
+        assert_eq!(net.read(&new), Some(new));
+    }
+}
+
+#[test]
+fn neighbours_that_the_kernel_learns_are_derived() {
+    let net = Net::with_links();
+    net.sh("ip neigh add 10.1.0.8 dev a0 lladdr 02:00:00:00:00:08 nud reachable");
+    let found = net.found();
+    assert!(found.iter().filter_map(Body::as_neigh).all(|n| n.derived), "{found:#?}");
+    assert!(found.iter().any(|b| b.as_neigh().is_some()));
+}
+
+#[test]
+fn forwarding_entries_are_found_as_they_were_made() {
+    let net = Net::with_links();
+    net.sh("ip link add br0 type bridge; ip link set br0 up; ip link set a0 master br0");
+    net.sh("ip link add vx0 type vxlan id 7 dstport 4789 local 10.2.0.1; ip link set vx0 up");
+    let fdb = |dev: &str, mac: &str, own, dst: Option<&str>, state| {
+        let key =
+            FdbKey { dev: name(dev), mac: mac.parse().unwrap(), own, dst: dst.map(ip), vlan: None };
+        Body::Fdb(Fdb { key, state, derived: false })
+    };
+    net.round(&fdb("a0", "02:00:00:00:00:09", false, None, 0x40));
+    net.round(&fdb("a0", "02:00:00:00:00:09", false, None, 0x80));
+    let flood = |dst| fdb("vx0", "00:00:00:00:00:00", true, Some(dst), 0x80);
+    net.round(&flood("10.2.0.5"));
+    net.create(&flood("10.2.0.5"));
+    net.round(&flood("10.2.0.6"));
+    assert!(net.found().contains(&flood("10.2.0.5")));
+    let one = fdb("vx0", "02:00:00:00:00:0a", true, Some("10.2.0.7"), 0x80);
+    net.create(&one);
+    assert_eq!(net.read(&one).as_ref(), Some(&one));
+    net.delete(&one);
+    net.delete(&flood("10.2.0.5"));
+    let stated: Vec<_> =
+        net.found().into_iter().filter(|b| b.as_fdb().is_some_and(|f| !f.derived)).collect();
+    assert_eq!(stated, [], "the rest is the kernel's");
+}
+
+#[test]
+fn links_are_found_as_they_were_made() {
+    let net = Net::with_links();
+    let with = |n: &str, kind| Link {
+        mac: "02:00:00:00:00:31".parse().ok(),
+        mtu: Some(1400),
+        altnames: ["ropewalk.one".to_owned(), "ropewalk.a-name-longer-than-15".into()].into(),
+        ..Link::up(name(n), kind)
+    };
+    let bridge = with("br1", LinkKind::Bridge);
+    net.round(&Body::Link(bridge.clone()));
+    net.round(&Body::Link(Link { up: false, ..bridge.clone() }));
+    net.round(&Body::Link(with("ifb7", LinkKind::Ifb)));
+    let spec = |local: Option<&str>, dev: Option<&str>| {
+        let (local, dev) = (local.map(ip), dev.map(name));
+        LinkKind::Vxlan(VxlanSpec { vni: 9, port: 4790, local, dev, learning: false })
+    };
+    net.round(&Body::Link(with("vx1", spec(None, None))));
+    net.round(&Body::Link(with("vx1", spec(Some("10.2.0.1"), Some("b0")))));
+    net.round(&Body::Link(with("vx1", spec(Some("fd02::1"), None))));
+    net.create(&Body::Link(Link { altnames: BTreeSet::new(), ..bridge }));
+    let member = Link { master: Some(name("br1")), ..with("ifb7", LinkKind::Ifb) };
+    net.round(&Body::Link(member));
+}
+
+#[test]
+fn a_link_is_asked_for_by_any_of_its_names() {
+    let net = Net::with_links();
+    net.sh("ip link property add dev a0 altname ropewalk.web.eth0.long altname short");
+    for n in ["a0", "short", "ropewalk.web.eth0.long"] {
+        let links = net.links();
+        let kept = net.rt.must(&[rt::link_get(n).unwrap()]);
+        let found = rt::decode(&kept.first().unwrap().message(), &links).unwrap();
+        assert_eq!(found.first().and_then(Body::as_link).map(|l| l.name.clone()), Some(name("a0")));
+    }
+    let (outcome, _) = net.rt.ask(&rt::link_get("nothing").unwrap());
+    assert_eq!(outcome.errno, libc::ENODEV);
+}
+
+#[test]
+fn a_link_is_changed_to_what_is_wanted_and_back() {
+    let net = Net::with_links();
+    net.sh("ip link add br1 type bridge; ip link property add dev a0 altname keep altname go");
+    let find = || {
+        let found = net.found();
+        found.iter().filter_map(Body::as_link).find(|l| l.name == name("a0")).cloned().unwrap()
+    };
+    let old = find();
+    let new = Link {
+        mac: "02:00:00:00:00:32".parse().ok(),
+        mtu: Some(1300),
+        up: false,
+        master: Some(name("br1")),
+        altnames: ["keep".to_owned(), "come".into()].into(),
+        ..old.clone()
+    };
+    net.change(&Body::Link(old.clone()), &Body::Link(new.clone()));
+    assert_eq!(find(), new);
+    net.change(&Body::Link(new), &Body::Link(old.clone()));
+    assert_eq!(find(), old);
+}
+
+#[test]
+fn members_are_treated_as_wanted() {
+    let net = Net::with_links();
+    net.sh("ip link add br1 type bridge; ip link set a0 master br1");
+    let flags = |on: bool| {
+        let on = Some(on);
+        Body::Member(MemberFlags {
+            dev: name("a0"),
+            hairpin: on,
+            isolated: on,
+            learning: on,
+            flood: on,
+            neigh_suppress: on,
+        })
+    };
+    net.rt.must(&rt::create(&flags(true), Make::Shared, None, &net.links()).unwrap());
+    assert_eq!(net.read(&flags(true)), Some(flags(true)));
+    net.change(&flags(true), &flags(false));
+    assert_eq!(net.read(&flags(false)), Some(flags(false)));
+    assert!(net.found().contains(&flags(false)));
+    let one = MemberFlags {
+        hairpin: Some(true),
+        isolated: None,
+        learning: None,
+        flood: None,
+        neigh_suppress: None,
+        dev: name("a0"),
+    };
+    net.rt.must(&rt::create(&Body::Member(one), Make::Shared, None, &net.links()).unwrap());
+    let found = net.read(&flags(true)).and_then(|b| b.as_member().cloned()).unwrap();
+    assert_eq!(
+        (found.hairpin, found.isolated, found.learning),
+        (Some(true), Some(false), Some(false))
+    );
+}
+
+#[test]
+fn a_veth_is_one_request_and_its_other_end_is_born_where_it_belongs() {
+    let net = Net::with_links();
+    net.sh("ip link add br1 type bridge; ip netns add red");
+    let red = open("/run/netns/red", OFlags::CLOEXEC, Mode::empty()).unwrap();
+    let there = Ns::new("netns:red");
+    let end = |ns: &Ns, peer: &str, mac: &str, n: &str| Link {
+        mac: mac.parse().ok(),
+        mtu: Some(1400),
+        ..Link::up(
+            name(n),
+            LinkKind::Veth { peer: Some(Peer { ns: ns.clone(), name: name(peer) }) },
+        )
+    };
+    let near = end(&there, "eth0", "02:00:00:00:00:41", "leg0");
+    let near = Link { master: Some(name("br1")), ..near };
+    let far = end(&Ns::HOST, "leg0", "02:00:00:00:00:42", "eth0");
+    let fd = Far { ns: Some(red.as_raw_fd()), link: Some(&far) };
+    let body = Body::Link(near.clone());
+    let mut all = rt::create(&body, Make::Exclusive, Some(&fd), &net.links()).unwrap();
+    assert_eq!(all.len(), 1);
+    // The object itself is asked back: it tells both indices.
+    all.iter_mut().for_each(|r| r.flags |= flag::ECHO);
+    assert_eq!(net.rt.must(&all).len(), 1, "the kernel echoes the link");
+    let script = "ip netns exec red ip -o link show eth0";
+    let shown = net.sh(script);
+    assert!(shown.contains("02:00:00:00:00:42") && shown.contains("mtu 1400"), "{shown}");
+    assert!(shown.contains("state DOWN"), "it cannot be born up: {shown}");
+
+    let nsid = net.rt.must(&[rt::nsid_get(red.as_raw_fd()).unwrap()]);
+    let nsid = rt::nsid_of(&nsid.first().unwrap().message()).expect("the pair gave it a number");
+    let mut over = Links::new(there);
+    let index = net.sh("ip netns exec red ip -o link show eth0 | cut -d: -f1");
+    over.insert(name("eth0"), index.trim().parse().unwrap());
+    let mut links = net.links();
+    links.see(nsid, &over);
+    let kept = net.rt.must(&[rt::link_get("leg0").unwrap()]);
+    let found = rt::decode(&kept.first().unwrap().message(), &links).unwrap();
+    assert_eq!(found.first(), Some(&body));
+    let blind = rt::decode(&kept.first().unwrap().message(), &net.links()).unwrap();
+    let kind = &blind.first().and_then(Body::as_link).unwrap().kind;
+    assert_eq!(*kind, LinkKind::Veth { peer: None });
+}
+
+#[test]
+fn a_pair_in_one_namespace_needs_no_descriptor() {
+    let net = Net::enter();
+    let peer = |n: &str| LinkKind::Veth { peer: Some(Peer { ns: Ns::HOST, name: name(n) }) };
+    let link = |n: &str, p: &str| Link::up(name(n), peer(p));
+    let body = Body::Link(link("x0", "x1"));
+    net.create(&body);
+    let found = net.found();
+    let ends: Vec<&Link> =
+        found.iter().filter_map(Body::as_link).filter(|l| l.name != name("lo")).collect();
+    assert_eq!(
+        ends.iter().map(|l| (&l.name, &l.kind, l.up)).collect::<Vec<_>>(),
+        [(&name("x1"), &peer("x0"), false), (&name("x0"), &peer("x1"), true),]
+    );
+}
+
+#[test]
+fn settings_come_with_the_link() {
+    let net = Net::with_links();
+    let script = "for f in 4/conf/a0/proxy_arp 4/conf/a0/route_localnet 6/conf/a0/proxy_ndp \
+                  6/conf/a0/keep_addr_on_down; do echo 1 > /proc/sys/net/ipv$f; done; \
+                  echo 2 > /proc/sys/net/ipv4/conf/a0/rp_filter";
+    net.sh(script);
+    let found = net.found();
+    let found: Vec<_> = found.iter().filter_map(Body::as_sysctl).collect();
+    assert_eq!(found.len(), 5 * 18, "18 settings of 5 links");
+    let files: Vec<_> = found.iter().map(|s| s.path.as_str()).collect();
+    let there = net.sh(&format!("cd /proc/sys; cat {}", files.join(" ")));
+    let said: Vec<_> = found.iter().map(|s| s.value.as_str()).collect();
+    assert_eq!(there.split_whitespace().collect::<Vec<_>>(), said);
+}
+
+#[test]
+fn a_refusal_bears_the_kernels_words() {
+    let net = Net::with_links();
+    let body = Body::Route(route("10.50.0.0/16", vec![hop("a0", Some("10.77.0.2"))]));
+    let all = rt::create(&body, Make::Exclusive, None, &net.links()).unwrap();
+    let (outcome, _) = net.rt.ask(all.first().unwrap());
+    assert_eq!(outcome.errno, libc::ENETUNREACH);
+    assert_eq!(outcome.text.as_deref(), Some("Nexthop has invalid gateway"));
+}
+
+#[test]
+fn the_kernel_tells_which_entry_decides() {
+    let net = Net::with_links();
+    net.sh("ip route add 10.50.0.0/16 via 10.1.0.2 metric 5 proto static");
+    let kept = net.rt.must(&[rt::route_get(ip("10.50.3.4"), true).unwrap()]);
+    let found = rt::decode(&kept.first().unwrap().message(), &net.links()).unwrap();
+    let found = found.first().and_then(Body::as_route).unwrap();
+    assert_eq!((found.key.dst.to_string().as_str(), found.key.metric), ("10.50.0.0/16", 5));
+    let kept = net.rt.must(&[rt::route_get(ip("10.50.3.4"), false).unwrap()]);
+    assert_eq!(kept.len(), 1);
+}
+
+#[test]
+fn a_link_that_the_table_does_not_know_is_an_error() {
+    let net = Net::with_links();
+    let kept = net.rt.must(&rt::dumps().unwrap());
+    let links = Links::new(Ns::HOST);
+    let errors = kept.iter().filter_map(|k| rt::decode(&k.message(), &links).err());
+    assert!(errors.into_iter().all(|e| matches!(e, Error::NoName(_))));
+    let addr = Body::Addr(Addr::global(name("zz"), "10.0.0.1/8".parse().unwrap()));
+    assert_eq!(rt::create(&addr, Make::Exclusive, None, &links), Err(Error::NoIndex(name("zz"))));
+}
