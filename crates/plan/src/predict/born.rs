@@ -103,9 +103,10 @@ impl Run<'_> {
     }
 }
 
-/// A link as it is born together with another: no master, no other names.
+/// A link as it is born together with another: down, since the kernel opens it before the pair is
+/// joined (`veth_newlink`, drivers/net/veth.c: ENOTCONN), with no master and no other names.
 pub(crate) fn born(wish: &Link, kind: LinkKind) -> Link {
-    Link { kind, master: None, altnames: [].into(), ..wish.clone() }
+    Link { kind, up: false, master: None, altnames: [].into(), ..wish.clone() }
 }
 
 /// The loopback device of a new namespace.
