@@ -4,9 +4,11 @@
 //! expressions that the kernel runs (include/uapi/linux/netfilter/nf_tables.h), so that what is
 //! written and what is read back are one type.
 
+mod datatype;
 mod expr;
 mod ruleset;
 
+pub use datatype::{ByteOrder, DataType};
 pub use expr::{
     Bytes, CmpOp, Expr, FibFlags, FibResult, MetaKey, NatKind, Payload, Reg, Verdict, VerdictCode,
 };
