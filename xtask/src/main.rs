@@ -1,2 +1,44 @@
-//! Tasks.
-fn main() {}
+//! Tasks for people who work on ropewalk: `cargo xtask TASK`. One file a task; this one only picks it.
+//!
+//! Never here: anything the product needs at run time.
+
+#![expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a task talks to the person at the terminal"
+)]
+
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+/// What a task may fail with: the text is all that is done with it.
+type Fault = Box<dyn std::error::Error>;
+
+const USAGE: &str = "\
+usage: cargo xtask TASK
+
+  test   install what the tests need, then fmt, clippy, tidy, deny, build, nextest, doc
+  tidy   layers, module heads, file sizes, forgotten files, lint settings
+";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let outcome = match words.as_slice() {
+        ["test"] => test::run(),
+        ["tidy"] => tidy::run(),
+        _ => {
+            eprint!("{USAGE}");
+            return ExitCode::from(2);
+        }
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(fault) => {
+            eprintln!("xtask: {fault}");
+            ExitCode::FAILURE
+        }
+    }
+}
