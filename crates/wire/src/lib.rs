@@ -7,7 +7,10 @@
 //! Never here: sockets, files, clocks; a file descriptor is a number to be written down.
 
 mod consts;
+pub mod ct;
+pub mod diag;
 mod error;
+mod family;
 pub mod nl;
 pub mod rt;
 #[cfg(test)]

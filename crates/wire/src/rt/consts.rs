@@ -1,6 +1,7 @@
 //! Numbers of rtnetlink, under the kernel's names, compared with its headers by a test.
 
 use crate::consts::consts;
+pub(crate) use crate::family::*;
 
 consts! {
     "linux/rtnetlink.h";
@@ -155,15 +156,6 @@ consts! {
     DEVCONF_DISABLE_IPV6: usize = 26;
     DEVCONF_KEEP_ADDR_ON_DOWN: usize = 42;
 }
-
-/// `AF_UNSPEC` (include/linux/socket.h, which no header of the kernel's user interface holds).
-pub(crate) const AF_UNSPEC: u8 = 0;
-/// `AF_INET`.
-pub(crate) const AF_INET: u8 = 2;
-/// `AF_BRIDGE`.
-pub(crate) const AF_BRIDGE: u8 = 7;
-/// `AF_INET6`.
-pub(crate) const AF_INET6: u8 = 10;
 
 #[cfg(test)]
 mod tests {

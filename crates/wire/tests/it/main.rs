@@ -6,5 +6,7 @@
     reason = "a test that finds what it does not expect has failed"
 )]
 
+mod ct;
+mod diag;
 mod rt;
 mod socket;
