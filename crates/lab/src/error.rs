@@ -9,14 +9,10 @@ use crate::name::{Name, Place};
 
 /// A mistake in a lab file, with where it is.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{file}:{line}:{column}: {flaw}")]
+#[error("{place}: {flaw}")]
 pub struct FileError {
-    /// The file, as it was named.
-    pub file: String,
-    /// The line, from 1.
-    pub line: usize,
-    /// The column in characters, from 1.
-    pub column: usize,
+    /// Where.
+    pub place: Box<ropewalk_spec::Place>,
     /// What is wrong there.
     pub flaw: Flaw,
 }

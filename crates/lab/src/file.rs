@@ -109,23 +109,15 @@ impl Lab {
     /// # Errors
     /// The first mistake, with its place in the file.
     pub fn parse(file: &str, text: &str) -> Result<Self, FileError> {
-        let located = |flaw, span: Range<usize>| {
-            let (line, column) = position(text, span.start);
-            FileError { file: file.into(), line, column, flaw }
+        let located = |flaw, span: Range<usize>| FileError {
+            place: Box::new(ropewalk_spec::Place::new(file, text, span)),
+            flaw,
         };
         let raw: RawLab = toml::from_str(text).map_err(|e| {
             located(Flaw::Form(e.message().replace('\n', ", ")), e.span().unwrap_or(0..0))
         })?;
         check::lab(raw).map_err(|(flaw, span)| located(flaw, span))
     }
-}
-
-/// Line and column, each from 1, of the byte at `at`.
-fn position(text: &str, at: usize) -> (usize, usize) {
-    let before = text.get(..at).unwrap_or(text);
-    let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or("").chars().count() + 1;
-    (line, column)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ mod error;
 mod file;
 mod model;
 mod name;
+pub mod picture;
 mod text;
 pub mod wiring;
 
