@@ -54,12 +54,16 @@ impl Links {
         }
     }
 
-    /// Records that `name` has `index`.
+    /// Records that `name` has `index`, and that no other name has it.
     pub fn insert(&mut self, name: IfName, index: u32) {
         if let Some(before) = self.by_name.insert(name.clone(), index) {
             self.by_index.remove(&before);
         }
-        self.by_index.insert(index, Some(name));
+        if let Some(Some(other)) = self.by_index.insert(index, Some(name.clone()))
+            && other != name
+        {
+            self.by_name.remove(&other);
+        }
     }
 
     /// Forgets the link of `index`.

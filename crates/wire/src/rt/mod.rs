@@ -31,7 +31,7 @@ use consts::*;
 
 pub use links::Links;
 pub use nsid::{nsid_get, nsid_of};
-pub use route::route_get;
+pub use route::{route_get, route_taken};
 
 /// What is to happen when the object exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,14 +12,14 @@ use ropewalk_facts::{NextHop, Route, RouteKey, RouteKind, Scope, proto};
 use super::consts::*;
 use super::{Links, Make, ip};
 use crate::Error;
-use crate::nl::{Attr, Attrs, Request, Writer, attrs, flag, u16_at, u32_at};
+use crate::nl::{Attr, Attrs, Message, Request, Writer, attrs, flag, u16_at, u32_at};
 
 /// Length of `struct rtmsg`.
 const HEADER: usize = 12;
 /// Length of `struct rtnexthop`.
 const HOP: usize = 8;
 
-const KINDS: [(u8, RouteKind); 9] = [
+pub(super) const KINDS: [(u8, RouteKind); 9] = [
     (RTN_UNICAST, RouteKind::Unicast),
     (RTN_LOCAL, RouteKind::Local),
     (RTN_BROADCAST, RouteKind::Broadcast),
@@ -161,15 +161,16 @@ pub(super) fn delete(route: &Route, links: &Links) -> Result<Vec<Request>, Error
     Ok(vec![Request { kind: RTM_DELROUTE, flags: 0, body: w.finish()? }])
 }
 
-/// What the kernel would do with a packet to `dst`; with `entry`, which entry of the table says so.
+/// Asks what the kernel would do with a packet to `dst` (read it by [`route_taken`]), or with
+/// `entry`, which entry of a table says so (read it by [`super::decode`]).
 ///
 /// # Errors
 /// None in practice: the message is short.
 pub fn route_get(dst: IpAddr, entry: bool) -> Result<Request, Error> {
     let flags = if entry { RTM_F_FIB_MATCH } else { 0 };
-    let head = Head { dst: IpNet::from(dst), proto: 0, scope: 0, kind: 0, flags };
-    let small = [ip::family(dst), head.dst.prefix_len(), 0, 0, 0, 0, 0, 0];
-    let mut w = Writer::with(&[small.as_slice(), &flags.to_ne_bytes()].concat());
+    let [a, b, c, d] = flags.to_ne_bytes();
+    let len = if dst.is_ipv4() { 32 } else { 128 };
+    let mut w = Writer::with(&[ip::family(dst), len, 0, 0, 0, 0, 0, 0, a, b, c, d]);
     ip::put(&mut w, RTA_DST, dst);
     Ok(Request { kind: RTM_GETROUTE, flags: 0, body: w.finish()? })
 }
@@ -200,9 +201,26 @@ pub(super) fn dump(v6: bool, table: Option<u32>) -> Result<Request, Error> {
     Ok(Request { kind: RTM_GETROUTE, flags: flag::DUMP, body: w.finish()? })
 }
 
-/// `None` for what is no entry of a table: a cached answer, a route of another family, one by a
-/// link that facts cannot name.
+/// What the answer to [`route_get`] says: a route for the one address, with the source address
+/// that would be taken.
+///
+/// # Errors
+/// As for [`super::decode`].
+pub fn route_taken(message: &Message<'_>, links: &Links) -> Result<Option<Route>, Error> {
+    if message.kind != RTM_NEWROUTE {
+        return Ok(None);
+    }
+    read(message.body, links)
+}
+
+/// `None` also for an answer that is no entry of a table.
 pub(super) fn decode(body: &[u8], links: &Links) -> Result<Option<Route>, Error> {
+    let cached = u32_at(body, 8).is_some_and(|flags| flags & RTM_F_CLONED != 0);
+    if cached { Ok(None) } else { read(body, links) }
+}
+
+/// `None` for a route of another family, and for one by a link that facts cannot name.
+fn read(body: &[u8], links: &Links) -> Result<Option<Route>, Error> {
     let short = || Error::Malformed { kind: RTM_NEWROUTE };
     let &[family, dst_len, _, _, table, proto, scope, kind, ..] = body else {
         return Err(short());
@@ -211,7 +229,7 @@ pub(super) fn decode(body: &[u8], links: &Links) -> Result<Option<Route>, Error>
     let Some(kind) = KINDS.iter().find(|(n, _)| *n == kind).map(|(_, k)| *k) else {
         return Ok(None);
     };
-    if flags & RTM_F_CLONED != 0 || !matches!(family, AF_INET | AF_INET6) {
+    if !matches!(family, AF_INET | AF_INET6) {
         return Ok(None);
     }
     let list = attrs(body.get(HEADER..).unwrap_or_default());
@@ -241,7 +259,7 @@ pub(super) fn decode(body: &[u8], links: &Links) -> Result<Option<Route>, Error>
     }))
 }
 
-fn leads(kind: RouteKind) -> bool {
+pub(super) fn leads(kind: RouteKind) -> bool {
     match kind {
         RouteKind::Unicast
         | RouteKind::Local

@@ -8,5 +8,8 @@
 
 mod ct;
 mod diag;
+mod link;
+mod net;
+mod oracle;
 mod rt;
 mod socket;
