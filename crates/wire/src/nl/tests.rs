@@ -1,3 +1,5 @@
+//! The frame of netlink: what is written is read, and nothing that is read panics.
+
 #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
 use proptest::prelude::*;
