@@ -14,11 +14,15 @@ mod describe;
 mod diff;
 mod holds;
 mod invert;
+#[cfg(test)]
+mod laws;
 mod lineage;
 mod predict;
 pub mod render;
 mod step;
 mod teardown;
+#[cfg(any(test, feature = "testing"))]
+pub mod testing;
 mod undo;
 mod words;
 

@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use ropewalk_facts::nft::TableKey;
-use ropewalk_facts::{Body, Fact, Id, IfName, Key, Link, LinkKind, Ns, RouteKind};
+use ropewalk_facts::{Body, Fact, Id, IfName, Key, Link, LinkKind, Ns, Route, RouteKind};
 
 /// How texts of namespaces that have a name begin.
 const NAMED: &str = "netns:";
@@ -66,7 +66,7 @@ pub(crate) fn devs(body: &Body) -> Vec<IfName> {
         Body::Member(x) => vec![x.dev.clone()],
         Body::Sysctl(x) => x.path.dev().into_iter().collect(),
         Body::Addr(x) => vec![x.key.dev.clone()],
-        Body::Route(x) => x.hops.iter().filter_map(|hop| hop.dev.clone()).collect(),
+        Body::Route(x) => route_devs(x),
         Body::Neigh(x) => vec![x.key.dev.clone()],
         Body::Fdb(x) => vec![x.key.dev.clone()],
         Body::Link(Link { kind: LinkKind::Vxlan(spec), .. }) => spec.dev.iter().cloned().collect(),
@@ -79,6 +79,24 @@ pub(crate) fn devs(body: &Body) -> Vec<IfName> {
         | Body::NftRule(_)
         | Body::Element(_) => vec![],
     }
+}
+
+/// The links that a route leads over. IPv6 routes that lead nowhere go by the loopback device, said
+/// or not (`fib6_nh_init`, net/ipv6/route.c).
+pub(crate) fn route_devs(route: &Route) -> Vec<IfName> {
+    let said: Vec<IfName> = route.hops.iter().filter_map(|hop| hop.dev.clone()).collect();
+    if said.is_empty() && route.key.dst.addr().is_ipv6() && leads_nowhere(route.kind) {
+        return IfName::new("lo").into_iter().collect();
+    }
+    said
+}
+
+/// True for kinds of routes that do not lead to a link.
+pub(crate) fn leads_nowhere(kind: RouteKind) -> bool {
+    matches!(
+        kind,
+        RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw
+    )
 }
 
 /// A number by which facts of one namespace sort into an order in which they can be made: bridges

@@ -93,7 +93,7 @@ fn restore_member(set: &MemberFlags, before: &MemberFlags, found: &MemberFlags) 
     }
 }
 
-/// A removal whose cause no longer applies has to be asked for.
+/// A removal whose cause no longer applies has to be asked for, or does not happen.
 fn ask_for_orphans(changes: Vec<Change>) -> Vec<Change> {
     let gone: BTreeSet<Key> =
         changes.iter().filter(|c| c.removes()).map(|c| c.key.clone()).collect();
@@ -106,16 +106,16 @@ fn ask_for_orphans(changes: Vec<Change>) -> Vec<Change> {
                 altered.contains(&Id::Link(member.dev.clone()).at(fact.ns.clone()))
             })
     };
+    let mut kept = BTreeSet::new();
     let mut out = vec![];
     for change in changes {
-        let orphan = change.implied && change.new.is_none();
-        match &change.old {
-            Some(old) if orphan && !caused(old) => {
-                if !stays(&change.key) {
-                    out.push(Change { implied: false, ..change });
-                }
-            }
-            _ => out.push(change),
+        let orphan = change.implied && change.old.as_ref().is_some_and(|old| !caused(old));
+        if change.removes() && orphan && stays(&change.key) {
+            kept.insert(change.key);
+        } else if change.removes() && orphan {
+            out.push(Change { implied: false, ..change });
+        } else if !(change.makes() && kept.contains(&change.key)) {
+            out.push(change);
         }
     }
     out

@@ -13,6 +13,8 @@ use ropewalk_facts::{
     Rule, Scope, VxlanSpec, proto, table,
 };
 
+use crate::lineage::leads_nowhere;
+
 /// Words of a command, built one after the other.
 #[derive(Default)]
 pub(crate) struct Words(pub(crate) Vec<String>);
@@ -113,7 +115,7 @@ pub(crate) fn route(x: &Route) -> Words {
     let words = Words::default().then(route_key(&x.key, x.kind));
     let words = match x.hops.as_slice() {
         // IPv6 names the loopback device as the hop of a route that leads nowhere.
-        [hop] if !nowhere(x.kind) => words.then(hop_words(&x.key, hop)),
+        [hop] if !leads_nowhere(x.kind) => words.then(hop_words(&x.key, hop)),
         _ => words,
     };
     let words = words
@@ -131,13 +133,6 @@ pub(crate) fn route(x: &Route) -> Words {
                 .opt("weight", (hop.weight != 1).then_some(hop.weight))
         }),
     }
-}
-
-fn nowhere(kind: RouteKind) -> bool {
-    matches!(
-        kind,
-        RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw
-    )
 }
 
 /// What tells a route from others.

@@ -2,7 +2,9 @@
 
 use std::net::IpAddr;
 
-use ropewalk_facts::{Addr, Neigh, NextHop, Route, RouteKind, Sysctl};
+use ropewalk_facts::{Addr, Neigh, NextHop, Route, Sysctl};
+
+use crate::lineage::leads_nowhere;
 
 /// Some settings are several numbers with tabs between, which people write with spaces.
 pub(super) fn sysctl_holds(wish: &Sysctl, found: &Sysctl) -> bool {
@@ -46,14 +48,6 @@ pub(super) fn route_holds(wish: &Route, found: &Route) -> bool {
         && (wish.prefsrc.is_none() || wish.prefsrc == found.prefsrc)
         && (wish.mtu.is_none() || wish.mtu == found.mtu)
         && (wish.advmss.is_none() || wish.advmss == found.advmss)
-}
-
-/// IPv6 names the loopback device as the hop of routes that lead nowhere.
-fn leads_nowhere(kind: RouteKind) -> bool {
-    matches!(
-        kind,
-        RouteKind::Blackhole | RouteKind::Unreachable | RouteKind::Prohibit | RouteKind::Throw
-    )
 }
 
 fn hops_hold(wish: &[NextHop], found: &[NextHop]) -> bool {

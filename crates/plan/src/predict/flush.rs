@@ -6,7 +6,7 @@
 use ropewalk_facts::{Body, Fact, Id, IfName, Key, Link, Ns, Route, RouteKind, SysctlPath};
 
 use super::Run;
-use crate::lineage::{devs, rank};
+use crate::lineage::{devs, rank, route_devs};
 
 /// Why a link loses a protocol.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -66,11 +66,9 @@ impl Run<'_> {
 
     /// True when `route` leads over `dev`, and nowhere else that is up.
     fn all_dead(&self, ns: &Ns, dev: &IfName, route: &Route) -> bool {
-        let over = |x: &IfName| x == dev;
-        route.hops.iter().any(|hop| hop.dev.as_ref().is_some_and(over))
-            && route.hops.iter().all(|hop| {
-                hop.dev.as_ref().is_none_or(|x| over(x) || self.link(ns, x).is_some_and(|l| !l.up))
-            })
+        let devs = route_devs(route);
+        let dead = |x: &IfName| x == dev || self.link(ns, x).is_some_and(|link| !link.up);
+        devs.contains(dev) && devs.iter().all(dead)
     }
 
     /// `keep_addr_on_down`, of all interfaces or of this one.

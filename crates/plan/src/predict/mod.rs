@@ -34,7 +34,7 @@ use crate::{Change, Conflict, Plan, Step};
 pub fn predict(plan: &Plan, snap: &mut Snapshot) -> Result<Vec<Change>, Conflict> {
     let mut run = Run::new(plan.steps(), snap);
     plan.steps().iter().try_for_each(|step| run.step(step))?;
-    Ok(run.out)
+    Ok(run.into_changes())
 }
 
 /// A prediction under way.
@@ -52,6 +52,10 @@ pub(crate) struct Run<'a> {
 impl<'a> Run<'a> {
     pub(crate) fn new(steps: &'a [Step], snap: &'a mut Snapshot) -> Self {
         Self { steps, snap, out: vec![], born: BTreeSet::new(), going: BTreeSet::new() }
+    }
+
+    pub(crate) fn into_changes(self) -> Vec<Change> {
+        self.out
     }
 
     /// What is known of an object as things stand.

@@ -38,11 +38,6 @@ pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
     };
     let mut lines = vec![add];
     lines.extend(alter(ns, &born, link));
-    if let Some(Fact { ns, body }) = far
-        && let Some(far) = body.as_link().filter(|far| far.up)
-    {
-        lines.push(line(ns, "ip link", Words::default().say("set dev").word(&far.name).say("up")));
-    }
     lines
 }
 

@@ -1,0 +1,221 @@
+//! Namespaces, links, members of bridges and forwarding entries.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use ropewalk_facts::{
+    Body, Fdb, FdbKey, Id, IfName, Link, LinkKind, Mac, MemberFlags, Neigh, Ns, Peer, VxlanSpec,
+};
+
+use super::{Forge, Maker, create};
+use crate::Step;
+use crate::lineage::{named, peer_key};
+
+pub(super) const BUILD: [Maker; 8] = [
+    Forge::veth,
+    Forge::veth,
+    Forge::bridge,
+    Forge::ifb,
+    Forge::vxlan,
+    Forge::member,
+    Forge::fdb,
+    Forge::netns,
+];
+
+pub(super) const CHANGE: [Maker; 8] = [
+    Forge::up_or_down,
+    Forge::mtu,
+    Forge::mac,
+    Forge::join,
+    Forge::altname,
+    |forge| forge.drop_any(|_, x| x.body.as_link().is_some_and(|l| l.name.as_str() != "lo")),
+    |forge| forge.drop_any(|_, x| x.body.as_fdb().is_some()),
+    |forge| forge.drop_any(Forge::closed),
+];
+
+impl Forge {
+    fn name(&mut self, stem: &str) -> Option<IfName> {
+        let n = self.next();
+        let dot = if self.dice.chance(20) { "." } else { "" };
+        IfName::new(format!("{stem}{dot}{n}")).ok()
+    }
+
+    fn new_mac(&mut self) -> Option<Mac> {
+        let [_, _, c, d] = self.next().to_be_bytes();
+        Some(Mac([2, 0, 0, 0, c, d]))
+    }
+
+    fn some_mac(&mut self) -> Option<Mac> {
+        if self.dice.chance(50) { self.new_mac() } else { None }
+    }
+
+    fn some_mtu(&mut self) -> Option<u32> {
+        self.dice.pick(&[None, Some(1500), Some(1450), Some(1280)]).copied().flatten()
+    }
+
+    fn altnames(&mut self) -> std::collections::BTreeSet<String> {
+        let some = self.dice.chance(30);
+        some.then(|| format!("ropewalk.{}", self.next())).into_iter().collect()
+    }
+
+    fn veth(&mut self) -> Option<Vec<Step>> {
+        let (near, far) = (self.space()?, self.space()?);
+        let (leg, end) = (self.name("leg")?, self.name("eth")?);
+        let to = |ns: &Ns, name: &IfName| {
+            let peer = Peer { ns: ns.clone(), name: name.clone() };
+            LinkKind::Veth { peer: Some(peer) }
+        };
+        let link = |forge: &mut Self, ns: &Ns, name: &IfName, kind| {
+            let mut link = Link::up(name.clone(), kind);
+            link.up = forge.dice.chance(85);
+            link.mac = forge.some_mac();
+            link.mtu = forge.some_mtu();
+            link.altnames = forge.altnames();
+            link.master = forge.bridge_in(ns, 50);
+            Body::Link(link).at(ns.clone())
+        };
+        let mut steps = vec![Step::Create(link(self, &near, &leg, to(&far, &end)))];
+        if self.dice.chance(70) {
+            let mut second = link(self, &far, &end, to(&near, &leg));
+            if let Body::Link(x) = &mut second.body {
+                // Two ends that are members could close a loop.
+                x.master = None;
+            }
+            steps.push(Step::Create(second));
+        }
+        Some(steps)
+    }
+
+    fn bridge_in(&mut self, ns: &Ns, percent: usize) -> Option<IfName> {
+        if !self.dice.chance(percent) {
+            return None;
+        }
+        let (_, bridge) = self.any_link(|_, at, l| at == ns && l.kind == LinkKind::Bridge)?;
+        Some(bridge.name)
+    }
+
+    /// With address and MTU of its own, a bridge does not follow its members.
+    fn bridge(&mut self) -> Option<Vec<Step>> {
+        let (ns, name) = (self.space()?, self.name("br")?);
+        let mut link = Link::up(name, LinkKind::Bridge);
+        link.mac = self.new_mac();
+        link.mtu = self.dice.pick(&[1500, 1400]).copied();
+        link.altnames = self.altnames();
+        create(&ns, Body::Link(link))
+    }
+
+    fn ifb(&mut self) -> Option<Vec<Step>> {
+        let (ns, name) = (self.space()?, self.name("ifb")?);
+        let mut link = Link::up(name, LinkKind::Ifb);
+        link.up = self.dice.chance(80);
+        link.mtu = self.some_mtu();
+        create(&ns, Body::Link(link))
+    }
+
+    fn vxlan(&mut self) -> Option<Vec<Step>> {
+        let (ns, name) = (self.space()?, self.name("vx")?);
+        let lower = self.any_link(|_, at, l| {
+            *at == ns && l.up && matches!(l.kind, LinkKind::Veth { .. }) && l.master.is_none()
+        });
+        let spec = VxlanSpec {
+            vni: 100 + self.next(),
+            port: 4789,
+            local: self.dice.chance(50).then_some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
+            dev: lower.filter(|_| self.dice.chance(50)).map(|(_, link)| link.name),
+            learning: self.dice.chance(50),
+        };
+        let mut link = Link::up(name, LinkKind::Vxlan(spec));
+        link.up = self.dice.chance(70);
+        link.mac = self.some_mac();
+        link.master = self.bridge_in(&ns, 30);
+        create(&ns, Body::Link(link))
+    }
+
+    fn netns(&mut self) -> Option<Vec<Step>> {
+        let name = format!("rw-n{}", self.next());
+        create(&Ns::HOST, Body::Netns(name))
+    }
+
+    /// True for a named namespace that no pair leads out of, and whose content is still free.
+    fn closed(&self, fact: &ropewalk_facts::Fact) -> bool {
+        let Body::Netns(name) = &fact.body else { return false };
+        let ns = named(name);
+        self.world.of(&ns).filter_map(|x| peer_key(x.body.as_link()?)).all(|peer| peer.ns == ns)
+    }
+
+    fn up_or_down(&mut self) -> Option<Vec<Step>> {
+        let (ns, mut link) = self.any_link(|_, _, _| true)?;
+        link.up = !link.up;
+        self.alter(Body::Link(link).at(ns))
+    }
+
+    fn mtu(&mut self) -> Option<Vec<Step>> {
+        let (ns, mut link) = self.any_link(|_, _, l| {
+            matches!(l.kind, LinkKind::Veth { .. } | LinkKind::Bridge | LinkKind::Ifb)
+                && l.mtu.is_some()
+        })?;
+        link.mtu = self.dice.pick(&[1500, 1420, 1300, 1000]).copied();
+        self.alter(Body::Link(link).at(ns))
+    }
+
+    fn mac(&mut self) -> Option<Vec<Step>> {
+        let (ns, mut link) = self.any_link(|_, _, l| {
+            matches!(l.kind, LinkKind::Veth { .. } | LinkKind::Bridge) && l.mac.is_some()
+        })?;
+        link.mac = self.new_mac();
+        self.alter(Body::Link(link).at(ns))
+    }
+
+    /// A link without altnames of its own joins a bridge, or another one.
+    fn join(&mut self) -> Option<Vec<Step>> {
+        let (ns, mut link) = self.any_link(|forge, _, l| {
+            !matches!(l.kind, LinkKind::Bridge | LinkKind::Loopback) && forge.other_end_free(l)
+        })?;
+        link.master = Some(self.bridge_in(&ns, 100)?);
+        self.alter(Body::Link(link).at(ns))
+    }
+
+    fn other_end_free(&self, link: &Link) -> bool {
+        let peer = peer_key(link).and_then(|key| self.world.fact(&key));
+        peer.and_then(|fact| fact.body.as_link()).is_none_or(|peer| peer.master.is_none())
+    }
+
+    fn altname(&mut self) -> Option<Vec<Step>> {
+        let (ns, mut link) = self.any_link(|_, _, l| l.name.as_str() != "lo")?;
+        link.altnames = [format!("other-{}", self.next())].into();
+        self.alter(Body::Link(link).at(ns))
+    }
+
+    fn member(&mut self) -> Option<Vec<Step>> {
+        let (ns, link) = self.any_link(|forge, ns, l| {
+            forge.world.contains(&Id::Member(l.name.clone()).at(ns.clone()))
+        })?;
+        let mut flag = || self.dice.pick(&[None, Some(true), Some(false)]).copied().flatten();
+        let flags = MemberFlags {
+            dev: link.name,
+            hairpin: flag(),
+            isolated: flag(),
+            learning: flag(),
+            flood: flag(),
+            neigh_suppress: flag(),
+        };
+        self.alter(Body::Member(flags).at(ns))
+    }
+
+    fn fdb(&mut self) -> Option<Vec<Step>> {
+        let (ns, link) =
+            self.any_link(|_, _, l| l.master.is_some() || matches!(l.kind, LinkKind::Vxlan(_)))?;
+        let mac = self.new_mac()?;
+        let key = FdbKey { dev: link.name, mac, own: false, dst: None, vlan: None };
+        let fdb = if let LinkKind::Vxlan(_) = link.kind {
+            let host = u8::try_from(10 + self.dice.below(40)).ok()?;
+            let dst = Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, host)));
+            let mac = if self.dice.chance(40) { Mac([0; 6]) } else { mac };
+            let key = FdbKey { own: true, dst, mac, ..key };
+            Fdb { key, state: Neigh::PERMANENT, derived: false }
+        } else {
+            let state = if self.dice.chance(50) { Neigh::PERMANENT } else { 0x40 };
+            Fdb { key, state, derived: false }
+        };
+        create(&ns, Body::Fdb(fdb))
+    }
+}
