@@ -27,7 +27,7 @@ pub use file::{Declaration, FileError, Flaw, to_toml};
 pub use masquerade::Masquerade;
 pub use name::{ContainerName, NetnsName, NetworkName};
 pub use network::{Mode, Network, RawNetwork, Reach};
-pub use publish::{PortRange, Proto, Publish};
+pub use publish::{PortRange, Proto, Publish, hosts_meet};
 pub use sandbox::SandboxRef;
 pub use span::Place;
 pub use subnet::Subnet;

@@ -85,9 +85,10 @@ fn fold(n: u64) -> [u8; 4] {
     [a ^ e, b ^ f, c ^ g, d ^ h]
 }
 
-/// FNV-1a of 64 bits, with a zero byte after each part; then mixed, because the high
+/// A stable number for some texts: FNV-1a of 64 bits, with a zero byte after each part; then mixed, because the high
 /// bits of FNV change little with the last bytes.
-fn hash(parts: &[&str]) -> u64 {
+#[must_use]
+pub fn hash(parts: &[&str]) -> u64 {
     let bytes = parts.iter().flat_map(|part| part.bytes().chain([0]));
     let n = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |n, byte| {
         (n ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)

@@ -173,9 +173,10 @@ impl Publish {
     }
 }
 
-/// True when an address of the host is covered by both: `None` covers all, `0.0.0.0` and `::` all
-/// of their family.
-fn hosts_meet(a: Option<IpAddr>, b: Option<IpAddr>) -> bool {
+/// True when an address of the host is covered by both addresses of publications: `None` covers
+/// all, `0.0.0.0` and `::` all of their family.
+#[must_use]
+pub fn hosts_meet(a: Option<IpAddr>, b: Option<IpAddr>) -> bool {
     let (Some(a), Some(b)) = (a, b) else { return true };
     a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
 }

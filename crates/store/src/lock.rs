@@ -1,0 +1,72 @@
+//! Locks between processes: byte ranges of one file, which the kernel lets go when a process dies.
+//!
+//!     byte 0             the structure: shared by attach, detach, publish; alone for gc, purge, networks
+//!     byte 1 + hash      one attachment, so that two verbs on it wait for each other
+//!     byte 2^41          making the folder ready
+//!
+//! Order: structure, then one attachment, then a transaction of the database.  A lock belongs to the
+//! open file, so each has its own; taking the structure twice in one thread, once alone, never ends.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
+
+use ropewalk_spec::names;
+
+use crate::error::StoreError;
+use crate::record::AttachmentKey;
+
+/// A lock, held until it is dropped.
+#[derive(Debug)]
+#[must_use = "the lock is let go at once"]
+pub struct Held {
+    _file: File,
+}
+
+/// Which byte.
+#[derive(Clone, Copy)]
+pub(crate) struct Byte(i64);
+
+impl Byte {
+    pub(crate) const STRUCTURE: Self = Self(0);
+    pub(crate) const FOLDER: Self = Self(1 << 41);
+
+    pub(crate) fn attachment(key: &AttachmentKey) -> Self {
+        let hash = names::hash(&[key.ns.as_str(), key.ifname.as_str()]);
+        Self(i64::try_from(hash >> 24).unwrap_or(0).saturating_add(1))
+    }
+}
+
+/// Waits until no other has the byte, or none has it alone if `shared`.
+pub(crate) fn take(dir: &Path, byte: Byte, shared: bool) -> Result<Held, StoreError> {
+    let path = dir.join("lock");
+    let mut options = OpenOptions::new();
+    let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
+    let file = options.open(&path).map_err(StoreError::io(&path))?;
+    wait(&file, byte, shared).map_err(StoreError::io(&path))?;
+    Ok(Held { _file: file })
+}
+
+#[expect(unsafe_code, reason = "locks of an open file description have no safe wrapper")]
+fn wait(file: &File, byte: Byte, shared: bool) -> io::Result<()> {
+    let kind = if shared { libc::F_RDLCK } else { libc::F_WRLCK };
+    // SAFETY: flock is plain numbers, for which zero is a value.
+    let mut lock: libc::flock = unsafe { std::mem::zeroed() };
+    lock.l_type = i16::try_from(kind).map_err(io::Error::other)?;
+    lock.l_whence = i16::try_from(libc::SEEK_SET).map_err(io::Error::other)?;
+    lock.l_start = byte.0;
+    lock.l_len = 1;
+    loop {
+        // SAFETY: the descriptor is open, and the kernel only reads `lock`, which outlives the call.
+        let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLKW, &raw const lock) };
+        if done == 0 {
+            return Ok(());
+        }
+        let error = io::Error::last_os_error();
+        if error.kind() != io::ErrorKind::Interrupted {
+            return Err(error);
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Records: what is remembered of each network and each attachment.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use ipnet::IpNet;
+use ropewalk_facts::{IfName, Mac, Ns};
+use ropewalk_plan::{Change, Plan};
+use ropewalk_spec::{Network, NetworkName, Publish, SandboxRef};
+use serde::{Deserialize, Serialize};
+
+/// How far a verb has come with what the record describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum State {
+    /// It is being made: some of its changes are in the kernel.
+    Pending,
+    /// It is there.
+    Ready,
+    /// It is being removed: some of its changes are undone.
+    Leaving,
+}
+
+/// Who wanted it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A single command.
+    Command,
+    /// A declaration in this file.
+    File(PathBuf),
+}
+
+/// A network as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NetworkRecord {
+    /// What was wanted.
+    pub network: Network,
+    /// Who wanted it.
+    pub origin: Origin,
+    /// The interface of its way out.
+    pub uplink: Option<IfName>,
+    /// The MTU of its interfaces.
+    pub mtu: u32,
+    /// What shall be in the kernel for it.
+    pub plan: Plan,
+    /// What was changed to get there.
+    pub changes: Vec<Change>,
+    /// How far it has come.
+    pub state: State,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+}
+
+/// An attachment as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AttachmentRecord {
+    /// The sandbox, as it was named.
+    pub sandbox: SandboxRef,
+    /// How plans name its namespace.
+    pub ns: Ns,
+    /// The kernel's cookie of that namespace: another one has another.
+    pub cookie: u64,
+    /// The interface in the sandbox.
+    pub ifname: IfName,
+    /// The network it is on.
+    pub network: NetworkName,
+    /// The host end of its veth pair.
+    pub leg: Option<IfName>,
+    /// Its addresses: leased as long as the record has them.
+    pub addresses: Vec<IpNet>,
+    /// Its hardware address.
+    pub mac: Option<Mac>,
+    /// Its MTU.
+    pub mtu: u32,
+    /// Its published ports: claimed as long as the record has them.
+    pub publish: Vec<Publish>,
+    /// What shall be in the kernel for it.
+    pub plan: Plan,
+    /// What was changed to get there.
+    pub changes: Vec<Change>,
+    /// How far it has come.
+    pub state: State,
+    /// The namespace was made for it.
+    pub made_netns: bool,
+    /// Who wanted it.
+    pub origin: Origin,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+}
+
+impl AttachmentRecord {
+    /// Which attachment it is the record of.
+    #[must_use]
+    pub fn key(&self) -> AttachmentKey {
+        AttachmentKey { ns: self.ns.clone(), ifname: self.ifname.clone() }
+    }
+}
+
+/// Which attachment: an interface of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct AttachmentKey {
+    /// How plans name the namespace.
+    pub ns: Ns,
+    /// The interface in it.
+    pub ifname: IfName,
+}
+
+impl fmt::Display for AttachmentKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.ns, self.ifname)
+    }
+}
+
+/// What an attachment holds of what is scarce: all that replacing its record must look at.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Holding {
+    pub(crate) network: Option<NetworkName>,
+    pub(crate) addresses: Vec<IpNet>,
+    pub(crate) publish: Vec<Publish>,
+}
