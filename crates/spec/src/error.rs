@@ -62,6 +62,8 @@ pub enum Form {
     Masquerade,
     /// A hardware address.
     Mac,
+    /// An MTU.
+    Mtu,
     /// A published port.
     Publish,
     /// A transport protocol.
@@ -81,6 +83,7 @@ impl Form {
             Self::Mode => "a mode",
             Self::Masquerade => "a way to masquerade",
             Self::Mac => "a unicast hardware address",
+            Self::Mtu => "an MTU",
             Self::Publish => "a published port",
             Self::Proto => "a protocol",
             Self::Ports => "a port or a range of ports",
@@ -98,6 +101,7 @@ impl Form {
             Self::Mode => "bridge or routed",
             Self::Masquerade => "no, yes, or an address of this host",
             Self::Mac => "02:00:00:00:00:01",
+            Self::Mtu => "a number of bytes, 68 to 65535",
             Self::Publish => "8080:80, 8080:80/udp, 127.0.0.1:8080:80, 8000-8010:80-90",
             Self::Proto => "tcp, udp or sctp",
             Self::Ports => "80 or 80-90, within 1 to 65535",
