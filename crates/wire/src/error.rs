@@ -1,6 +1,7 @@
 //! What can go wrong between facts and bytes.
 
 use ropewalk_facts::IfName;
+use ropewalk_facts::nft::{RuleKey, SetKey};
 
 /// Why something cannot be written down or read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -41,4 +42,13 @@ pub enum Error {
     /// The object is not one of this family of messages.
     #[error("not an object of this netlink family")]
     Foreign,
+    /// The type of a key or value of an nft set is not known, or has no length of its own.
+    #[error("the length of type {0} is not known")]
+    UnknownType(String),
+    /// Elements are written by the types of their set, which has not been made known.
+    #[error("set {} is not known", .0.set)]
+    NoSet(Box<SetKey>),
+    /// A rule is changed and removed by its handle, which has not been read.
+    #[error("no handle is known for rule {} of chain {}", .0.tag, .0.chain.chain)]
+    NoHandle(Box<RuleKey>),
 }

@@ -11,6 +11,7 @@ pub mod ct;
 pub mod diag;
 mod error;
 mod family;
+pub mod nft;
 pub mod nl;
 pub mod rt;
 #[cfg(test)]

@@ -3,6 +3,7 @@
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::indexing_slicing,
     reason = "a test that finds what it does not expect has failed"
 )]
 
@@ -10,6 +11,7 @@ mod ct;
 mod diag;
 mod link;
 mod net;
+mod nft;
 mod oracle;
 mod rt;
 mod socket;

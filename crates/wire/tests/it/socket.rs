@@ -68,6 +68,36 @@ impl Socket {
         }
     }
 
+    /// Sends requests as one, and returns the place and the answer of the first that was refused.
+    pub(crate) fn transact(&self, requests: &[Request]) -> Option<(usize, Outcome)> {
+        let mut bytes = Vec::new();
+        let last = requests.len() - 2;
+        for (seq, request) in (0..).zip(requests) {
+            let mut request = request.clone();
+            if (1..=last).contains(&usize::try_from(seq).unwrap()) {
+                request.flags |= flag::ACK;
+            }
+            request.encode(seq, 0, &mut bytes);
+        }
+        send(&self.0, &bytes, SendFlags::empty()).unwrap();
+        let mut buffer = vec![0; 64 * 1024];
+        let mut refused = None;
+        let mut wait = RecvFlags::empty();
+        // The answers are all there when the first comes.
+        while let Ok((len, _)) = recv(&self.0, &mut *buffer, wait) {
+            for message in messages(buffer.get(..len).unwrap()) {
+                let message = message.unwrap();
+                if let Answer::Ack(outcome) = message.answer()
+                    && outcome.errno != 0
+                {
+                    refused.get_or_insert((usize::try_from(message.seq).unwrap(), outcome));
+                }
+            }
+            wait = RecvFlags::DONTWAIT;
+        }
+        refused
+    }
+
     /// Sends requests that must all be carried out.
     #[track_caller]
     pub(crate) fn must(&self, requests: &[Request]) -> Vec<Kept> {
