@@ -113,20 +113,18 @@ impl Error {
         Self::Refused { doing, key: None, errno: errno.into(), extack: None }
     }
 
-    /// Refused while working on `key`.
-    pub(crate) fn on(doing: Doing, key: &Key, outcome: Outcome) -> Self {
-        let key = Some(Box::new(key.clone()));
-        Self::Refused { doing, key, errno: Errno(outcome.errno), extack: outcome.text }
+    /// Refused in the kernel's own words.
+    pub(crate) fn refused(doing: Doing, outcome: Outcome) -> Self {
+        let Outcome { errno, text: extack, .. } = outcome;
+        Self::Refused { doing, key: None, errno: Errno(errno), extack }
     }
 
     /// The same, said of `key`.
     pub(crate) fn about(self, key: &Key) -> Self {
-        match self {
-            Self::Refused { doing, key: None, errno, extack } => {
-                Self::Refused { doing, key: Some(Box::new(key.clone())), errno, extack }
-            }
-            other => other,
+        if let Self::Refused { doing, key: None, errno, extack } = self {
+            return Self::Refused { doing, key: Some(Box::new(key.clone())), errno, extack };
         }
+        self
     }
 }
 

@@ -20,12 +20,19 @@
 //! Threads are never spawned: a namespace is entered by the calling thread and left again, or the
 //! process aborts.  Never here: what ought to be (`plan`), bytes (`wire`), files of ours (`store`).
 
+mod batch;
 mod enter;
 mod errno;
 mod error;
+mod execute;
 pub mod failpoint;
+mod holder;
+mod links;
 pub mod netns;
 mod port;
+mod read;
+mod reply;
+mod run;
 mod socket;
 mod space;
 mod sys;
@@ -34,6 +41,8 @@ mod sysctl;
 pub use enter::enter;
 pub use errno::Errno;
 pub use error::{Doing, Error};
+pub use execute::Failure;
+pub use holder::Holder;
 pub use port::port_free;
 pub use socket::{Protocol, Socket};
 pub use space::Kernel;

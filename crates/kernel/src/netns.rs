@@ -9,6 +9,7 @@ use std::fs;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use ropewalk_facts::{Body, Ns, Snapshot};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno as Sys;
 use rustix::mount::{
@@ -96,6 +97,14 @@ pub fn names() -> Result<Vec<String>, Error> {
         entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
     names.sort();
     Ok(names)
+}
+
+/// The namespaces that have a name, as facts of the host.
+///
+/// # Errors
+/// As for [`names`].
+pub fn facts() -> Result<Snapshot, Error> {
+    Ok(names()?.into_iter().map(|name| Body::Netns(name).at(Ns::HOST)).collect())
 }
 
 /// True when there is a file for `name`, even one that a crash left half made.

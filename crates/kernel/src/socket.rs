@@ -251,11 +251,6 @@ fn end(outcome: Outcome) -> Result<bool, Error> {
     match outcome.errno {
         0 => Ok(true),
         libc::EINTR => Ok(false),
-        errno => Err(Error::Refused {
-            doing: Doing::Read,
-            key: None,
-            errno: Errno(errno),
-            extack: outcome.text,
-        }),
+        _ => Err(Error::refused(Doing::Read, outcome)),
     }
 }

@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use ropewalk_facts::Ns;
+use ropewalk_wire::rt::Links;
 
 use crate::enter::enter;
 use crate::error::Error;
@@ -33,13 +34,15 @@ pub(crate) struct Space {
     /// For links, addresses, routes, rules, neighbours.
     pub(crate) rt: Socket,
     nf: Option<Socket>,
+    /// What is known of its links.
+    pub(crate) links: Links,
 }
 
 impl Space {
-    fn open(fd: OwnedFd) -> Result<Self, Error> {
+    fn open(ns: Ns, fd: OwnedFd) -> Result<Self, Error> {
         let rt = enter(fd.as_fd(), || Socket::open(Protocol::Route))??;
         let cookie = rt.cookie()?;
-        Ok(Self { fd, cookie, rt, nf: None })
+        Ok(Self { fd, cookie, rt, nf: None, links: Links::new(ns) })
     }
 
     /// For nf_tables and connection tracking.
@@ -68,7 +71,8 @@ impl Kernel {
     /// # Errors
     /// When it cannot be entered.
     pub fn add(&mut self, ns: Ns, fd: OwnedFd) -> Result<(), Error> {
-        self.spaces.insert(ns, Space::open(fd)?);
+        let space = Space::open(ns.clone(), fd)?;
+        self.spaces.insert(ns, space);
         Ok(())
     }
 
@@ -108,6 +112,10 @@ impl Kernel {
             return Ok(work());
         }
         enter(self.fd(ns)?, work)
+    }
+
+    pub(crate) fn spaces(&self) -> impl Iterator<Item = (&Ns, &Space)> {
+        self.spaces.iter()
     }
 
     pub(crate) fn space(&self, ns: &Ns) -> Result<&Space, Error> {

@@ -24,6 +24,10 @@ const NS_GET_NSTYPE: libc::Ioctl = 0xb703;
 /// `PIDFD_GET_NET_NAMESPACE`, `_IO(0xff, 4)` of include/uapi/linux/pidfd.h, Linux 6.11.
 const PIDFD_GET_NET_NAMESPACE: libc::Ioctl = 0xff04;
 
+/// The size of an int, and that of a cookie.
+const INT: libc::socklen_t = 4;
+const COOKIE: libc::socklen_t = 8;
+
 fn last() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }
@@ -31,15 +35,14 @@ fn last() -> Errno {
 /// Switches a netlink option on.
 pub(crate) fn set_netlink_option(fd: BorrowedFd<'_>, option: NetlinkOption) -> Result<(), Errno> {
     let on: libc::c_int = 1;
-    let len = size_of_val(&on) as libc::socklen_t;
-    // SAFETY: the value lives through the call, and its length is that of a c_int.
+    // SAFETY: the value lives through the call, and INT is its length.
     let rc = unsafe {
         libc::setsockopt(
             fd.as_raw_fd(),
             libc::SOL_NETLINK,
             option as libc::c_int,
             (&raw const on).cast(),
-            len,
+            INT,
         )
     };
     if rc == 0 { Ok(()) } else { Err(last()) }
@@ -48,8 +51,8 @@ pub(crate) fn set_netlink_option(fd: BorrowedFd<'_>, option: NetlinkOption) -> R
 /// The number of a socket's network namespace, which no other namespace has until the next boot.
 pub(crate) fn netns_cookie(fd: BorrowedFd<'_>) -> Result<u64, Errno> {
     let mut cookie: u64 = 0;
-    let mut len = size_of_val(&cookie) as libc::socklen_t;
-    // SAFETY: the kernel writes at most `len` bytes, which is the size of `cookie`.
+    let mut len = COOKIE;
+    // SAFETY: the kernel writes at most `len` bytes, and COOKIE is the size of `cookie`.
     let rc = unsafe {
         libc::getsockopt(
             fd.as_raw_fd(),

@@ -1,6 +1,10 @@
 //! The kernel layer against a real kernel, in private namespaces.
-#![expect(clippy::unwrap_used, reason = "tests")]
+#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod execute;
 mod netns;
+mod nouns;
 mod port;
+mod read;
 mod socket;
+mod space;

@@ -84,14 +84,11 @@ fn a_file_that_is_no_network_namespace_is_called_so() {
 fn the_namespace_of_a_process_is_found() {
     let net = Private::enter();
     let red = netns::create("red").unwrap();
-    let mut sleeper =
-        enter(red.as_fd(), || std::process::Command::new("sleep").arg("60").spawn().unwrap())
-            .unwrap();
-    let found = netns::open_pid(sleeper.id().try_into().unwrap()).unwrap();
+    let sleeper = enter(red.as_fd(), || net.sh("sleep 60 >/dev/null 2>&1 & echo $!")).unwrap();
+    let found = netns::open_pid(sleeper.trim().parse().unwrap()).unwrap();
     net.sh("ip -n red link set lo up");
     let state = enter(found.as_fd(), || net.sh("ip -o link show lo")).unwrap();
-    sleeper.kill().unwrap();
-    sleeper.wait().unwrap();
+    net.sh(&format!("kill {sleeper}"));
     assert!(state.contains("LOOPBACK,UP"), "{state}");
 }
 

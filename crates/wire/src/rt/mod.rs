@@ -12,6 +12,7 @@ mod addr;
 mod conf;
 mod consts;
 mod fdb;
+mod index;
 mod ip;
 mod link;
 mod links;
@@ -29,6 +30,7 @@ use crate::Error;
 use crate::nl::{Message, Request, flag};
 use consts::*;
 
+pub use index::{OtherEnd, link_at, other_end};
 pub use links::Links;
 pub use nsid::{nsid_get, nsid_of};
 pub use route::{route_get, route_taken};

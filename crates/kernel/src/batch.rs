@@ -1,0 +1,210 @@
+//! Requests that wait to be sent together, and what became of them.
+//!
+//!     [3: new link] [3: new altname] [?: that link]   one send over one socket of one namespace
+//!
+//! rtnetlink goes on after a refusal, so that every request has its own outcome; an nft batch is
+//! one transaction.  Never here: what the requests are.
+
+use ropewalk_facts::{Ns, Peer};
+use ropewalk_plan::Change;
+use ropewalk_wire::nl::{Outcome, Request};
+use ropewalk_wire::rt;
+
+use crate::error::{Doing, Error};
+use crate::failpoint;
+use crate::space::{Kernel, Space};
+
+/// How many requests go out in one send, so that what they bring back fits the socket.
+const AT_ONCE: usize = 64;
+
+/// Over which socket requests go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lane {
+    #[default]
+    Rt,
+    Nf,
+}
+
+/// A change that was refused.
+#[derive(Debug)]
+pub(crate) struct Stop {
+    pub(crate) at: usize,
+    pub(crate) error: Error,
+}
+
+/// One request, and what it is for.
+#[derive(Debug)]
+enum For {
+    /// The change at this place of the list.
+    Change(usize),
+    /// To learn the index of a link that the request before made, and of its other end.
+    Index { at: usize, peer: Option<Peer> },
+}
+
+/// Requests for one socket.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    ns: Ns,
+    lane: Lane,
+    uses: Vec<For>,
+    requests: Vec<Request>,
+}
+
+impl Batch {
+    /// True when more can join it that go over `lane` of `ns`.
+    pub(crate) fn takes(&self, ns: &Ns, lane: Lane) -> bool {
+        self.requests.is_empty() || (self.ns == *ns && self.lane == lane)
+    }
+
+    /// Adds the requests of the change at `at`.
+    pub(crate) fn push(&mut self, ns: &Ns, lane: Lane, at: usize, requests: Vec<Request>) {
+        self.ns = ns.clone();
+        self.lane = lane;
+        self.uses.extend(requests.iter().map(|_| For::Change(at)));
+        self.requests.extend(requests);
+    }
+
+    /// Adds the question for the index of what the change at `at` makes.
+    pub(crate) fn ask(&mut self, at: usize, request: Request, peer: Option<Peer>) {
+        self.uses.push(For::Index { at, peer });
+        self.requests.push(request);
+    }
+
+    /// Sends all, and marks in `done` the changes of which anything was done.
+    pub(crate) fn send(
+        self,
+        kernel: &mut Kernel,
+        changes: &[Change],
+        done: &mut [bool],
+    ) -> Result<(), Stop> {
+        if self.requests.is_empty() {
+            return Ok(());
+        }
+        match self.lane {
+            Lane::Rt => self.send_rt(kernel, changes, done),
+            Lane::Nf => self.transact(kernel, changes, done),
+        }
+    }
+
+    /// Up to the first part that holds a refusal.
+    fn send_rt(
+        mut self,
+        kernel: &mut Kernel,
+        changes: &[Change],
+        done: &mut [bool],
+    ) -> Result<(), Stop> {
+        let size = if failpoint::active() { 1 } else { AT_ONCE };
+        while !self.requests.is_empty() {
+            let rest = self.split_off(size.min(self.requests.len()));
+            self.part(kernel, changes, done)?;
+            self = rest;
+        }
+        Ok(())
+    }
+
+    fn split_off(&mut self, at: usize) -> Self {
+        Self {
+            ns: self.ns.clone(),
+            lane: self.lane,
+            uses: self.uses.split_off(at),
+            requests: self.requests.split_off(at),
+        }
+    }
+
+    fn part(&self, kernel: &mut Kernel, changes: &[Change], done: &mut [bool]) -> Result<(), Stop> {
+        let first = self.uses.iter().map(For::at).next().unwrap_or_default();
+        if failpoint::active() && self.uses.iter().any(For::writes) {
+            failpoint::hit("rtnetlink request");
+        }
+        let mut born = Vec::new();
+        let exchange = |space: &mut Space| {
+            let links = &mut space.links;
+            space.rt.exchange(&self.requests, |place, message| {
+                links.learn(&message);
+                if let Some(For::Index { peer: Some(peer), .. }) = self.uses.get(place)
+                    && let Some(end) = rt::other_end(&message)
+                {
+                    born.push((peer.clone(), end.index));
+                }
+            })
+        };
+        let outcomes = kernel
+            .space_mut(&self.ns)
+            .and_then(exchange)
+            .map_err(|error| stop(changes, first, error))?;
+        for (peer, index) in born {
+            if let Ok(space) = kernel.space_mut(&peer.ns) {
+                space.links.insert(peer.name, index);
+            }
+        }
+        self.judge(outcomes, changes, done)
+    }
+
+    /// The first refusal, if any.
+    fn judge(
+        &self,
+        outcomes: Vec<Outcome>,
+        changes: &[Change],
+        done: &mut [bool],
+    ) -> Result<(), Stop> {
+        let mut refusal = None;
+        for (what, outcome) in self.uses.iter().zip(outcomes) {
+            let For::Change(at) = what else { continue };
+            match outcome.ok() {
+                Ok(()) => mark(done, *at),
+                Err(outcome) if refusal.is_none() => refusal = Some((*at, outcome)),
+                Err(_) => {}
+            }
+        }
+        refusal.map_or(Ok(()), |(at, outcome)| Err(refused(changes, at, outcome)))
+    }
+
+    /// All or nothing.
+    fn transact(
+        self,
+        _kernel: &mut Kernel,
+        changes: &[Change],
+        _done: &mut [bool],
+    ) -> Result<(), Stop> {
+        let first = self.uses.iter().map(For::at).next().unwrap_or_default();
+        Err(stop(changes, first, Error::UnknownNs(self.ns)))
+    }
+}
+
+impl For {
+    fn at(&self) -> usize {
+        match self {
+            Self::Change(at) | Self::Index { at, .. } => *at,
+        }
+    }
+
+    fn writes(&self) -> bool {
+        matches!(self, Self::Change(_))
+    }
+}
+
+pub(crate) fn mark(done: &mut [bool], at: usize) {
+    if let Some(done) = done.get_mut(at) {
+        *done = true;
+    }
+}
+
+/// The change at `at` failed with `error`, which is said of its object.
+pub(crate) fn stop(changes: &[Change], at: usize, error: Error) -> Stop {
+    let error = match changes.get(at) {
+        Some(change) => error.about(&change.key),
+        None => error,
+    };
+    Stop { at, error }
+}
+
+/// The kernel refused a request of the change at `at`.
+fn refused(changes: &[Change], at: usize, outcome: Outcome) -> Stop {
+    let change = changes.get(at);
+    let doing = match change {
+        Some(Change { old: None, .. }) => Doing::Create,
+        Some(Change { new: None, .. }) => Doing::Delete,
+        _ => Doing::Change,
+    };
+    stop(changes, at, Error::refused(doing, outcome))
+}

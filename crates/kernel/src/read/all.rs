@@ -1,0 +1,94 @@
+//! Reading a whole namespace.
+//!
+//!     ip -d link · ip addr · ip route show table all · ip rule · ip neigh · bridge fdb
+//!     · sysctl of the host's switches · nft list ruleset
+//!
+//! The links come first, since all the rest speaks of them by index. Where a link appears in the
+//! midst of it, all is read again.  Never here: names of namespaces ([`crate::netns::facts`]).
+
+use ropewalk_facts::{Body, Ns, Snapshot, SysctlPath};
+use ropewalk_wire::Error as WireError;
+use ropewalk_wire::rt::{self, Links};
+
+use crate::error::Error;
+use crate::reply::Reply;
+use crate::space::Kernel;
+use crate::sysctl;
+
+/// How often a namespace that changes is read anew.
+const RETRIES: usize = 10;
+
+/// Settings that are not of one interface, below net/.
+const SETTINGS: [&str; 25] = [
+    "ipv4/ip_forward",
+    "ipv4/conf/all/forwarding",
+    "ipv4/conf/all/rp_filter",
+    "ipv4/conf/all/proxy_arp",
+    "ipv4/conf/all/route_localnet",
+    "ipv4/conf/all/arp_ignore",
+    "ipv4/conf/all/arp_announce",
+    "ipv4/conf/default/forwarding",
+    "ipv4/conf/default/rp_filter",
+    "ipv4/conf/default/proxy_arp",
+    "ipv4/conf/default/route_localnet",
+    "ipv4/conf/default/arp_ignore",
+    "ipv4/conf/default/arp_announce",
+    "ipv6/conf/all/forwarding",
+    "ipv6/conf/all/disable_ipv6",
+    "ipv6/conf/all/accept_ra",
+    "ipv6/conf/all/accept_dad",
+    "ipv6/conf/all/keep_addr_on_down",
+    "ipv6/conf/default/forwarding",
+    "ipv6/conf/default/disable_ipv6",
+    "ipv6/conf/default/accept_ra",
+    "ipv6/conf/default/accept_dad",
+    "bridge/bridge-nf-call-iptables",
+    "bridge/bridge-nf-call-ip6tables",
+    "bridge/bridge-nf-call-arptables",
+];
+
+impl Kernel {
+    /// Reads everything of one namespace. The other ends of veths are named where their
+    /// namespaces are open.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNs`], or the kernel's refusal.
+    pub fn read_all(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
+        let mut facts = self.read_rt(ns)?;
+        facts.extend(self.inside(ns, settings)??);
+        Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
+    }
+
+    fn read_rt(&mut self, ns: &Ns) -> Result<Vec<Body>, Error> {
+        for _ in 0..RETRIES {
+            match self.try_read_rt(ns) {
+                Err(Error::Wire(WireError::NoName(_))) => {}
+                other => return other,
+            }
+        }
+        self.try_read_rt(ns)
+    }
+
+    fn try_read_rt(&mut self, ns: &Ns) -> Result<Vec<Body>, Error> {
+        let space = self.space_mut(ns)?;
+        let mut replies = space.rt.dump(&rt::links_dump()?, |m| Some(Reply::of(&m)))?;
+        space.links = Links::new(ns.clone());
+        replies.iter().for_each(|reply| space.links.learn(&reply.message()));
+        self.see_peers(ns, &replies)?;
+        let space = self.space_mut(ns)?;
+        for request in rt::dumps()? {
+            replies.extend(space.rt.dump(&request, |m| Some(Reply::of(&m)))?);
+        }
+        let mut facts = Vec::with_capacity(replies.len());
+        for reply in replies {
+            facts.extend(rt::decode(&reply.message(), &space.links)?);
+        }
+        Ok(facts)
+    }
+}
+
+/// The settings of the namespace that this thread is in.
+fn settings() -> Result<Vec<Body>, Error> {
+    let paths = SETTINGS.iter().filter_map(|path| SysctlPath::new(format!("net/{path}")).ok());
+    paths.filter_map(|path| sysctl::read(&path).transpose()).map(|s| s.map(Body::Sysctl)).collect()
+}

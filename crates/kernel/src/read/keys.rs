@@ -1,0 +1,179 @@
+//! Reading a few objects, by one narrow question each.
+//!
+//!     link br0, address on br0, route …   one send for what the links are known of, then one for the rest
+//!
+//! Nothing is dumped that grows with the number of sandboxes. The answer may hold neighbours of
+//! what was asked for; only what was asked for is kept.  Never here: reading all.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use ropewalk_facts::{Body, Id, Key, Ns, Snapshot, table};
+use ropewalk_wire::Error as WireError;
+use ropewalk_wire::nl::{Request, flag};
+use ropewalk_wire::rt;
+
+use crate::error::Error;
+use crate::reply::Reply;
+use crate::space::Kernel;
+use crate::{netns, sysctl};
+
+impl Kernel {
+    /// Reads the objects that `keys` name; those that are not there are not in the snapshot.
+    /// A namespace that has a name in plans only (`netns:red`, not yet made) holds nothing.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNs`], or the kernel's refusal.
+    pub fn read_keys(&mut self, keys: &[Key]) -> Result<Snapshot, Error> {
+        let mut by_ns: BTreeMap<&Ns, BTreeSet<&Id>> = BTreeMap::new();
+        for key in keys {
+            by_ns.entry(&key.ns).or_default().insert(&key.id);
+        }
+        let mut found = Snapshot::default();
+        for (ns, ids) in by_ns {
+            if self.space(ns).is_err() && to_be_made(ns) {
+                continue;
+            }
+            self.read_ids(ns, &ids, &mut found)?;
+        }
+        Ok(found)
+    }
+
+    fn read_ids(
+        &mut self,
+        ns: &Ns,
+        ids: &BTreeSet<&Id>,
+        found: &mut Snapshot,
+    ) -> Result<(), Error> {
+        let mut rt = Vec::new();
+        let mut settings = Vec::new();
+        let mut nft = Vec::new();
+        for id in ids {
+            match id {
+                Id::Netns(name) if netns::exists(name) => {
+                    found.insert(Body::Netns(name.clone()).at(ns.clone()));
+                }
+                Id::Netns(_) => {}
+                Id::Sysctl(path) => settings.push(path),
+                Id::Table(_) | Id::Set(_) | Id::Chain(_) | Id::NftRule(_) | Id::Element(_) => {
+                    nft.push(*id);
+                }
+                Id::Link(_)
+                | Id::Member(_)
+                | Id::Addr(_)
+                | Id::Route(_)
+                | Id::Rule(_)
+                | Id::Neigh(_)
+                | Id::Fdb(_) => rt.push(*id),
+            }
+        }
+        for body in self.read_rt_ids(ns, &rt)? {
+            if ids.contains(&body.id()) {
+                found.insert(body.at(ns.clone()));
+            }
+        }
+        if settings.is_empty() {
+            return Ok(());
+        }
+        let read = || settings.iter().map(|path| sysctl::read(path)).collect::<Result<Vec<_>, _>>();
+        let values = self.inside(ns, read)??;
+        for value in values.into_iter().flatten() {
+            found.insert(Body::Sysctl(value).at(ns.clone()));
+        }
+        Ok(())
+    }
+
+    /// The objects of rtnetlink among `ids`, and what else the answers hold.
+    fn read_rt_ids(&mut self, ns: &Ns, ids: &[&Id]) -> Result<Vec<Body>, Error> {
+        let mut replies = Vec::new();
+        let later = self.question(ns, ids, &mut replies)?;
+        if !later.is_empty() {
+            // What is left over now is on links that are not there.
+            self.question(ns, &later, &mut replies)?;
+        }
+        self.see_peers(ns, &replies)?;
+        let mut found = self.decode(ns, &replies)?;
+        let hidden = self.hidden_routes(ns, ids, &found)?;
+        found.extend(hidden);
+        Ok(found)
+    }
+
+    /// Asks for `ids`. Those that are on links not known yet are returned, their links asked for.
+    fn question<'i>(
+        &mut self,
+        ns: &Ns,
+        ids: &[&'i Id],
+        replies: &mut Vec<Reply>,
+    ) -> Result<Vec<&'i Id>, Error> {
+        let links = &self.space(ns)?.links;
+        let (mut single, mut several) = (BTreeMap::new(), BTreeMap::new());
+        let mut later = Vec::new();
+        for id in ids {
+            match rt::read(id, links) {
+                Ok(request) if request.flags & flag::DUMP == flag::DUMP => {
+                    several.insert(request.body.clone(), request);
+                }
+                Ok(request) => drop(single.insert(request.body.clone(), request)),
+                Err(WireError::NoIndex(name)) => {
+                    let request = rt::link_get(name.as_str())?;
+                    single.insert(request.body.clone(), request);
+                    later.push(*id);
+                }
+                Err(e) => return Err(e.into()),
+            }
+        }
+        let single: Vec<Request> = single.into_values().collect();
+        replies.extend(self.ask(ns, &single)?.into_iter().flatten());
+        for request in several.into_values() {
+            let rt = &mut self.space_mut(ns)?.rt;
+            replies.extend(rt.dump(&request, |m| Some(Reply::of(&m)))?);
+        }
+        Ok(later)
+    }
+
+    /// The facts in `replies`. A link that they speak of is looked up when it is not known.
+    fn decode(&mut self, ns: &Ns, replies: &[Reply]) -> Result<Vec<Body>, Error> {
+        let mut found = Vec::new();
+        for reply in replies {
+            let decoded = match rt::decode(&reply.message(), &self.space(ns)?.links) {
+                Err(WireError::NoName(index)) => {
+                    self.ask(ns, &[rt::link_at(index)?])?;
+                    rt::decode(&reply.message(), &self.space(ns)?.links)
+                }
+                other => other,
+            };
+            match decoded {
+                Ok(facts) => found.extend(facts),
+                // The link went meanwhile, and with it what was said.
+                Err(WireError::NoName(_)) => {}
+                Err(e) => return Err(e.into()),
+            }
+        }
+        Ok(found)
+    }
+
+    /// Routes of the main table that did not answer for their own prefix: they are not there, or
+    /// hidden by a longer one, or lead nowhere. The whole table tells.
+    fn hidden_routes(&mut self, ns: &Ns, ids: &[&Id], found: &[Body]) -> Result<Vec<Body>, Error> {
+        let known: BTreeSet<Id> = found.iter().map(Body::id).collect();
+        let missing = ids.iter().filter(|id| !known.contains(**id));
+        let families: BTreeSet<bool> = missing
+            .filter_map(|id| match id {
+                Id::Route(key) if key.table == table::MAIN => Some(key.dst.addr().is_ipv6()),
+                _ => None,
+            })
+            .collect();
+        let mut routes = Vec::new();
+        for v6 in families {
+            let request = rt::routes_of(table::MAIN, v6)?;
+            let rt = &mut self.space_mut(ns)?.rt;
+            let replies = rt.dump(&request, |m| Some(Reply::of(&m)))?;
+            routes.extend(self.decode(ns, &replies)?);
+        }
+        Ok(routes)
+    }
+}
+
+/// True for the name of a namespace that is not there.
+fn to_be_made(ns: &Ns) -> bool {
+    ns.as_str().strip_prefix("netns:").is_some_and(|name| !netns::exists(name))
+}

@@ -1,0 +1,248 @@
+//! Carrying out a list of changes, in few sends.
+//!
+//!     link, link ─one send─▶ │ address, route, route ─one send─▶ │ setting │ nft ─one transaction─▶
+//!
+//! Changes that stand next to each other and go over the same socket of the same namespace are one
+//! send. What needs the index of a link that waits to be made sends that off first.
+//! The order is that of the list.  Never here: which changes, and what to do after a refusal.
+
+use std::os::fd::AsRawFd as _;
+
+use ropewalk_facts::{Body, Fact, Id, Link, LinkKind, Ns, Peer};
+use ropewalk_plan::Change;
+use ropewalk_wire::nl::Request;
+use ropewalk_wire::rt::{self, Far, Make};
+
+use crate::batch::{Batch, Lane, Stop, mark, stop};
+use crate::error::{Doing, Error};
+use crate::space::Kernel;
+use crate::{Errno, failpoint, netns, sysctl};
+
+/// The work on one list.
+pub(crate) struct Run<'a> {
+    kernel: &'a mut Kernel,
+    changes: &'a [Change],
+    batch: Batch,
+    done: Vec<bool>,
+}
+
+impl<'a> Run<'a> {
+    pub(crate) fn new(kernel: &'a mut Kernel, changes: &'a [Change]) -> Self {
+        Self { kernel, changes, batch: Batch::default(), done: vec![false; changes.len()] }
+    }
+
+    /// Makes every change that is not implied, up to the first that is refused.
+    pub(crate) fn all(&mut self) -> Result<(), Stop> {
+        for (at, change) in self.changes.iter().enumerate() {
+            self.put(at, change)?;
+        }
+        self.send()
+    }
+
+    /// Makes the change at `at` alone.
+    pub(crate) fn one(&mut self, at: usize) -> Result<(), Stop> {
+        if let Some(change) = self.changes.get(at) {
+            self.put(at, change)?;
+        }
+        self.send()
+    }
+
+    /// For each change whether it was made, wholly or in part.
+    pub(crate) fn done(&self) -> &[bool] {
+        &self.done
+    }
+
+    fn put(&mut self, at: usize, change: &Change) -> Result<(), Stop> {
+        if change.implied {
+            self.forget(change);
+            return Ok(());
+        }
+        let made = match &change.key.id {
+            Id::Netns(name) => {
+                self.send()?;
+                self.netns(at, name, change.new.is_some())
+            }
+            Id::Sysctl(_) => {
+                self.send()?;
+                self.sysctl(change)
+            }
+            Id::Table(_) | Id::Set(_) | Id::Chain(_) | Id::NftRule(_) | Id::Element(_) => {
+                return self.nft(at, change);
+            }
+            Id::Link(_)
+            | Id::Member(_)
+            | Id::Addr(_)
+            | Id::Route(_)
+            | Id::Rule(_)
+            | Id::Neigh(_)
+            | Id::Fdb(_) => return self.rt(at, change),
+        };
+        made.map_err(|error| stop(self.changes, at, error))?;
+        mark(&mut self.done, at);
+        Ok(())
+    }
+
+    /// Sends what waits.
+    fn send(&mut self) -> Result<(), Stop> {
+        std::mem::take(&mut self.batch).send(self.kernel, self.changes, &mut self.done)
+    }
+
+    /// The index of a link that comes or goes is no longer what it was.
+    fn forget(&mut self, change: &Change) {
+        if let Id::Link(name) = &change.key.id
+            && (change.old.is_none() || change.new.is_none())
+            && let Ok(space) = self.kernel.space_mut(&change.key.ns)
+            && let Some(index) = space.links.index(name)
+        {
+            space.links.forget(index);
+        }
+    }
+
+    /// Puts the requests of a change of rtnetlink into the batch.
+    fn rt(&mut self, at: usize, change: &Change) -> Result<(), Stop> {
+        let ns = &change.key.ns;
+        if !self.batch.takes(ns, Lane::Rt) {
+            self.send()?;
+        }
+        self.forget(change);
+        let requests = self.compile(at, change)?;
+        if requests.is_empty() {
+            mark(&mut self.done, at);
+        }
+        self.batch.push(ns, Lane::Rt, at, requests);
+        if let (None, Some(Fact { body: Body::Link(link), .. })) = (&change.old, &change.new) {
+            let ask = rt::link_get(link.name.as_str());
+            let ask = ask.map_err(|e| stop(self.changes, at, e.into()))?;
+            self.batch.ask(at, ask, peer(link).cloned());
+            self.dress_peer(at, link)?;
+        }
+        Ok(())
+    }
+
+    /// The requests of a change. The links that it speaks of are looked up where need be.
+    fn compile(&mut self, at: usize, change: &Change) -> Result<Vec<Request>, Stop> {
+        loop {
+            let missing = match self.requests(at, change) {
+                Err(Error::Wire(ropewalk_wire::Error::NoIndex(name))) => name,
+                other => return other.map_err(|e| stop(self.changes, at, e)),
+            };
+            // It may be one that waits to be made.
+            self.send()?;
+            self.kernel
+                .find_link(&change.key.ns, &missing)
+                .map_err(|e| stop(self.changes, at, e))?;
+        }
+    }
+
+    fn requests(&self, at: usize, change: &Change) -> Result<Vec<Request>, Error> {
+        let links = &self.kernel.space(&change.key.ns)?.links;
+        Ok(match (&change.old, &change.new) {
+            (None, Some(new)) => {
+                let far = self.far(at, new)?;
+                rt::create(&new.body, Make::Exclusive, far.as_ref(), links)?
+            }
+            (Some(old), Some(new)) => rt::change(&old.body, &new.body, links)?,
+            (Some(old), None) => rt::delete(&old.body, links)?,
+            (None, None) => Vec::new(),
+        })
+    }
+
+    /// Where the other end of a new veth is born, and as what.
+    fn far(&self, at: usize, new: &Fact) -> Result<Option<Far<'a>>, Error> {
+        let Body::Link(link) = &new.body else { return Ok(None) };
+        let Some(peer) = peer(link) else { return Ok(None) };
+        let ns = if peer.ns == new.ns {
+            None
+        } else {
+            Some(self.kernel.space(&peer.ns)?.fd.as_raw_fd())
+        };
+        Ok(Some(Far { ns, link: self.born_with(at, peer) }))
+    }
+
+    /// What the list says of the other end of the veth that the change at `at` makes.
+    fn born_with(&self, at: usize, peer: &Peer) -> Option<&'a Link> {
+        let after = self.changes.get(at + 1..).unwrap_or_default();
+        after.iter().take_while(|c| c.implied).find_map(|c| match &c.new {
+            Some(Fact { ns, body: Body::Link(link) })
+                if *ns == peer.ns && link.name == peer.name =>
+            {
+                Some(link)
+            }
+            _ => None,
+        })
+    }
+
+    /// Gives the other end what it cannot be born with: being up, a master, alternative names.
+    fn dress_peer(&mut self, at: usize, link: &Link) -> Result<(), Stop> {
+        let Some(peer) = peer(link) else { return Ok(()) };
+        let Some(wish) = self.born_with(at, peer) else { return Ok(()) };
+        let born = Link { up: false, master: None, altnames: Default::default(), ..wish.clone() };
+        if born == *wish {
+            return Ok(());
+        }
+        let key = Body::Link(born.clone()).at(peer.ns.clone()).key();
+        let old = Some(Body::Link(born).at(peer.ns.clone()));
+        let new = Some(Body::Link(wish.clone()).at(peer.ns.clone()));
+        self.rt(at, &Change { key, old, new, implied: false })
+    }
+
+    fn sysctl(&self, change: &Change) -> Result<(), Error> {
+        let Some(Fact { ns, body: Body::Sysctl(setting) }) = &change.new else { return Ok(()) };
+        failpoint::hit("sysctl");
+        self.kernel.inside(ns, || sysctl::write(setting))?
+    }
+
+    fn netns(&mut self, at: usize, name: &str, make: bool) -> Result<(), Error> {
+        let ns = Ns::new(format!("netns:{name}"));
+        if make {
+            let fd = netns::create(name)?;
+            return self.kernel.add(ns, fd);
+        }
+        self.part_pairs(at, &ns)?;
+        self.kernel.forget(&ns);
+        netns::delete(name)
+    }
+
+    /// A namespace vanishes some time after its name, and with it the other ends of its veths.
+    /// Those that the list says go are removed here and now.
+    fn part_pairs(&mut self, at: usize, gone: &Ns) -> Result<(), Error> {
+        let before = self.changes.get(..at).unwrap_or_default();
+        for change in before.iter().rev().take_while(|c| c.implied) {
+            let (Some(old), None) = (&change.old, &change.new) else { continue };
+            let Body::Link(link) = &old.body else { continue };
+            if old.ns == *gone || peer(link).is_none_or(|peer| peer.ns != *gone) {
+                continue;
+            }
+            let space = self.kernel.space_mut(&old.ns)?;
+            let requests = rt::delete(&old.body, &space.links)?;
+            failpoint::hit("rtnetlink request");
+            for outcome in space.rt.exchange(&requests, |_, _| {})? {
+                let absent = Errno(outcome.errno).absent();
+                outcome.ok().or_else(|o| {
+                    if absent {
+                        Ok(())
+                    } else {
+                        Err(Error::refused(Doing::Delete, o).about(&change.key))
+                    }
+                })?;
+            }
+        }
+        Ok(())
+    }
+
+    fn nft(&mut self, at: usize, change: &Change) -> Result<(), Stop> {
+        Err(stop(self.changes, at, Error::Impossible(Box::new(change.key.clone()))))
+    }
+}
+
+fn peer(link: &Link) -> Option<&Peer> {
+    match &link.kind {
+        LinkKind::Veth { peer } => peer.as_ref(),
+        LinkKind::Bridge
+        | LinkKind::Dummy
+        | LinkKind::Ifb
+        | LinkKind::Vxlan(_)
+        | LinkKind::Loopback
+        | LinkKind::Other(_) => None,
+    }
+}

@@ -1,0 +1,45 @@
+//! Links by index, and the index of a veth's other end.
+//!
+//!     7: leg@if2 … link-netnsid 0     the other end is link 2 of the namespace known here as 0
+
+use super::consts::*;
+use super::link::HEADER;
+use crate::Error;
+use crate::nl::{Message, Request, Writer, attrs};
+
+/// Asks for the link with this index.
+///
+/// # Errors
+/// None in practice: the message is short.
+pub fn link_at(index: u32) -> Result<Request, Error> {
+    let mut header = [0; HEADER];
+    if let Some(place) = header.get_mut(4..8) {
+        place.copy_from_slice(&index.to_ne_bytes());
+    }
+    let mut w = Writer::with(&header);
+    w.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
+    Ok(Request { kind: RTM_GETLINK, flags: 0, body: w.finish()? })
+}
+
+/// Where the other end of a veth is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OtherEnd {
+    /// The number by which its namespace is known; `None` for the same one.
+    pub nsid: Option<i32>,
+    /// Its index there.
+    pub index: u32,
+}
+
+/// The other end of the veth that a link message is about; `None` for other messages.
+#[must_use]
+pub fn other_end(message: &Message<'_>) -> Option<OtherEnd> {
+    if message.kind != RTM_NEWLINK {
+        return None;
+    }
+    let list = attrs(message.body.get(HEADER..)?);
+    let attr = |kind| list.clone().first(kind);
+    let kind = attr(IFLA_LINKINFO)?.attrs().first(IFLA_INFO_KIND)?.text()?;
+    let index = attr(IFLA_LINK)?.u32()?;
+    (kind == "veth")
+        .then_some(OtherEnd { nsid: attr(IFLA_LINK_NETNSID).and_then(|a| a.i32()), index })
+}
