@@ -114,7 +114,6 @@ impl<'a> Run<'a> {
             let ask = rt::link_get(link.name.as_str());
             let ask = ask.map_err(|e| stop(self.changes, at, e.into()))?;
             self.batch.ask(at, ask, peer(link).cloned());
-            self.dress_peer(at, link)?;
         }
         Ok(())
     }
@@ -170,20 +169,6 @@ impl<'a> Run<'a> {
             }
             _ => None,
         })
-    }
-
-    /// Gives the other end what it cannot be born with: being up, a master, alternative names.
-    fn dress_peer(&mut self, at: usize, link: &Link) -> Result<(), Stop> {
-        let Some(peer) = peer(link) else { return Ok(()) };
-        let Some(wish) = self.born_with(at, peer) else { return Ok(()) };
-        let born = Link { up: false, master: None, altnames: Default::default(), ..wish.clone() };
-        if born == *wish {
-            return Ok(());
-        }
-        let key = Body::Link(born.clone()).at(peer.ns.clone()).key();
-        let old = Some(Body::Link(born).at(peer.ns.clone()));
-        let new = Some(Body::Link(wish.clone()).at(peer.ns.clone()));
-        self.rt(at, &Change { key, old, new, implied: false })
     }
 
     fn sysctl(&self, change: &Change) -> Result<(), Error> {

@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ropewalk_facts::{Body, Id, Key, Ns, Snapshot, table};
+use ropewalk_facts::{Body, Id, Key, Ns, Snapshot};
 use ropewalk_wire::Error as WireError;
 use ropewalk_wire::nl::{Request, flag};
 use ropewalk_wire::rt;
@@ -92,8 +92,8 @@ impl Kernel {
         }
         self.see_peers(ns, &replies)?;
         let mut found = self.decode(ns, &replies)?;
-        let hidden = self.hidden_routes(ns, ids, &found)?;
-        found.extend(hidden);
+        let wide = self.read_wide(ns, ids, &found)?;
+        found.extend(wide);
         Ok(found)
     }
 
@@ -151,25 +151,22 @@ impl Kernel {
         Ok(found)
     }
 
-    /// Routes of the main table that did not answer for their own prefix: they are not there, or
-    /// hidden by a longer one, or lead nowhere. The whole table tells.
-    fn hidden_routes(&mut self, ns: &Ns, ids: &[&Id], found: &[Body]) -> Result<Vec<Body>, Error> {
+    /// What the wider question brings for the objects that the narrow one did not.
+    fn read_wide(&mut self, ns: &Ns, ids: &[&Id], found: &[Body]) -> Result<Vec<Body>, Error> {
         let known: BTreeSet<Id> = found.iter().map(Body::id).collect();
-        let missing = ids.iter().filter(|id| !known.contains(**id));
-        let families: BTreeSet<bool> = missing
-            .filter_map(|id| match id {
-                Id::Route(key) if key.table == table::MAIN => Some(key.dst.addr().is_ipv6()),
-                _ => None,
-            })
-            .collect();
-        let mut routes = Vec::new();
-        for v6 in families {
-            let request = rt::routes_of(table::MAIN, v6)?;
+        let mut requests = BTreeMap::new();
+        for id in ids.iter().filter(|id| !known.contains(**id)) {
+            if let Some(request) = rt::read_wide(id)? {
+                requests.insert(request.body.clone(), request);
+            }
+        }
+        let mut wide = Vec::new();
+        for request in requests.into_values() {
             let rt = &mut self.space_mut(ns)?.rt;
             let replies = rt.dump(&request, |m| Some(Reply::of(&m)))?;
-            routes.extend(self.decode(ns, &replies)?);
+            wide.extend(self.decode(ns, &replies)?);
         }
-        Ok(routes)
+        Ok(wide)
     }
 }
 

@@ -4,17 +4,19 @@ use ropewalk_facts::{Addr, Body, Id, LinkKind, Ns, Route, RouteKey};
 use ropewalk_kernel::{Errno, Error};
 use ropewalk_plan::Change;
 
-use crate::space::{Host, create, implied, link, name, red, same, veth};
+use crate::space::{Host, alter, born, create, implied, link, name, red, same, veth};
 
 /// A pair with an address and a route, the last of which is refused: its gateway is nowhere.
 fn doomed() -> Vec<Change> {
     let addr = |text: &str| Addr::global(name("eth0"), text.parse().unwrap());
+    let eth0 = veth("eth0", &Ns::HOST, "leg");
     let key = RouteKey::default_v4();
     let route = Route::unicast(key, name("eth0"), Some("10.77.0.1".parse().unwrap()));
     vec![
         create(&Ns::HOST, Body::Link(link("br0", LinkKind::Bridge))),
         create(&Ns::HOST, Body::Link(veth("leg", &red(), "eth0"))),
-        implied(create(&red(), Body::Link(veth("eth0", &Ns::HOST, "leg")))),
+        implied(create(&red(), Body::Link(born(&eth0)))),
+        alter(&red(), Body::Link(born(&eth0)), Body::Link(eth0)),
         create(&red(), Body::Addr(addr("10.0.0.2/24"))),
         create(&red(), Body::Route(route)),
         create(&red(), Body::Addr(addr("fd00::2/64"))),
@@ -25,8 +27,8 @@ fn doomed() -> Vec<Change> {
 fn a_refusal_names_the_change_and_what_was_done() {
     let mut host = Host::new();
     let failure = host.kernel.execute(&doomed()).unwrap_err();
-    assert_eq!(failure.at, 4);
-    assert_eq!(failure.done, [0, 1, 2, 3, 5]);
+    assert_eq!(failure.at, 5);
+    assert_eq!(failure.done, [0, 1, 2, 3, 4, 6]);
     let Error::Refused { key, errno, extack, .. } = failure.error else { panic!("{failure:?}") };
     assert_eq!(key.map(|k| *k), Some(Id::Route(RouteKey::default_v4()).at(red())));
     assert_eq!(errno, Errno(101));
@@ -38,7 +40,7 @@ fn a_list_that_is_refused_leaves_nothing() {
     let mut host = Host::new();
     let before = host.all();
     let failure = host.kernel.apply(&doomed()).unwrap_err();
-    assert_eq!((failure.at, failure.stuck), (4, vec![]));
+    assert_eq!((failure.at, failure.stuck), (5, vec![]));
     same(&before, &host.all());
 }
 

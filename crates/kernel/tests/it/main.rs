@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod execute;
+mod laws;
 mod netns;
 mod nouns;
 mod port;

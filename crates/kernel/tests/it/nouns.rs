@@ -7,7 +7,7 @@ use ropewalk_facts::{
     RouteKey, RouteKind, Rule, RuleAction, Scope, Sysctl, SysctlPath, VxlanSpec, proto,
 };
 
-use crate::space::{Host, alter, blue, create, delete, implied, link, mac, name, red, veth};
+use crate::space::{Host, alter, blue, born, create, delete, implied, link, mac, name, red, veth};
 
 const HOST: Ns = Ns::HOST;
 
@@ -71,7 +71,8 @@ fn a_pair_across_namespaces_in_one_request() {
     eth0.altnames.insert("inside".into());
     host.run(&[
         create(&HOST, Body::Link(leg.clone())),
-        implied(create(&red(), Body::Link(eth0.clone()))),
+        implied(create(&red(), Body::Link(born(&eth0)))),
+        alter(&red(), Body::Link(born(&eth0)), Body::Link(eth0.clone())),
     ]);
     assert_eq!(host.link(&HOST, "leg"), Some(leg.clone()));
     assert_eq!(host.link(&red(), "eth0"), Some(eth0.clone()));
@@ -95,7 +96,8 @@ fn a_pair_whose_ends_are_members_of_two_bridges() {
         create(&red(), Body::Link(link("br0", LinkKind::Bridge))),
         create(&blue(), Body::Link(link("br1", LinkKind::Bridge))),
         create(&red(), Body::Link(a.clone())),
-        implied(create(&blue(), Body::Link(b.clone()))),
+        implied(create(&blue(), Body::Link(born(&b)))),
+        alter(&blue(), Body::Link(born(&b)), Body::Link(b.clone())),
     ]);
     assert_eq!(host.link(&red(), "a").unwrap().master, a.master);
     assert_eq!(host.link(&blue(), "b").unwrap().master, b.master);
@@ -105,9 +107,11 @@ fn a_pair_whose_ends_are_members_of_two_bridges() {
 fn a_pair_within_one_namespace_with_its_addresses() {
     let mut host = Host::new();
     let net = |text: &str| Addr::global(name("w"), text.parse().unwrap());
+    let w = veth("w", &red(), "v");
     host.run(&[
         create(&red(), Body::Link(veth("v", &red(), "w"))),
-        implied(create(&red(), Body::Link(veth("w", &red(), "v")))),
+        implied(create(&red(), Body::Link(born(&w)))),
+        alter(&red(), Body::Link(born(&w)), Body::Link(w)),
         create(&red(), Body::Addr(net("10.0.0.1/24"))),
         create(&red(), Body::Addr(net("fd00::1/64"))),
     ]);
@@ -355,7 +359,7 @@ fn a_named_namespace_with_what_is_in_it() {
     let make = [
         create(&HOST, Body::Netns("green".into())),
         create(&HOST, Body::Link(leg.clone())),
-        implied(create(&green, Body::Link(eth0.clone()))),
+        implied(create(&green, Body::Link(born(&eth0)))),
         create(&green, Body::Addr(addr.clone())),
     ];
     host.run(&make);

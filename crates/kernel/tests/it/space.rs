@@ -36,6 +36,11 @@ pub(crate) fn veth(here: &str, ns: &Ns, there: &str) -> Link {
     link(here, LinkKind::Veth { peer: Some(Peer { ns: ns.clone(), name: name(there) }) })
 }
 
+/// As the other end of a pair is born.
+pub(crate) fn born(link: &Link) -> Link {
+    Link { up: false, master: None, altnames: [].into(), ..link.clone() }
+}
+
 pub(crate) fn create(ns: &Ns, body: Body) -> Change {
     change(None, Some(body.at(ns.clone())))
 }
@@ -70,7 +75,11 @@ impl Host {
     /// A pair `leg` here, `eth0` in red, both up.
     pub(crate) fn pair(&mut self) {
         let (leg, eth0) = (veth("leg", &red(), "eth0"), veth("eth0", &Ns::HOST, "leg"));
-        self.run(&[create(&Ns::HOST, Body::Link(leg)), implied(create(&red(), Body::Link(eth0)))]);
+        self.run(&[
+            create(&Ns::HOST, Body::Link(leg)),
+            implied(create(&red(), Body::Link(born(&eth0)))),
+            alter(&red(), Body::Link(born(&eth0)), Body::Link(eth0)),
+        ]);
     }
 
     pub(crate) fn run(&mut self, changes: &[Change]) {
@@ -89,10 +98,11 @@ impl Host {
         Some(fact.body.as_link().unwrap().clone())
     }
 
-    /// Everything in all three namespaces.
+    /// Everything in all open namespaces, and their names.
     pub(crate) fn all(&mut self) -> Snapshot {
-        let mut all = Snapshot::default();
-        for ns in [Ns::HOST, red(), blue()] {
+        let mut all = netns::facts().unwrap();
+        let open: Vec<Ns> = self.kernel.open().cloned().collect();
+        for ns in open {
             all.merge(self.kernel.read_all(&ns).unwrap());
         }
         all
