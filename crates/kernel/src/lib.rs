@@ -12,8 +12,8 @@
 //!     Kernel::execute(&mut self, &[Change]) -> Result<(), Failure>      stops at the first refusal
 //!     Kernel::apply(&mut self, &[Change]) -> Result<(), Failure>        … and takes back what was done
 //!     Failure { at: usize, done: Vec<usize>, error: Error, stuck: Vec<Error> }
-//!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) -> Result<usize, Error>
-//!     listeners(proto, port) -> Result<Vec<Holder{addr, pid, command}>, Error> · port_free(addr, proto, port)
+//!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) -> Result<(), Error>
+//!     listeners(proto, port) -> Result<Vec<Listener{addr, both, holder}>, Error> · port_free(addr, proto, port)
 //!     netns::{create delete open_named open_path open_pid current names exists}
 //!
 //! The only crate that touches the kernel, and the only one with `unsafe`, all of it in `sys`.
@@ -26,8 +26,10 @@ mod errno;
 mod error;
 mod execute;
 pub mod failpoint;
+mod flows;
 mod holder;
 mod links;
+mod listener;
 pub mod netns;
 mod port;
 mod read;
@@ -43,6 +45,7 @@ pub use errno::Errno;
 pub use error::{Doing, Error};
 pub use execute::Failure;
 pub use holder::Holder;
+pub use listener::{Listener, listeners};
 pub use port::port_free;
 pub use socket::{Protocol, Socket};
 pub use space::Kernel;
