@@ -1,1 +1,78 @@
-//! placeholder
+//! The engine: the verbs, and the only place that orders effects.
+//!
+//!     lease, claim, journal (pending) ─▶ kernel ─▶ journal (ready)        attach
+//!     journal (leaving) ─▶ kernel ─▶ journal (gone)                       detach
+//!
+//! Whatever is changed was drafted first, by pure functions, as a list of changes; that list is in
+//! the store before the kernel hears of it, so that a crash at any point leaves something that the
+//! next run can finish or take back.  Never here: netlink, parsing, printing.
+
+mod active;
+mod attach;
+mod check;
+mod code;
+mod declare;
+mod definitions;
+mod detach;
+mod draft;
+mod fault;
+mod from;
+mod gc;
+mod hand_over;
+mod host;
+mod journal;
+mod list;
+mod network;
+mod paths;
+mod publish;
+mod purge;
+mod routes;
+mod sandbox;
+mod view;
+
+use std::rc::Rc;
+
+use ropewalk_facts::Ns;
+use ropewalk_kernel::Kernel;
+use ropewalk_store::{Stamp, Store};
+
+pub use code::Code;
+pub use declare::{Dry, Wanted};
+pub use fault::Fault;
+pub use list::ForeignRow;
+pub use paths::Paths;
+pub use routes::{RouteHint, hint};
+pub use view::{Attached, Done, Finding, NetworkView, Row, SubnetView};
+
+use crate::definitions::Definitions;
+use crate::journal::Journal;
+
+/// One host: its kernel, its state and its definitions.
+pub struct Engine {
+    kernel: Kernel,
+    store: Rc<Journal>,
+    definitions: Definitions,
+}
+
+impl Engine {
+    /// Opens the host that this process runs on.
+    ///
+    /// # Errors
+    /// [`Code::NotPrivileged`] without root, [`Code::StateUnusable`], [`Code::StateForeign`].
+    pub fn open(paths: &Paths) -> Result<Self, Fault> {
+        if !ropewalk_kernel::privileged() {
+            return Err(Fault::new(Code::NotPrivileged, "this needs root").or_try("sudo ropewalk …"));
+        }
+        let kernel = Kernel::new()?;
+        let cookie = kernel.cookie(&Ns::HOST)?;
+        let store = Store::open(&paths.state, &Stamp::of_this_boot(cookie)?)?;
+        let store = Rc::new(Journal::new(store));
+        Ok(Self { kernel, store, definitions: Definitions::new(&paths.config) })
+    }
+}
+
+/// Milliseconds since 1970.
+fn now() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    since.ok().and_then(|d| u64::try_from(d.as_millis()).ok()).unwrap_or_default()
+}

@@ -108,6 +108,16 @@ impl Error {
         }
     }
 
+    /// The object that it is about, where it is one.
+    #[must_use]
+    pub fn key(&self) -> Option<&Key> {
+        match self {
+            Self::Refused { key, .. } => key.as_deref(),
+            Self::NoTable(key) | Self::Impossible(key) => Some(key),
+            Self::NotNetns(_) | Self::UnknownNs(_) | Self::NoLink { .. } | Self::Wire(_) => None,
+        }
+    }
+
     /// Refused without further words.
     pub(crate) fn sys(doing: Doing, errno: impl Into<Errno>) -> Self {
         Self::Refused { doing, key: None, errno: errno.into(), extack: None }

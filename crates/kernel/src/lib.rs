@@ -49,3 +49,9 @@ pub use listener::{Listener, listeners};
 pub use port::port_free;
 pub use socket::{Protocol, Socket};
 pub use space::Kernel;
+
+/// True for root, without whom the kernel refuses almost everything that is done here.
+#[must_use]
+pub fn privileged() -> bool {
+    rustix::process::geteuid().is_root()
+}

@@ -1,10 +1,10 @@
 //! Locks between processes: byte ranges of one file, which the kernel lets go when a process dies.
 //!
 //!     byte 0             the structure: shared by attach, detach, publish; alone for gc, purge, networks
-//!     byte 1 + hash      one attachment, so that two verbs on it wait for each other
+//!     byte 1 + hash      one sandbox, so that two verbs on it wait for each other
 //!     byte 2^41          making the folder ready
 //!
-//! Order: structure, then one attachment, then a transaction of the database.  A lock belongs to the
+//! Order: structure, then one sandbox, then a transaction of the database.  A lock belongs to the
 //! open file, so each has its own; taking the structure twice in one thread, once alone, never ends.
 
 use std::fs::{File, OpenOptions};
@@ -13,10 +13,10 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
+use ropewalk_facts::Ns;
 use ropewalk_spec::names;
 
 use crate::error::StoreError;
-use crate::record::AttachmentKey;
 
 /// A lock, held until it is dropped.
 #[derive(Debug)]
@@ -33,8 +33,8 @@ impl Byte {
     pub(crate) const STRUCTURE: Self = Self(0);
     pub(crate) const FOLDER: Self = Self(1 << 41);
 
-    pub(crate) fn attachment(key: &AttachmentKey) -> Self {
-        let hash = names::hash(&[key.ns.as_str(), key.ifname.as_str()]);
+    pub(crate) fn sandbox(ns: &Ns) -> Self {
+        let hash = names::hash(&[ns.as_str()]);
         Self(i64::try_from(hash >> 24).unwrap_or(0).saturating_add(1))
     }
 }

@@ -66,7 +66,7 @@ pub struct AttachmentRecord {
     /// The network it is on.
     pub network: NetworkName,
     /// The host end of its veth pair.
-    pub leg: Option<IfName>,
+    pub leg: IfName,
     /// Its addresses: leased as long as the record has them.
     pub addresses: Vec<IpNet>,
     /// Its hardware address.
@@ -75,10 +75,19 @@ pub struct AttachmentRecord {
     pub mtu: u32,
     /// Its published ports: claimed as long as the record has them.
     pub publish: Vec<Publish>,
+    /// The metric of the default routes that it was given; none where it has none.
+    #[serde(default)]
+    pub default_metric: Option<u32>,
     /// What shall be in the kernel for it.
     pub plan: Plan,
     /// What was changed to get there.
     pub changes: Vec<Change>,
+    /// Changes for ports on their way in or out: after a crash they are taken back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubtful: Vec<Change>,
+    /// The ports that those are for: claimed like published ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubtful_publish: Vec<Publish>,
     /// How far it has come.
     pub state: State,
     /// The namespace was made for it.
@@ -90,6 +99,11 @@ pub struct AttachmentRecord {
 }
 
 impl AttachmentRecord {
+    /// The ports that it holds: those that are published, and those in doubt.
+    pub(crate) fn ports(&self) -> Vec<Publish> {
+        self.publish.iter().chain(&self.doubtful_publish).copied().collect()
+    }
+
     /// Which attachment it is the record of.
     #[must_use]
     pub fn key(&self) -> AttachmentKey {
@@ -117,5 +131,14 @@ impl fmt::Display for AttachmentKey {
 pub(crate) struct Holding {
     pub(crate) network: Option<NetworkName>,
     pub(crate) addresses: Vec<IpNet>,
-    pub(crate) publish: Vec<Publish>,
+    publish: Vec<Publish>,
+    #[serde(default)]
+    doubtful_publish: Vec<Publish>,
+}
+
+impl Holding {
+    /// The ports that it holds.
+    pub(crate) fn ports(&self) -> Vec<Publish> {
+        self.publish.iter().chain(&self.doubtful_publish).copied().collect()
+    }
 }

@@ -5,10 +5,11 @@ use std::path::{Path, PathBuf};
 use heed::types::Bytes;
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
 
+use ropewalk_facts::Ns;
+
 use crate::error::StoreError;
 use crate::lock::{self, Byte, Held};
 use crate::read::{Reader, Tx};
-use crate::record::AttachmentKey;
 use crate::stamp::{self, Stamp};
 use crate::write::Writer;
 
@@ -103,12 +104,12 @@ impl Store {
         lock::take(&self.dir, Byte::STRUCTURE, false)
     }
 
-    /// Has an attachment alone; waits for another verb on it.
+    /// Has a sandbox alone; waits for another verb on it.
     ///
     /// # Errors
     /// The lock file cannot be used.
-    pub fn lock_attachment(&self, key: &AttachmentKey) -> Result<Held, StoreError> {
-        lock::take(&self.dir, Byte::attachment(key), false)
+    pub fn lock_sandbox(&self, ns: &Ns) -> Result<Held, StoreError> {
+        lock::take(&self.dir, Byte::sandbox(ns), false)
     }
 
     /// The folder.

@@ -109,14 +109,15 @@ impl Writer<'_> {
         if let Some(network) = old.network.as_ref().filter(|_| moved) {
             self.delete(&key::index(network, &tail))?;
         }
-        for publish in old.publish.iter().filter(|publish| !record.publish.contains(publish)) {
+        let (held, wanted) = (old.ports(), record.ports());
+        for publish in held.iter().filter(|publish| !wanted.contains(publish)) {
             self.unclaim(publish)?;
         }
         for net in record.addresses.iter().filter(|net| !kept(&old.addresses, net)) {
             self.check_free(&record.network, net.addr(), &key)?;
             self.set(&key::lease(&record.network, net.addr()), &tail)?;
         }
-        for publish in record.publish.iter().filter(|publish| !old.publish.contains(publish)) {
+        for publish in wanted.iter().filter(|publish| !held.contains(publish)) {
             self.claim(publish, &tail)?;
         }
         if moved {
@@ -135,7 +136,7 @@ impl Writer<'_> {
         for net in &old.addresses {
             self.release(old.network.as_ref(), *net)?;
         }
-        for publish in &old.publish {
+        for publish in &old.ports() {
             self.unclaim(publish)?;
         }
         if let Some(network) = &old.network {

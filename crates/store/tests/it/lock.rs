@@ -4,9 +4,10 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use ropewalk_facts::Ns;
 use ropewalk_store::{Held, Store};
 
-use crate::{Folder, key};
+use crate::Folder;
 
 /// Long enough for a thread that need not wait, on a busy machine.
 const AMPLE: Duration = Duration::from_secs(20);
@@ -47,12 +48,12 @@ fn the_structure_is_shared_or_had_alone() {
 }
 
 #[test]
-fn verbs_on_one_attachment_wait_for_each_other() {
+fn verbs_on_one_sandbox_wait_for_each_other() {
     let folder = Folder::new();
     let store = folder.open();
     let take = |ns: &str| {
-        let key = key(ns);
-        move |s: &Store| s.lock_attachment(&key).unwrap()
+        let ns = Ns::new(ns);
+        move |s: &Store| s.lock_sandbox(&ns).unwrap()
     };
     assert!(waits(&store, take("netns:a")(&store), take("netns:a")));
     assert!(meets(&store, take("netns:a")(&store), take("netns:b")));

@@ -5,6 +5,7 @@ use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
+use ropewalk_facts::Ns;
 use ropewalk_store::Store;
 
 use crate::{Folder, attach, key, network, stamp, web};
@@ -130,7 +131,7 @@ fn a_killed_process_lets_its_locks_go() {
     if let Some(state) = work() {
         let store = Store::open(&state, &stamp()).unwrap();
         let _alone = store.lock_structure().unwrap();
-        let _one = store.lock_attachment(&key("netns:a")).unwrap();
+        let _one = store.lock_sandbox(&Ns::new("netns:a")).unwrap();
         // And it dies in the midst of a transaction.
         let mut tx = store.write().unwrap();
         tx.put(&crate::record("netns:a", &[], &[])).unwrap();
@@ -151,7 +152,7 @@ fn a_killed_process_lets_its_locks_go() {
     child.wait().unwrap();
     let store = folder.open();
     let _alone = store.lock_structure().unwrap();
-    let _one = store.lock_attachment(&key("netns:a")).unwrap();
+    let _one = store.lock_sandbox(&Ns::new("netns:a")).unwrap();
     let mut tx = store.write().unwrap();
     assert!(tx.attachments().unwrap().is_empty());
     tx.put(&crate::record("netns:a", &[], &[])).unwrap();

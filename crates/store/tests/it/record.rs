@@ -25,7 +25,7 @@ fn a_record_reads_back_equal_with_its_plan_and_changes() {
     plan.create(&Ns::HOST, Body::Link(link)).unwrap();
     full.changes = ropewalk_plan::predict(&plan, &mut Snapshot::default()).unwrap();
     assert!(!full.changes.is_empty());
-    (full.plan, full.leg, full.state) = (plan, Some(leg), State::Ready);
+    (full.plan, full.leg, full.state) = (plan, leg, State::Ready);
     full.mac = Some("02:00:00:00:00:07".parse().unwrap());
     put(&store, std::slice::from_ref(&full));
     assert_eq!(store.read().unwrap().attachment(&full.key()).unwrap(), Some(full));

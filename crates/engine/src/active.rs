@@ -1,0 +1,36 @@
+//! A network that attachments can join: made on first use when only its definition is there, as
+//! after a reboot, and restored when somebody took its bridge or its rules away.
+
+use ropewalk_facts::Snapshot;
+use ropewalk_spec::NetworkName;
+use ropewalk_store::{NetworkRecord, Origin, State};
+
+use crate::Engine;
+use crate::fault::Fault;
+
+impl Engine {
+    /// The network `name`, made if need be. Takes the lock for that; the caller holds none.
+    pub(crate) fn active(&mut self, name: &NetworkName) -> Result<NetworkRecord, Fault> {
+        if let Some(record) = self.store.network(name)?.filter(|r| r.state == State::Ready) {
+            return Ok(record);
+        }
+        let _lock = self.store.exclusive()?;
+        let interrupted = self.store.network(name)?;
+        match (self.definitions.read(name)?, interrupted) {
+            (_, Some(record)) if record.state == State::Ready => Ok(record),
+            (Some(network), _) => self.make_network(&network, Origin::Command),
+            (None, Some(record)) if record.state == State::Pending => {
+                self.make_network(&record.network.clone(), record.origin)
+            }
+            (None, _) => Err(self.unknown(name)),
+        }
+    }
+
+    /// Puts back what is missing of what the network's attachments share. The caller holds no lock.
+    pub(crate) fn restore(&mut self, record: &NetworkRecord) -> Result<(), Fault> {
+        let _lock = self.store.exclusive()?;
+        let changes = self.draft(&record.plan, &mut Snapshot::default())?;
+        self.kernel.apply(&changes)?;
+        Ok(())
+    }
+}

@@ -1,0 +1,344 @@
+//! Attach: a sandbox gets an interface on a network.
+//!
+//!     open the sandbox ─▶ choose name, addresses ─▶ journal ─▶ kernel ─▶ journal
+//!
+//! What one attachment owns is created exclusively, what it shares is asked for by key: the cost
+//! does not depend on how many there are.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use ropewalk_facts::{Id, IfName, Key, Ns, RouteKey, Snapshot, SysctlPath};
+use ropewalk_kernel::failpoint;
+use ropewalk_spec::names::{self, Seed};
+use ropewalk_spec::{Endpoint, Network, Publish};
+use ropewalk_store::{AttachmentKey, AttachmentRecord, NetworkRecord, Origin, State, Writer};
+use ropewalk_topology::{HostFacts, Wiring};
+
+use crate::code::Code;
+use crate::fault::Fault;
+use crate::sandbox::{Sandbox, usual_names};
+use crate::view::Attached;
+use crate::{Engine, from};
+
+impl Engine {
+    /// Attaches `endpoint.sandbox` to `endpoint.network`. Attached so already, nothing changes.
+    ///
+    /// # Errors
+    /// Any code; nothing is changed then.
+    pub fn attach(&mut self, endpoint: &Endpoint) -> Result<Attached, Fault> {
+        self.attach_from(endpoint, Origin::Command)
+    }
+
+    pub(crate) fn attach_from(
+        &mut self,
+        endpoint: &Endpoint,
+        origin: Origin,
+    ) -> Result<Attached, Fault> {
+        let doing = format!("attach {} to {}", endpoint.sandbox, endpoint.network);
+        self.attach_once_more(endpoint, origin).map_err(|fault| fault.doing(doing))
+    }
+
+    /// Attaches; when what the network shares turns out to be gone, restores it and tries again.
+    fn attach_once_more(&mut self, endpoint: &Endpoint, origin: Origin) -> Result<Attached, Fault> {
+        let network = self.active(&endpoint.network)?;
+        endpoint.fits(&network.network)?;
+        let first = self.try_attach(&network, endpoint, origin.clone());
+        match first {
+            Err(fault) if from::shared_is_gone(&fault) => {
+                self.restore(&network)?;
+                self.try_attach(&network, endpoint, origin)
+            }
+            other => other,
+        }
+    }
+
+    fn try_attach(
+        &mut self,
+        network: &NetworkRecord,
+        endpoint: &Endpoint,
+        origin: Origin,
+    ) -> Result<Attached, Fault> {
+        let _shared = self.store.shared()?;
+        let _mine = self.store.sandbox_lock(&endpoint.sandbox.ns())?;
+        let sandbox = self.open_sandbox(&endpoint.sandbox)?;
+        self.clear(&sandbox)?;
+        if let Some(record) = self.attached(endpoint, &sandbox)? {
+            return Ok(Attached { row: self.row(&record), changed: false });
+        }
+        let sandbox = self.open_sandbox(&endpoint.sandbox)?;
+        let mut world = Snapshot::default();
+        self.ports_free(&endpoint.publish)?;
+        let store = self.store.clone();
+        let mut tx = store.write()?;
+        let mut record = self.draft_attachment(&mut tx, network, endpoint, &sandbox, &mut world)?;
+        record.origin = origin;
+        failpoint::hit("journal attachment");
+        tx.put(&record)?;
+        tx.commit()?;
+        if let Err(failure) = self.kernel.apply(&record.changes) {
+            self.forget(&record)?;
+            return Err(from::refused(failure, &record));
+        }
+        if record.made_netns {
+            record.cookie = self.kernel.cookie(&record.ns)?;
+        }
+        self.forget_udp(&record.publish)?;
+        record.state = State::Ready;
+        failpoint::hit("journal attachment ready");
+        self.store.put_attachment(&record)?;
+        Ok(Attached { row: self.row(&record), changed: true })
+    }
+
+    /// Clears away what an earlier crash, or a sandbox of the same name that is no more, has left.
+    fn clear(&mut self, sandbox: &Sandbox) -> Result<(), Fault> {
+        for record in self.store.attachments_of(&sandbox.ns)? {
+            if record.state != State::Ready || record.cookie != sandbox.cookie {
+                self.leave(record)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The attachment that is wanted, when it is there.
+    pub(crate) fn attached(
+        &self,
+        endpoint: &Endpoint,
+        sandbox: &Sandbox,
+    ) -> Result<Option<AttachmentRecord>, Fault> {
+        let mut all = self.store.attachments_of(&sandbox.ns)?;
+        all.retain(|r| r.state == State::Ready && r.cookie == sandbox.cookie);
+        match all.into_iter().find(|record| is_meant(endpoint, record)) {
+            Some(record) => agrees(endpoint, &record).map(|()| Some(record)),
+            None => Ok(None),
+        }
+    }
+
+    /// Decides everything about an attachment: name, addresses, ports, plan and changes.
+    pub(crate) fn draft_attachment(
+        &mut self,
+        tx: &mut Writer<'_>,
+        network: &NetworkRecord,
+        endpoint: &Endpoint,
+        sandbox: &Sandbox,
+        world: &mut Snapshot,
+    ) -> Result<AttachmentRecord, Fault> {
+        let ifname = self.choose_name(endpoint, sandbox, tx, world)?;
+        let key = AttachmentKey { ns: sandbox.ns.clone(), ifname: ifname.clone() };
+        let addresses = lease(tx, &network.network, &key, &endpoint.ips)?;
+        let leg = names::leg(sandbox.ns.as_str(), &ifname);
+        let seed = match addresses.first() {
+            Some(net) => Seed::Ip(net.addr()),
+            None => Seed::Text(leg.as_str()),
+        };
+        let mac = endpoint.mac.unwrap_or_else(|| names::mac(&network.network.name, seed));
+        let wiring = Wiring {
+            network: &network.network,
+            ns: sandbox.ns.clone(),
+            make_ns: sandbox.make.clone(),
+            altname: names::leg_altname(sandbox.ns.as_str(), &ifname),
+            leg: leg.clone(),
+            mac: Some(mac),
+            mtu: endpoint.mtu.unwrap_or(network.mtu),
+            addresses: addresses.clone(),
+            default_metric: Self::default_metric(tx, network, endpoint, sandbox, world)?,
+            publish: &endpoint.publish,
+            ifname: ifname.clone(),
+        };
+        let plan = ropewalk_topology::attach(&wiring, &self.host_facts(endpoint, world)?)?;
+        let changes = self.draft(&plan, world)?;
+        Ok(AttachmentRecord {
+            sandbox: endpoint.sandbox.clone(),
+            ns: sandbox.ns.clone(),
+            cookie: sandbox.cookie,
+            ifname,
+            network: network.network.name.clone(),
+            leg,
+            addresses,
+            mac: Some(mac),
+            mtu: wiring.mtu,
+            publish: endpoint.publish.clone(),
+            default_metric: wiring.default_metric,
+            plan,
+            changes,
+            doubtful: Vec::new(),
+            doubtful_publish: Vec::new(),
+            state: State::Pending,
+            made_netns: sandbox.make.is_some(),
+            origin: Origin::Command,
+            created_ms: crate::now(),
+        })
+    }
+
+    /// The name that was asked for, else the first of `eth0`, `eth1` … that is free. `lo` and the
+    /// default routes, which are needed next, are asked for on the same occasion.
+    fn choose_name(
+        &mut self,
+        endpoint: &Endpoint,
+        sandbox: &Sandbox,
+        tx: &Writer<'_>,
+        world: &mut Snapshot,
+    ) -> Result<IfName, Fault> {
+        let link = |name: IfName| Id::Link(name).at(sandbox.ns.clone());
+        let mut keys: Vec<Key> = [RouteKey::default_v4(), RouteKey::default_v6()]
+            .map(|key| Id::Route(key).at(sandbox.ns.clone()))
+            .into();
+        keys.extend(IfName::new("lo").ok().map(link));
+        if let Some(name) = &endpoint.ifname {
+            self.learn(&keys, world)?;
+            return Ok(name.clone());
+        }
+        for name in usual_names() {
+            let key = AttachmentKey { ns: sandbox.ns.clone(), ifname: name.clone() };
+            if tx.attachment(&key)?.is_some() {
+                continue;
+            }
+            keys.push(link(name.clone()));
+            self.learn(&keys, world)?;
+            if !world.contains(&link(name.clone())) {
+                return Ok(name);
+            }
+        }
+        Err(Fault::new(Code::IfnameTaken, format!("no name is free in {}", sandbox.ns)))
+    }
+
+    /// The metric of the default routes, none for no default route: the kernel's own for the first
+    /// that the sandbox gets, a worse one for those after it.
+    fn default_metric(
+        tx: &Writer<'_>,
+        network: &NetworkRecord,
+        endpoint: &Endpoint,
+        sandbox: &Sandbox,
+        world: &Snapshot,
+    ) -> Result<Option<u32>, Fault> {
+        if !endpoint.default_route.unwrap_or(network.network.default_route) {
+            return Ok(None);
+        }
+        let has = |key: RouteKey| world.contains(&Id::Route(key).at(sandbox.ns.clone()));
+        if !has(RouteKey::default_v4()) && !has(RouteKey::default_v6()) {
+            return Ok(Some(0));
+        }
+        let mut metric = SECOND_METRIC;
+        for record in tx.attachments_of(&sandbox.ns)? {
+            metric = metric.max(record.default_metric.unwrap_or(0).saturating_add(1));
+        }
+        Ok(Some(metric))
+    }
+
+    /// What an attachment's plan must know of the host.
+    pub(crate) fn host_facts(
+        &mut self,
+        endpoint: &Endpoint,
+        world: &mut Snapshot,
+    ) -> Result<HostFacts, Fault> {
+        self.publish_facts(!endpoint.publish.is_empty(), world)
+    }
+
+    /// Whether bridged packets pass the IP hooks; asked only where a port is published.
+    pub(crate) fn publish_facts(
+        &mut self,
+        publishes: bool,
+        world: &mut Snapshot,
+    ) -> Result<HostFacts, Fault> {
+        let Ok(path) = SysctlPath::new("net/bridge/bridge-nf-call-iptables") else {
+            return Ok(HostFacts::default());
+        };
+        let key = Id::Sysctl(path).at(Ns::HOST);
+        if publishes {
+            self.learn(std::slice::from_ref(&key), world)?;
+        }
+        Ok(HostFacts { bridge_netfilter: from::is_set(world, &key), ..HostFacts::default() })
+    }
+
+    /// Refuses a port that a process of the host listens on.
+    pub(crate) fn ports_free(&self, publish: &[Publish]) -> Result<(), Fault> {
+        for wish in publish {
+            let hosts = match wish.host {
+                Some(ip) => vec![ip],
+                None => vec![Ipv4Addr::UNSPECIFIED.into(), Ipv6Addr::UNSPECIFIED.into()],
+            };
+            for (port, _) in wish.pairs() {
+                hosts.iter().try_for_each(|ip| self.port_free(*ip, wish, port))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn port_free(&self, ip: IpAddr, wish: &Publish, port: u16) -> Result<(), Fault> {
+        let proto = wish.proto.number();
+        if ropewalk_kernel::port_free(ip, proto, port)? {
+            return Ok(());
+        }
+        let mut all = ropewalk_kernel::listeners(proto, port).unwrap_or_default();
+        all.retain(|listener| listener.takes(ip));
+        Err(from::listening(wish, port, &all))
+    }
+
+    /// Removes the record of an attachment that did not come about.
+    fn forget(&mut self, record: &AttachmentRecord) -> Result<(), Fault> {
+        failpoint::hit("journal attachment gone");
+        Ok(self.store.replace_attachment(&record.key(), &[])?)
+    }
+
+    /// UDP has no end of a connection: what conntrack remembers of the ports would lead new
+    /// packets to where they led before.
+    pub(crate) fn forget_udp(&mut self, publish: &[Publish]) -> Result<(), Fault> {
+        for wish in publish.iter().filter(|wish| wish.proto == ropewalk_spec::Proto::Udp) {
+            for (port, _) in wish.pairs() {
+                self.kernel.forget_udp(&Ns::HOST, port, wish.host)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Metric of the default routes of a sandbox's second network.
+const SECOND_METRIC: u32 = 2048;
+
+/// An address in each subnet: the one that was asked for, else the next that is free.
+fn lease(
+    tx: &mut Writer<'_>,
+    network: &Network,
+    key: &AttachmentKey,
+    ips: &[IpAddr],
+) -> Result<Vec<IpNet>, Fault> {
+    let mut addresses = Vec::new();
+    for subnet in &network.subnets {
+        let wish = ips.iter().find(|ip| subnet.net.contains(*ip)).copied();
+        let ip = tx.lease(&network.name, subnet, wish, key)?;
+        addresses.extend(subnet.on_link(ip));
+    }
+    Ok(addresses)
+}
+
+/// True when `record` is what `endpoint` speaks of: the same network, and the same interface if
+/// one is named.
+fn is_meant(endpoint: &Endpoint, record: &AttachmentRecord) -> bool {
+    match &endpoint.ifname {
+        Some(name) => record.ifname == *name,
+        None => record.network == endpoint.network,
+    }
+}
+
+/// Refuses when `record` is otherwise than `endpoint` asks for.
+fn agrees(endpoint: &Endpoint, record: &AttachmentRecord) -> Result<(), Fault> {
+    let ips: Vec<IpAddr> = record.addresses.iter().map(|net| net.addr()).collect();
+    let differs = if record.network != endpoint.network {
+        Some(format!("{} is on network {}", record.ifname, record.network))
+    } else if endpoint.ips.iter().any(|ip| !ips.contains(ip)) {
+        Some(format!("{} has {}", record.ifname, from::list(&record.addresses)))
+    } else if endpoint.mac.is_some() && endpoint.mac != record.mac {
+        Some(format!("{} has another MAC", record.ifname))
+    } else if endpoint.mtu.is_some_and(|mtu| mtu != record.mtu) {
+        Some(format!("{} has MTU {}", record.ifname, record.mtu))
+    } else {
+        let new = |wish: &&Publish| !record.publish.contains(wish);
+        endpoint.publish.iter().find(new).map(|wish| format!("{wish} is not published"))
+    };
+    match differs {
+        None => Ok(()),
+        Some(why) => Err(Fault::new(Code::AlreadyAttached, "it is attached already, but otherwise")
+            .cause(why)
+            .or_try(format!("ropewalk detach {} {}", record.sandbox, record.network))),
+    }
+}

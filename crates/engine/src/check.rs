@@ -1,0 +1,117 @@
+//! Check and repair: what is there against what was made, and the difference put right.
+
+use ropewalk_facts::{Id, Key, Snapshot};
+use ropewalk_plan::{Change, Plan, diff};
+use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
+
+use crate::Engine;
+use crate::fault::Fault;
+use crate::view::Finding;
+
+impl Engine {
+    /// What is not as it was made.
+    ///
+    /// # Errors
+    /// [`crate::Code::Kernel`] when something cannot be read.
+    pub fn check(&mut self) -> Result<Vec<Finding>, Fault> {
+        let _lock = self.store.exclusive()?;
+        self.look(false)
+    }
+
+    /// Puts right what is not as it was made. Sandboxes that are gone are for `gc`.
+    ///
+    /// # Errors
+    /// The first thing that the kernel refused; what came before is right.
+    pub fn repair(&mut self) -> Result<Vec<Finding>, Fault> {
+        let _lock = self.store.exclusive()?;
+        self.look(true)
+    }
+
+    fn look(&mut self, repair: bool) -> Result<Vec<Finding>, Fault> {
+        let mut all = Vec::new();
+        for record in self.store.networks()? {
+            all.extend(self.look_at_network(&record, repair)?);
+        }
+        for record in self.store.attachments()? {
+            all.extend(self.look_at_attachment(&record, repair)?);
+        }
+        Ok(all)
+    }
+
+    fn look_at_network(
+        &mut self,
+        record: &NetworkRecord,
+        repair: bool,
+    ) -> Result<Vec<Finding>, Fault> {
+        let owner = format!("network {}", record.network.name);
+        if record.state != State::Ready {
+            return Ok(vec![unfinished(owner)]);
+        }
+        self.compare(&owner, &record.plan, repair)
+    }
+
+    fn look_at_attachment(
+        &mut self,
+        record: &AttachmentRecord,
+        repair: bool,
+    ) -> Result<Vec<Finding>, Fault> {
+        let owner = format!("{}/{}", record.sandbox, record.ifname);
+        if record.state != State::Ready || !record.doubtful_publish.is_empty() {
+            return Ok(vec![unfinished(owner)]);
+        }
+        if !self.alive(record) {
+            let (wanted, found) = ("there".to_owned(), "gone; `ropewalk gc` clears it away".into());
+            let object = record.sandbox.to_string();
+            return Ok(vec![Finding { owner, object, wanted, found, repaired: false, change: None }]);
+        }
+        self.compare(&owner, &record.plan, repair)
+    }
+
+    /// One finding for each statement of `plan` that does not hold; made to hold if `repair`.
+    fn compare(
+        &mut self,
+        owner: &str,
+        plan: &Plan,
+        repair: bool,
+    ) -> Result<Vec<Finding>, Fault> {
+        let keys: Vec<Key> = plan.steps().iter().map(ropewalk_plan::Step::key).collect();
+        let mut found = Snapshot::default();
+        self.learn(&keys, &mut found)?;
+        // The name of a namespace may have been taken away while a process keeps it alive.
+        let steps: Vec<_> = Vec::from(diff(plan, &found))
+            .into_iter()
+            .filter(|step: &ropewalk_plan::Step| !matches!(step.key().id, Id::Netns(_)))
+            .collect();
+        let missing = Plan::try_from(steps)?;
+        let before = found.clone();
+        let changes = ropewalk_plan::predict(&missing, &mut found)?;
+        if repair && !changes.is_empty() {
+            self.kernel.apply(&changes)?;
+        }
+        let stated = |change: &&Change| missing.states(&change.key);
+        Ok(changes.iter().filter(stated).map(|c| finding(owner, c, &before, repair)).collect())
+    }
+}
+
+fn finding(owner: &str, change: &Change, before: &Snapshot, repaired: bool) -> Finding {
+    let found = if before.contains(&change.key) { "different" } else { "missing" };
+    Finding {
+        owner: owner.to_owned(),
+        object: change.key.to_string(),
+        wanted: ropewalk_plan::describe(change, before),
+        found: found.into(),
+        repaired,
+        change: Some(change.clone()),
+    }
+}
+
+fn unfinished(owner: String) -> Finding {
+    Finding {
+        object: owner.clone(),
+        owner,
+        wanted: "ready".into(),
+        found: "half done; `ropewalk gc` clears it away".into(),
+        repaired: false,
+        change: None,
+    }
+}

@@ -1,0 +1,95 @@
+//! The stable names of faults, and the page that `ropewalk help CODE` prints for each.
+
+use std::fmt;
+
+use serde::{Serialize, Serializer};
+
+macro_rules! codes {
+    ($($variant:ident $name:literal $page:literal,)*) => {
+        /// The stable name of a kind of fault: scripts may rely on it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code { $(#[doc = $page] $variant,)* }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+
+            /// The name, as it is printed in brackets.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What it means and what to do, in a few lines.
+            #[must_use]
+            pub fn page(self) -> &'static str {
+                match self { $(Self::$variant => $page,)* }
+            }
+        }
+    };
+}
+
+codes! {
+    AddrOutside "addr-outside" "The address is not one of the network's subnets, or not one that a sandbox may have (the network's own address, its broadcast address, its gateway). `ropewalk network inspect NAME` shows the subnets and the range.",
+    AddrTaken "addr-taken" "Another attachment holds the address; the message names it. Leave `--ip` out to get the next free one, or detach the holder.",
+    AlreadyAttached "already-attached" "The sandbox is on this network already, with other settings than those asked for. Detach it first, or give another interface name with `--name`.",
+    BadFile "bad-file" "A file could not be read or understood. The message shows the place and what was expected there.",
+    BadInput "bad-input" "What was given on the command line makes no sense; the message says what was expected.",
+    BridgeUnfit "bridge-unfit" "The interface named as the bridge is there, but is no bridge.",
+    EngineDown "engine-down" "The container engine does not answer at its socket, so a container cannot be found by its name. Start the engine, or name the sandbox by `pid:N`.",
+    IfnameTaken "ifname-taken" "The sandbox has an interface of this name that ropewalk did not make. Give another with `--name`.",
+    Kernel "kernel" "The kernel refused a request; its own words are shown. Nothing was left half done: what had been changed was changed back.",
+    LabBroken "lab-broken" "A lab could not be built, found or taken down; the message says which part.",
+    NetworkBroken "network-broken" "What a network's attachments share, its bridge or the rule set, was taken away by somebody. `ropewalk repair` puts it back.",
+    NetworkExists "network-exists" "There is a network of this name, with other settings. Remove it first (`ropewalk network rm NAME`), or choose another name.",
+    NetworkInUse "network-in-use" "Sandboxes are attached to the network; the message names them. Detach them first.",
+    NetworkUnknown "network-unknown" "No network of this name is defined. `ropewalk network ls` lists those that are.",
+    NotAttached "not-attached" "The sandbox is not attached to this network by ropewalk. `ropewalk ps` lists what is.",
+    NotPrivileged "not-privileged" "Making networks needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN).",
+    NotPublished "not-published" "The port is not published for this sandbox. `ropewalk ps` lists what is.",
+    PoolExhausted "pool-exhausted" "Every address of the subnet (or of its range) is leased. Detach what is not needed, run `ropewalk gc` for what died, or make the network larger.",
+    PortTaken "port-taken" "Somebody else has the host port: another attachment, or a process that listens on it; the message names the holder. Choose another port, or another host address.",
+    SandboxDown "sandbox-down" "The container is there but does not run, so it has no network namespace. Start it.",
+    SandboxIsHost "sandbox-is-host" "The sandbox is the host itself (as with `docker run --network host`): it has the host's network already, and ropewalk will not wire the host to itself.",
+    SandboxUnknown "sandbox-unknown" "There is no such sandbox. `netns:NAME` is a namespace that `ip netns` lists, `pid:N` a running process, `docker:NAME` and `podman:NAME` containers; `new:NAME` makes one.",
+    StateForeign "state-foreign" "The state folder belongs to another network namespace. Set ROPEWALK_STATE to a folder of its own for each host or lab host.",
+    StateUnusable "state-unusable" "The state folder cannot be used: it is read-only, full, damaged or not a folder. ROPEWALK_STATE names another.",
+    SubnetOverlap "subnet-overlap" "Two networks of this host would share addresses. Choose another subnet.",
+    SubnetRouted "subnet-routed" "The host already has a route to (part of) the subnet, so its addresses mean something else here. Choose another subnet.",
+    Foreign "foreign" "An object that ropewalk needs is there, but was made by somebody else. ropewalk does not touch what it does not own.",
+}
+
+impl Code {
+    /// The code of this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|c| c.name() == name)
+    }
+}
+
+impl fmt::Display for Code {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_has_a_name_of_its_own_and_a_page() {
+        let mut names: Vec<_> = Code::ALL.iter().map(|c| c.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Code::ALL.len());
+        assert!(Code::ALL.iter().all(|c| c.page().len() > 40));
+        assert!(Code::ALL.iter().all(|c| Code::from_name(c.name()) == Some(*c)));
+    }
+}

@@ -1,0 +1,247 @@
+//! Declarations: networks and attachments of a file, made so, taken down, or only planned.
+//!
+//! `up` is planned before it begins, so that what cannot be done is said before anything is done;
+//! what the kernel refuses in the middle is taken back.
+
+use std::path::Path;
+
+use ropewalk_facts::Snapshot;
+use ropewalk_plan::{Change, invert};
+use ropewalk_spec::{Declaration, Endpoint, Network};
+use ropewalk_store::{NetworkRecord, Origin, State};
+
+use crate::Engine;
+use crate::code::Code;
+use crate::fault::Fault;
+use crate::view::Done;
+
+/// What a dry run is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Wanted<'a> {
+    /// Everything in a file.
+    Up(&'a Declaration),
+    /// A network.
+    CreateNetwork(&'a Network),
+    /// An attachment.
+    Attach(&'a Endpoint),
+}
+
+/// What would be changed, and what was found before.
+#[derive(Clone, Debug, Default)]
+pub struct Dry {
+    /// The changes, in order, with what they belong to.
+    pub changes: Vec<(String, Vec<Change>)>,
+    /// What was read of the host and the sandboxes, as it was.
+    pub found: Snapshot,
+}
+
+impl Engine {
+    /// What would be changed now, by the same code that would change it.
+    ///
+    /// # Errors
+    /// Those of the verb itself.
+    pub fn plan(&mut self, wanted: &Wanted<'_>) -> Result<Dry, Fault> {
+        let _lock = self.store.exclusive()?;
+        self.dry(wanted)
+    }
+
+    fn dry(&mut self, wanted: &Wanted<'_>) -> Result<Dry, Fault> {
+        let one;
+        let (networks, endpoints): (&[Network], &[Endpoint]) = match wanted {
+            Wanted::Up(declaration) => (&declaration.networks, &declaration.attachments),
+            Wanted::CreateNetwork(network) => {
+                one = [(*network).clone()];
+                (&one, &[])
+            }
+            Wanted::Attach(endpoint) => (&[], std::slice::from_ref(*endpoint)),
+        };
+        let mut world = Snapshot::default();
+        let mut changes = Vec::new();
+        let mut drafts: Vec<NetworkRecord> = Vec::new();
+        for network in networks {
+            drafts.extend(self.dry_network(network, &mut world, &mut changes)?);
+        }
+        self.dry_attachments(endpoints, drafts, &mut world, &mut changes)?;
+        let all: Vec<Change> = changes.iter().flat_map(|(_, c)| c.iter().cloned()).collect();
+        ropewalk_plan::apply(&invert(&all), &mut world);
+        Ok(Dry { changes, found: world })
+    }
+
+    fn dry_network(
+        &mut self,
+        network: &Network,
+        world: &mut Snapshot,
+        changes: &mut Vec<(String, Vec<Change>)>,
+    ) -> Result<Option<NetworkRecord>, Fault> {
+        let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
+        if let Some(old) = self.store.network(&network.name)?.filter(|r| r.state == State::Ready) {
+            return if old.network == *network {
+                Ok(None)
+            } else {
+                Err(doing(crate::network::exists(&old.network)))
+            };
+        }
+        let draft = self.draft_network(network, Origin::Command, world).map_err(doing)?;
+        changes.push((format!("network {}", network.name), draft.changes.clone()));
+        Ok(Some(draft))
+    }
+
+    fn dry_attachments(
+        &mut self,
+        endpoints: &[Endpoint],
+        mut drafts: Vec<NetworkRecord>,
+        world: &mut Snapshot,
+        changes: &mut Vec<(String, Vec<Change>)>,
+    ) -> Result<(), Fault> {
+        for endpoint in endpoints {
+            let known = drafts.iter().any(|draft| draft.network.name == endpoint.network);
+            if !known && self.store.network(&endpoint.network)?.is_none() {
+                let network = self.definitions.read(&endpoint.network)?;
+                let network = network.ok_or_else(|| self.unknown(&endpoint.network))?;
+                drafts.extend(self.dry_network(&network, world, changes)?);
+            }
+        }
+        // Leases are taken in a transaction that is dropped.
+        let store = self.store.clone();
+        let mut tx = store.write()?;
+        for draft in &drafts {
+            tx.put_network(draft)?;
+        }
+        for endpoint in endpoints {
+            let doing = format!("attach {} to {}", endpoint.sandbox, endpoint.network);
+            let draft = self.dry_attachment(endpoint, &drafts, &mut tx, world);
+            if let Some(record) = draft.map_err(|fault| fault.doing(doing))? {
+                let owner = format!("{}/{} on {}", record.sandbox, record.ifname, record.network);
+                changes.push((owner, record.changes));
+            }
+        }
+        Ok(())
+    }
+
+    fn dry_attachment(
+        &mut self,
+        endpoint: &Endpoint,
+        drafts: &[NetworkRecord],
+        tx: &mut ropewalk_store::Writer<'_>,
+        world: &mut Snapshot,
+    ) -> Result<Option<ropewalk_store::AttachmentRecord>, Fault> {
+        let draft = drafts.iter().find(|draft| draft.network.name == endpoint.network).cloned();
+        let network = match draft {
+            Some(draft) => draft,
+            None => {
+                let made = self.store.network(&endpoint.network)?;
+                made.ok_or_else(|| self.unknown(&endpoint.network))?
+            }
+        };
+        endpoint.fits(&network.network)?;
+        let sandbox = self.open_sandbox(&endpoint.sandbox)?;
+        if self.attached(endpoint, &sandbox)?.is_some() {
+            return Ok(None);
+        }
+        self.ports_free(&endpoint.publish)?;
+        let record = self.draft_attachment(tx, &network, endpoint, &sandbox, world)?;
+        tx.put(&record)?;
+        Ok(Some(record))
+    }
+
+    /// Makes everything in `declaration`, which was read from `file`. What is there stays.
+    ///
+    /// # Errors
+    /// Those of networks and attachments; nothing is changed then.
+    pub fn up(&mut self, file: &Path, declaration: &Declaration) -> Result<Vec<Done>, Fault> {
+        self.plan(&Wanted::Up(declaration))?;
+        let origin = Origin::File(file.to_owned());
+        let mut done = Made::default();
+        match self.make_all(declaration, &origin, &mut done) {
+            Ok(()) => Ok(done.done),
+            Err(fault) => {
+                self.unmake_all(&done);
+                Err(fault)
+            }
+        }
+    }
+
+    fn make_all(
+        &mut self,
+        declaration: &Declaration,
+        origin: &Origin,
+        made: &mut Made,
+    ) -> Result<(), Fault> {
+        for network in &declaration.networks {
+            let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
+            let _lock = self.store.exclusive()?;
+            let ready = self.store.network(&network.name)?.is_some_and(|r| r.state == State::Ready);
+            self.make_network(network, origin.clone()).map_err(doing)?;
+            if !ready {
+                made.networks.push(network.clone());
+                made.done.push(Done::new("created", format!("network {}", network.name)));
+            }
+        }
+        for endpoint in &declaration.attachments {
+            let attached = self.attach_from(endpoint, origin.clone())?;
+            if attached.changed {
+                made.endpoints.push(endpoint.clone());
+                let row = attached.row;
+                let detail = format!("{} {}", row.interface, row.addresses.join(" "));
+                let object = format!("{} to {}", row.sandbox, row.network);
+                made.done.push(Done::new("attached", object).detail(detail.trim_end()));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what this run has made.
+    fn unmake_all(&mut self, made: &Made) {
+        for endpoint in made.endpoints.iter().rev() {
+            // The fault that led here is the one to tell; gc finds what is left.
+            let _ = self.detach(&endpoint.sandbox, Some(&endpoint.network));
+        }
+        for network in made.networks.iter().rev() {
+            let _ = self.down_network(network);
+        }
+    }
+
+    /// Takes everything in `declaration` down. What is not there is passed over.
+    ///
+    /// # Errors
+    /// [`Code::NetworkInUse`] when others are attached to one of its networks; they and their
+    /// network stay.
+    pub fn down(&mut self, declaration: &Declaration) -> Result<Vec<Done>, Fault> {
+        let mut done = Vec::new();
+        for endpoint in declaration.attachments.iter().rev() {
+            match self.detach(&endpoint.sandbox, Some(&endpoint.network)) {
+                Ok(rows) => done.extend(rows.into_iter().map(|row| {
+                    Done::new("detached", format!("{} from {}", row.sandbox, row.network))
+                })),
+                Err(fault) if fault.code == Code::NotAttached => {}
+                Err(fault) => return Err(fault),
+            }
+        }
+        for network in declaration.networks.iter().rev() {
+            done.extend(self.down_network(network)?);
+        }
+        Ok(done)
+    }
+
+    fn down_network(&mut self, network: &Network) -> Result<Option<Done>, Fault> {
+        let _lock = self.store.exclusive()?;
+        let Some(record) = self.store.network(&network.name)? else { return Ok(None) };
+        let doing = |fault: Fault| fault.doing(format!("remove network {}", network.name));
+        if let Some(other) = self.store.attachments_on(&network.name)?.first() {
+            return Err(doing(
+                Fault::new(Code::NetworkInUse, format!("{} is attached to it", other.sandbox))
+                    .or_try(format!("ropewalk detach {} {}", other.sandbox, network.name)),
+            ));
+        }
+        self.unmake_network(&record).map_err(doing)?;
+        Ok(Some(Done::new("removed", format!("network {}", network.name))))
+    }
+}
+
+/// What a run of `up` has made so far.
+#[derive(Default)]
+struct Made {
+    networks: Vec<Network>,
+    endpoints: Vec<Endpoint>,
+    done: Vec<Done>,
+}

@@ -1,0 +1,103 @@
+//! Definitions of networks: files that people write, and that `network create` writes for them.
+//!
+//!     /etc/ropewalk/networks/web.toml     [network.web] …
+//!
+//! They outlive a reboot; what was made from them does not.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use ropewalk_spec::{Declaration, Network, NetworkName};
+
+use crate::code::Code;
+use crate::fault::Fault;
+
+/// The first line of a file that ropewalk wrote: only such a file does it remove.
+const WRITTEN: &str = "# Written by `ropewalk network create`; removed by `ropewalk network rm`.\n";
+
+/// The folder of definitions.
+pub(crate) struct Definitions {
+    dir: PathBuf,
+}
+
+impl Definitions {
+    pub(crate) fn new(config: &Path) -> Self {
+        Self { dir: config.join("networks") }
+    }
+
+    pub(crate) fn path(&self, name: &NetworkName) -> PathBuf {
+        self.dir.join(format!("{name}.toml"))
+    }
+
+    /// The definition of `name`, if there is one.
+    pub(crate) fn read(&self, name: &NetworkName) -> Result<Option<Network>, Fault> {
+        let path = self.path(name);
+        let text = match fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(unreadable(&path, &e)),
+        };
+        let declaration = Declaration::parse(&path.display().to_string(), &text, &[])?;
+        let found = declaration.networks.into_iter().find(|network| network.name == *name);
+        found.map(Some).ok_or_else(|| {
+            Fault::new(Code::BadFile, format!("{} does not define {name}", path.display()))
+                .or_try(format!("give it a section [network.{name}]"))
+        })
+    }
+
+    /// The names of all definitions, in order.
+    pub(crate) fn names(&self) -> Result<Vec<NetworkName>, Fault> {
+        let entries = match fs::read_dir(&self.dir) {
+            Ok(entries) => entries,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(e) => return Err(unreadable(&self.dir, &e)),
+        };
+        let name = |file: std::ffi::OsString| {
+            NetworkName::new(file.to_str()?.strip_suffix(".toml")?).ok()
+        };
+        let mut names: Vec<_> = entries.flatten().filter_map(|e| name(e.file_name())).collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// Writes the definition of `network`, whole or not at all, unless it stands there already.
+    pub(crate) fn write(&self, network: &Network) -> Result<(), Fault> {
+        let path = self.path(&network.name);
+        let text = format!("{WRITTEN}{}", ropewalk_spec::to_toml(network));
+        if fs::read_to_string(&path).is_ok_and(|old| old == text) {
+            return Ok(());
+        }
+        let write = || -> std::io::Result<()> {
+            fs::create_dir_all(&self.dir)?;
+            let temporary = self.dir.join(format!(".{}.{}", network.name, std::process::id()));
+            let mut file = fs::File::create(&temporary)?;
+            file.write_all(text.as_bytes())?;
+            fs::rename(&temporary, &path)
+        };
+        write().map_err(|e| {
+            Fault::new(Code::StateUnusable, format!("cannot write {}", path.display()))
+                .kernel(e.to_string())
+                .or_try("make the folder writable, or set ROPEWALK_CONFIG to another")
+        })
+    }
+
+    /// Removes the definition of `name` if ropewalk wrote it. A person's file stays, and is returned.
+    pub(crate) fn remove(&self, name: &NetworkName) -> Result<Option<PathBuf>, Fault> {
+        let path = self.path(name);
+        match fs::read_to_string(&path) {
+            Ok(text) if text.starts_with(WRITTEN) => {
+                fs::remove_file(&path).map_err(|e| unreadable(&path, &e))?;
+                // The folders go with the last file; where others are left, they stay.
+                let _empty = fs::remove_dir(&self.dir);
+                Ok(None)
+            }
+            Ok(_) => Ok(Some(path)),
+            Err(_) => Ok(None),
+        }
+    }
+}
+
+fn unreadable(path: &Path, e: &std::io::Error) -> Fault {
+    Fault::new(Code::BadFile, format!("cannot use {}", path.display())).kernel(e.to_string())
+}

@@ -1,0 +1,95 @@
+//! Garbage collection: what a crash left half done is finished or taken back, and what belonged to
+//! sandboxes that are gone goes.
+//!
+//! The journal says what there may be, the marks say what is ours; nothing is guessed.
+
+use ropewalk_kernel::failpoint;
+use ropewalk_store::{AttachmentRecord, State};
+
+use crate::fault::Fault;
+use crate::view::Done;
+use crate::{Engine, host};
+
+impl Engine {
+    /// Cleans up. Returns what was done, which is nothing on a healthy host.
+    ///
+    /// # Errors
+    /// The first thing that could not be removed; the rest has been.
+    pub fn gc(&mut self) -> Result<Vec<Done>, Fault> {
+        let _lock = self.store.exclusive()?;
+        let mut done = Vec::new();
+        let mut first = None;
+        for record in self.store.attachments()? {
+            match self.collect(record) {
+                Ok(what) => done.extend(what),
+                Err(fault) => first = first.or(Some(fault)),
+            }
+        }
+        for record in self.store.networks()? {
+            if record.state != State::Ready && self.store.attachments_on(&record.network.name)?.is_empty()
+            {
+                match self.unmake_network(&record) {
+                    Ok(()) => done.push(Done::new("removed", format!("network {}", record.network.name))
+                        .detail("it was half made or half removed")),
+                    Err(fault) => first = first.or(Some(fault)),
+                }
+            }
+        }
+        match self.sweep() {
+            Ok(swept) => done.extend(swept),
+            Err(fault) => first = first.or(Some(fault)),
+        }
+        first.map_or(Ok(done), Err)
+    }
+
+    fn collect(&mut self, record: AttachmentRecord) -> Result<Option<Done>, Fault> {
+        let name = format!("{}/{}", record.sandbox, record.ifname);
+        let why = match record.state {
+            State::Pending => "it was half made",
+            State::Leaving => "it was half removed",
+            State::Ready if self.is_gone(&record)? => "its sandbox is gone",
+            State::Ready if record.doubtful.is_empty() && record.doubtful_publish.is_empty() => {
+                return Ok(None);
+            }
+            State::Ready => {
+                self.settled(record)?;
+                return Ok(Some(Done::new("unpublished", name).detail("a port was in doubt")));
+            }
+        };
+        self.leave(record)?;
+        Ok(Some(Done::new("detached", name).detail(why)))
+    }
+
+    /// True when the sandbox is no more: nothing of its name is it, and the leg, which lives as
+    /// long as its other end, is gone too.
+    pub(crate) fn is_gone(&mut self, record: &AttachmentRecord) -> Result<bool, Fault> {
+        if self.alive(record) {
+            return Ok(false);
+        }
+        let leg = ropewalk_facts::Id::Link(record.leg.clone()).at(ropewalk_facts::Ns::HOST);
+        Ok(!self.kernel.read_keys(std::slice::from_ref(&leg))?.contains(&leg))
+    }
+
+    /// Removes what bears ropewalk's mark and belongs to nothing that the store knows of, as after
+    /// the loss of the state folder.
+    pub(crate) fn sweep(&mut self) -> Result<Vec<Done>, Fault> {
+        failpoint::hit("sweep");
+        let owned = self.owned()?;
+        let found = self.kernel.read_all(&ropewalk_facts::Ns::HOST)?;
+        let mut done = Vec::new();
+        for removal in host::strays(&found, &owned) {
+            done.push(Done::new("removed", ropewalk_plan::describe(&removal, &found))
+                .detail("nothing owns it"));
+            self.kernel.execute(std::slice::from_ref(&removal))?;
+        }
+        Ok(done)
+    }
+
+    /// The keys of everything that networks and attachments state.
+    fn owned(&self) -> Result<std::collections::BTreeSet<ropewalk_facts::Key>, Fault> {
+        let networks = self.store.networks()?;
+        let attachments = self.store.attachments()?;
+        let plans = networks.iter().map(|r| &r.plan).chain(attachments.iter().map(|r| &r.plan));
+        Ok(plans.flat_map(|plan| plan.steps().iter().map(ropewalk_plan::Step::key)).collect())
+    }
+}

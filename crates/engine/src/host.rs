@@ -1,0 +1,148 @@
+//! What a new network must know of the host: read once, when the network is made.
+//!
+//! Pure: a snapshot of the host in, facts and objections out.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use ropewalk_facts::{
+    Addr, Body, Id, IfName, Key, Link, LinkKind, Ns, Route, RouteKind, Snapshot, SysctlPath, proto,
+    table,
+};
+use ropewalk_plan::Change;
+use ropewalk_spec::{Mode, Network};
+use ropewalk_topology::{HostFacts, bridge_name, firewall};
+
+/// MTU where there is no uplink to take it from: Ethernet's (RFC 894).
+const ETHERNET_MTU: u32 = 1500;
+
+/// What the plan of `network` depends on.
+pub(crate) fn facts(network: &Network, host: &Snapshot) -> HostFacts {
+    let uplink = uplink(host);
+    let uplink_mtu = uplink.as_ref().and_then(|dev| link(host, dev)).and_then(|link| link.mtu);
+    let bridge = bridge(network).and_then(|name| link(host, &name));
+    let foreign = bridge.filter(|link| !ours(link));
+    HostFacts {
+        uplink_takes_ra: uplink.as_ref().is_some_and(|dev| takes_ra(host, dev)),
+        uplink,
+        mtu: network
+            .mtu
+            .or(foreign.and_then(|link| link.mtu))
+            .or(uplink_mtu)
+            .unwrap_or(ETHERNET_MTU),
+        foreign_bridge: foreign.is_some(),
+        bridge_netfilter: is(host, "net/bridge/bridge-nf-call-iptables", "1"),
+    }
+}
+
+/// The bridge that `network` uses, whether it is there or not.
+pub(crate) fn bridge(network: &Network) -> Option<IfName> {
+    match &network.mode {
+        Mode::Bridge { bridge, .. } => Some(bridge_name(network, bridge.as_ref())),
+        Mode::Routed => None,
+    }
+}
+
+/// True for a link that bears ropewalk's mark.
+pub(crate) fn ours(link: &Link) -> bool {
+    link.altnames.iter().any(|name| name.starts_with(ropewalk_spec::names::MARK))
+}
+
+/// The link of the host's default route, IPv4's before IPv6's, the best metric first.
+pub(crate) fn uplink(host: &Snapshot) -> Option<IfName> {
+    let mut defaults: Vec<&Route> = routes(host)
+        .filter(|r| r.key.table == table::MAIN && r.key.dst.prefix_len() == 0)
+        .filter(|r| r.kind == RouteKind::Unicast)
+        .collect();
+    defaults.sort_by_key(|r| (matches!(r.key.dst, IpNet::V6(_)), r.key.metric));
+    defaults.into_iter().flat_map(|r| &r.hops).find_map(|hop| hop.dev.clone())
+}
+
+/// Global addresses on `dev`.
+pub(crate) fn addresses(host: &Snapshot, dev: &IfName) -> Vec<IpNet> {
+    let on = |a: &&Addr| a.key.dev == *dev && a.scope == ropewalk_facts::Scope::GLOBAL;
+    let all = host.of(&Ns::HOST).filter_map(|fact| match &fact.body {
+        Body::Addr(addr) => Some(addr),
+        _ => None,
+    });
+    all.filter(on).map(|a| a.key.net).collect()
+}
+
+/// A route of the host that already leads to part of `net`, other than the default routes, what
+/// ropewalk made, and the connected route of the bridge that is used.
+pub(crate) fn routed<'a>(host: &'a Snapshot, net: IpNet, own: Option<&IfName>) -> Option<&'a Route> {
+    routes(host).find(|route| {
+        let through_own = route.hops.iter().any(|hop| hop.dev.as_ref() == own && own.is_some());
+        route.key.dst.prefix_len() > 0
+            && route.key.table == table::MAIN
+            && route.kind == RouteKind::Unicast
+            && !through_own
+            && overlap(route.key.dst, net)
+    })
+}
+
+/// True when one contains the other.
+pub(crate) fn overlap(a: IpNet, b: IpNet) -> bool {
+    a.contains(&b.network()) || b.contains(&a.network())
+}
+
+fn routes(host: &Snapshot) -> impl Iterator<Item = &Route> {
+    host.of(&Ns::HOST).filter_map(|fact| match &fact.body {
+        Body::Route(route) => Some(route),
+        _ => None,
+    })
+}
+
+/// The link `name` of the host.
+pub(crate) fn link<'a>(host: &'a Snapshot, name: &IfName) -> Option<&'a Link> {
+    match &host.fact(&Id::Link(name.clone()).at(Ns::HOST))?.body {
+        Body::Link(link) => Some(link),
+        _ => None,
+    }
+}
+
+/// True when `link` is a bridge.
+pub(crate) fn is_bridge(link: &Link) -> bool {
+    link.kind == LinkKind::Bridge
+}
+
+fn takes_ra(host: &Snapshot, dev: &IfName) -> bool {
+    let accept = SysctlPath::conf6(dev, "accept_ra");
+    let forwarding = SysctlPath::conf6(dev, "forwarding");
+    is(host, accept.as_str(), "1") && !is(host, forwarding.as_str(), "1")
+}
+
+fn is(host: &Snapshot, path: &str, value: &str) -> bool {
+    let Ok(path) = SysctlPath::new(path) else { return false };
+    match host.fact(&Id::Sysctl(path).at(Ns::HOST)).map(|fact| &fact.body) {
+        Some(Body::Sysctl(found)) => found.value == value,
+        _ => false,
+    }
+}
+
+/// What bears ropewalk's mark but is not among `owned`: links, routes, the nft table whole or by
+/// element.
+pub(crate) fn strays(host: &Snapshot, owned: &BTreeSet<Key>) -> Vec<Change> {
+    let table = Id::Table(firewall::table()).at(Ns::HOST);
+    let mut first = Vec::new();
+    let mut later = Vec::new();
+    for fact in host.of(&Ns::HOST).filter(|fact| !owned.contains(&fact.key())) {
+        match &fact.body {
+            Body::Link(link) if ours(link) => later.push(Change::gone(fact.clone())),
+            Body::Route(route) if route.proto == proto::ROPEWALK && !route.derived => {
+                first.push(Change::gone(fact.clone()));
+            }
+            Body::Table(found) if found.key == firewall::table() => {
+                first.push(Change::gone(fact.clone()));
+            }
+            Body::Element(element) if element.key.set.table == firewall::table() => {
+                if owned.contains(&table) {
+                    first.push(Change::gone(fact.clone()));
+                }
+            }
+            _ => {}
+        }
+    }
+    first.append(&mut later);
+    first
+}

@@ -1,0 +1,220 @@
+//! Lists: what is attached, and every interface of every namespace with its other end.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use ropewalk_facts::{Body, IfName, LinkKind, Ns, Snapshot};
+use ropewalk_kernel::netns;
+use ropewalk_spec::NetworkName;
+use ropewalk_store::{AttachmentRecord, State};
+use serde::Serialize;
+
+use crate::fault::Fault;
+use crate::routes::{RouteHint, hint};
+use crate::view::{Row, moment};
+use crate::{Engine, host};
+
+/// An interface, whoever made it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ForeignRow {
+    /// The namespace: `host`, or how a sandbox would be named.
+    pub ns: String,
+    /// The interface.
+    pub interface: String,
+    /// Its kind, as `ip link` says; empty for a plain device.
+    pub kind: String,
+    /// The bridge that it is a member of.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub master: Option<String>,
+    /// The other end of a veth pair.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub peer: Option<OtherEnd>,
+    /// Its addresses.
+    pub addresses: Vec<String>,
+    /// Its hardware address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// MTU in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
+    /// It is up.
+    pub up: bool,
+    /// Which network or attachment of ropewalk's it belongs to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<String>,
+}
+
+/// The other end of a veth pair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct OtherEnd {
+    /// Its namespace.
+    pub ns: String,
+    /// Its name.
+    pub interface: String,
+}
+
+impl Engine {
+    /// Every attachment, by sandbox and interface.
+    ///
+    /// # Errors
+    /// [`crate::Code::StateUnusable`].
+    pub fn ps(&mut self) -> Result<Vec<Row>, Fault> {
+        let records = self.store.attachments()?;
+        let mut rows = self.rows(&records);
+        for (row, record) in rows.iter_mut().zip(&records) {
+            if record.state == State::Ready && self.is_gone(record)? {
+                row.state = "gone";
+            }
+        }
+        Ok(rows)
+    }
+
+    pub(crate) fn rows(&self, records: &[AttachmentRecord]) -> Vec<Row> {
+        records.iter().map(|record| self.row(record)).collect()
+    }
+
+    pub(crate) fn row(&self, record: &AttachmentRecord) -> Row {
+        let list = |items: &[_]| items.iter().map(ToString::to_string).collect();
+        Row {
+            sandbox: record.sandbox.to_string(),
+            network: record.network.to_string(),
+            interface: record.ifname.to_string(),
+            leg: record.leg.to_string(),
+            addresses: list(&record.addresses),
+            gateway: gateways(record),
+            mac: record.mac.map(|mac| mac.to_string()),
+            mtu: record.mtu,
+            published: record.publish.iter().map(ToString::to_string).collect(),
+            state: crate::view::state(record),
+            age_s: crate::now().saturating_sub(record.created_ms) / 1000,
+            created: moment(record.created_ms),
+        }
+    }
+
+    /// Every interface of every namespace that can be found.
+    ///
+    /// # Errors
+    /// When the host's own cannot be read; a namespace that goes away meanwhile is left out.
+    pub fn ps_all(&mut self) -> Result<Vec<ForeignRow>, Fault> {
+        self.open_all()?;
+        let spaces: Vec<Ns> = self.kernel.open().cloned().collect();
+        let mut all = self.kernel.read_all(&Ns::HOST)?;
+        for ns in spaces.iter().filter(|ns| !ns.is_host()) {
+            if let Ok(found) = self.kernel.read_all(ns) {
+                all.merge(found);
+            }
+        }
+        let owners = self.owners()?;
+        Ok(all.iter().filter_map(|fact| match &fact.body {
+            Body::Link(link) => Some(foreign(&fact.ns, link, &all, &owners)),
+            _ => None,
+        }).collect())
+    }
+
+    /// Opens every namespace that has a name, belongs to an attachment or holds a process.
+    fn open_all(&mut self) -> Result<(), Fault> {
+        let mut seen = BTreeSet::from([self.kernel.cookie(&Ns::HOST)?]);
+        for record in self.store.attachments()? {
+            if self.alive(&record) {
+                seen.insert(record.cookie);
+            }
+        }
+        let named = netns::names()?.into_iter().map(|name| {
+            (Ns::new(format!("netns:{name}")), PathBuf::from(netns::DIR).join(name))
+        });
+        let docker = files("/run/docker/netns").map(|path| (Ns::new(path.display().to_string()), path));
+        let process = files("/proc").filter_map(|path| {
+            let pid: u32 = path.file_name()?.to_str()?.parse().ok()?;
+            Some((Ns::new(format!("pid:{pid}")), path.join("ns/net")))
+        });
+        for (ns, path) in named.chain(docker).chain(process) {
+            let Ok(fd) = netns::open_path(&path) else { continue };
+            if self.kernel.add(ns.clone(), fd).is_ok() && !seen.insert(self.kernel.cookie(&ns)?) {
+                self.kernel.forget(&ns);
+            }
+        }
+        Ok(())
+    }
+
+    fn owners(&self) -> Result<BTreeMap<(Ns, IfName), String>, Fault> {
+        let mut owners = BTreeMap::new();
+        for record in self.store.attachments()? {
+            let owner = format!("{} on {}", record.sandbox, record.network);
+            owners.insert((Ns::HOST, record.leg), owner.clone());
+            owners.insert((record.ns, record.ifname), owner);
+        }
+        for record in self.store.networks()? {
+            if let Some(bridge) = host::bridge(&record.network) {
+                owners.insert((Ns::HOST, bridge), format!("network {}", record.network.name));
+            }
+        }
+        Ok(owners)
+    }
+
+    /// What other routers need to know to reach the network through this host.
+    ///
+    /// # Errors
+    /// [`crate::Code::NetworkUnknown`].
+    pub fn routes(&mut self, name: &NetworkName) -> Result<Vec<RouteHint>, Fault> {
+        let network = match self.store.network(name)? {
+            Some(record) => Some(record.network),
+            None => self.definitions.read(name)?,
+        };
+        let network = network.ok_or_else(|| self.unknown(name))?;
+        let found = self.kernel.read_all(&Ns::HOST)?;
+        let via: Vec<_> = host::uplink(&found)
+            .map(|dev| host::addresses(&found, &dev))
+            .unwrap_or_default()
+            .iter()
+            .map(|net| net.addr())
+            .collect();
+        Ok(network.subnets.iter().map(|subnet| hint(subnet.net, &via)).collect())
+    }
+}
+
+/// The paths in a folder, none if it is not there.
+fn files(dir: &str) -> impl Iterator<Item = PathBuf> + use<> {
+    std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// The gateways of the default routes that the attachment made.
+fn gateways(record: &AttachmentRecord) -> Vec<String> {
+    let via = |step: &ropewalk_plan::Step| match step {
+        ropewalk_plan::Step::Create(fact) => match &fact.body {
+            Body::Route(route) if route.key.dst.prefix_len() == 0 => route.hops.first()?.via,
+            _ => None,
+        },
+        ropewalk_plan::Step::Ensure(_) | ropewalk_plan::Step::Absent(_) => None,
+    };
+    record.plan.steps().iter().filter_map(via).map(|ip| ip.to_string()).collect()
+}
+
+fn foreign(
+    ns: &Ns,
+    link: &ropewalk_facts::Link,
+    all: &Snapshot,
+    owners: &BTreeMap<(Ns, IfName), String>,
+) -> ForeignRow {
+    let addresses = all.of(ns).filter_map(|fact| match &fact.body {
+        Body::Addr(addr) if addr.key.dev == link.name => Some(addr.key.net.to_string()),
+        _ => None,
+    });
+    let peer = match &link.kind {
+        LinkKind::Veth { peer: Some(peer) } => {
+            Some(OtherEnd { ns: peer.ns.to_string(), interface: peer.name.to_string() })
+        }
+        _ => None,
+    };
+    ForeignRow {
+        ns: ns.to_string(),
+        interface: link.name.to_string(),
+        kind: link.kind.name().to_owned(),
+        master: link.master.as_ref().map(ToString::to_string),
+        peer,
+        addresses: addresses.collect(),
+        mac: link.mac.map(|mac| mac.to_string()),
+        mtu: link.mtu,
+        up: link.up,
+        owner: owners.get(&(ns.clone(), link.name.clone())).cloned(),
+    }
+}

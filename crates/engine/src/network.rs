@@ -1,0 +1,278 @@
+//! Networks: made whole or not at all, and removed with what only they needed.
+//!
+//!     create: definition file, then journal, bridge, gateway, forwarding, rule set
+//!     remove: what other networks need is handed over to them, the rest is undone
+
+use std::collections::BTreeSet;
+
+use ropewalk_facts::{Ns, Route, Snapshot};
+use ropewalk_kernel::{Errno, Error};
+use ropewalk_plan::{Change, Plan};
+use ropewalk_spec::{Network, NetworkName};
+use ropewalk_store::{NetworkRecord, Origin, State};
+
+use crate::code::Code;
+use crate::fault::Fault;
+use crate::hand_over::{Heir, hand_over};
+use crate::view::{self, NetworkView};
+use crate::{Engine, host};
+
+impl Engine {
+    /// Makes `network` and writes its definition. Made so already, nothing changes.
+    ///
+    /// # Errors
+    /// [`Code::NetworkExists`], [`Code::SubnetOverlap`], [`Code::SubnetRouted`],
+    /// [`Code::BridgeUnfit`], [`Code::Kernel`]; nothing is changed then.
+    pub fn create_network(&mut self, network: &Network) -> Result<NetworkView, Fault> {
+        let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
+        let _lock = self.store.exclusive()?;
+        if let Some(other) = self.definitions.read(&network.name)?.filter(|old| old != network) {
+            return Err(doing(exists(&other)));
+        }
+        let record = self.make_network(network, Origin::Command).map_err(doing)?;
+        if let Err(fault) = self.definitions.write(network) {
+            self.unmake_network(&record)?;
+            return Err(doing(fault));
+        }
+        self.network(&network.name)
+    }
+
+    /// Removes the network and the definition that was written for it.
+    ///
+    /// # Errors
+    /// [`Code::NetworkUnknown`], [`Code::NetworkInUse`].
+    pub fn remove_network(&mut self, name: &NetworkName) -> Result<NetworkView, Fault> {
+        let doing = |fault: Fault| fault.doing(format!("remove network {name}"));
+        let _lock = self.store.exclusive()?;
+        let seen = self.network(name).map_err(doing)?;
+        if let Some(row) = seen.sandboxes.first() {
+            let n = seen.sandboxes.len();
+            return Err(doing(
+                Fault::new(Code::NetworkInUse, format!("{n} attached, {} first", row.sandbox))
+                    .or_try(format!("ropewalk detach {} {name}", row.sandbox)),
+            ));
+        }
+        if let Some(record) = self.store.network(name)? {
+            self.unmake_network(&record).map_err(doing)?;
+        }
+        if let Some(kept) = self.definitions.remove(name).map_err(doing)? {
+            return Err(doing(Fault::new(
+                Code::Foreign,
+                format!("{} was written by hand and defines it again", kept.display()),
+            ))
+            .or_try(format!("rm {}", kept.display())));
+        }
+        Ok(seen)
+    }
+
+    /// Makes the kernel state that the attachments of `network` share. The caller holds the lock.
+    pub(crate) fn make_network(
+        &mut self,
+        network: &Network,
+        origin: Origin,
+    ) -> Result<NetworkRecord, Fault> {
+        match self.store.network(&network.name)? {
+            Some(old) if old.state != State::Ready => self.unmake_network(&old)?,
+            Some(old) if old.network == *network => return Ok(old),
+            Some(old) => return Err(exists(&old.network)),
+            None => {}
+        }
+        let mut world = Snapshot::default();
+        let mut record = self.draft_network(network, origin, &mut world)?;
+        ropewalk_kernel::failpoint::hit("journal network");
+        self.store.put_network(&record)?;
+        if let Err(failure) = self.kernel.apply(&record.changes) {
+            self.store.replace_network(&network.name, &[])?;
+            return Err(failure.into());
+        }
+        record.state = State::Ready;
+        ropewalk_kernel::failpoint::hit("journal network ready");
+        self.store.put_network(&record)?;
+        Ok(record)
+    }
+
+    /// Everything about a network but making it.
+    pub(crate) fn draft_network(
+        &mut self,
+        network: &Network,
+        origin: Origin,
+        world: &mut Snapshot,
+    ) -> Result<NetworkRecord, Fault> {
+        let found = self.kernel.read_all(&Ns::HOST)?;
+        self.object(network, &found)?;
+        let facts = host::facts(network, &found);
+        let plan = ropewalk_topology::network(network, &facts)?;
+        let changes = self.draft(&plan, world)?;
+        Ok(NetworkRecord {
+            network: network.clone(),
+            origin,
+            uplink: facts.uplink,
+            mtu: facts.mtu,
+            plan,
+            changes,
+            state: State::Pending,
+            created_ms: crate::now(),
+        })
+    }
+
+    /// Says why `network` cannot be, if it cannot.
+    fn object(&mut self, network: &Network, found: &Snapshot) -> Result<(), Fault> {
+        for other in self.known_networks()? {
+            if let Some((ours, theirs)) = network.overlap(&other).filter(|_| other.name != network.name)
+            {
+                let what = format!("{ours} overlaps {theirs} of network {}", other.name);
+                return Err(Fault::new(Code::SubnetOverlap, what).or_try("choose another --subnet"));
+            }
+        }
+        let bridge = host::bridge(network);
+        let link = bridge.as_ref().and_then(|name| host::link(found, name));
+        if let Some(link) = link.filter(|link| !host::is_bridge(link)) {
+            let what = format!("{} is there, but is no bridge", link.name);
+            return Err(Fault::new(Code::BridgeUnfit, what).or_try("name another with --bridge"));
+        }
+        for subnet in &network.subnets {
+            if let Some(route) = host::routed(found, subnet.net, bridge.as_ref()) {
+                let what = format!("the host already routes {} of {}", route.key.dst, subnet.net);
+                let way = format!("it leads to {}", ways(route));
+                return Err(Fault::new(Code::SubnetRouted, what)
+                    .cause(way)
+                    .or_try("choose another --subnet"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes back what only this network needed, and forgets it. The caller holds the lock.
+    pub(crate) fn unmake_network(&mut self, record: &NetworkRecord) -> Result<(), Fault> {
+        let name = &record.network.name;
+        let mut leaving = record.clone();
+        leaving.state = State::Leaving;
+        ropewalk_kernel::failpoint::hit("journal network leaving");
+        self.store.put_network(&leaving)?;
+        let mut others: Vec<NetworkRecord> =
+            self.store.networks()?.into_iter().filter(|other| other.network.name != *name).collect();
+        let changes = share(record.changes.clone(), &mut others);
+        self.take_back(&changes)?;
+        ropewalk_kernel::failpoint::hit("journal network gone");
+        self.store.replace_network(name, &others)?;
+        Ok(())
+    }
+
+    /// Undoes what is left of `changes`, whatever part of them was carried out. What lies in a
+    /// sandbox that is gone is gone with it.
+    pub(crate) fn take_back(&mut self, changes: &[Change]) -> Result<(), Fault> {
+        let open: BTreeSet<&Ns> = self.kernel.open().collect();
+        let reachable = changes.iter().filter(|change| open.contains(&change.key.ns)).cloned();
+        let stuck = self.kernel.take_back(&reachable.collect::<Vec<_>>());
+        let gone = |error: &Error| error.errno().is_some_and(Errno::absent);
+        stuck.into_iter().find(|error| !gone(error)).map_or(Ok(()), |error| Err(error.into()))
+    }
+
+    /// The networks that are made, and those that are only defined.
+    pub(crate) fn known_networks(&mut self) -> Result<Vec<Network>, Fault> {
+        let mut all: Vec<Network> =
+            self.store.networks()?.into_iter().map(|record| record.network).collect();
+        for name in self.definitions.names()? {
+            if !all.iter().any(|network| network.name == name) {
+                // A file that cannot be read is its own network's fault, not this one's.
+                all.extend(self.definitions.read(&name).ok().flatten());
+            }
+        }
+        Ok(all)
+    }
+}
+
+/// The links that a route leads to.
+fn ways(route: &Route) -> String {
+    let devs: Vec<String> =
+        route.hops.iter().filter_map(|hop| hop.dev.as_ref()).map(ToString::to_string).collect();
+    devs.join(", ")
+}
+
+/// Hands what other networks state too over to them. Returns what is left to undo.
+fn share(changes: Vec<Change>, others: &mut [NetworkRecord]) -> Vec<Change> {
+    let mut heirs: Vec<Heir<'_>> = others
+        .iter_mut()
+        .map(|other| Heir { plan: &other.plan, changes: &mut other.changes })
+        .collect();
+    hand_over(changes, &mut heirs)
+}
+
+pub(crate) fn exists(old: &Network) -> Fault {
+    let what = format!("there is a network {} with other settings", old.name);
+    let subnets: Vec<String> = old.subnets.iter().map(|s| s.net.to_string()).collect();
+    Fault::new(Code::NetworkExists, what)
+        .cause(format!("subnets: {}", subnets.join(", ")))
+        .or_try(format!("ropewalk network inspect {}", old.name))
+        .or_try(format!("ropewalk network rm {}", old.name))
+}
+
+/// The plan of a network that is only defined.
+pub(crate) fn inactive(network: Network, path: std::path::PathBuf) -> NetworkRecord {
+    NetworkRecord {
+        mtu: network.mtu.unwrap_or_default(),
+        network,
+        origin: Origin::File(path),
+        uplink: None,
+        plan: Plan::new(),
+        changes: Vec::new(),
+        state: State::Pending,
+        created_ms: 0,
+    }
+}
+
+impl Engine {
+    /// All networks, made or only defined, by name.
+    ///
+    /// # Errors
+    /// [`Code::StateUnusable`], [`Code::BadFile`].
+    pub fn networks(&self) -> Result<Vec<NetworkView>, Fault> {
+        let mut all = self.store.networks()?;
+        for name in self.definitions.names()? {
+            if !all.iter().any(|record| record.network.name == name) {
+                let network = self.definitions.read(&name)?;
+                all.extend(network.map(|n| inactive(n, self.definitions.path(&name))));
+            }
+        }
+        all.sort_by(|a, b| a.network.name.cmp(&b.network.name));
+        all.iter().map(|record| self.view(record)).collect()
+    }
+
+    /// One network with what is attached to it.
+    ///
+    /// # Errors
+    /// [`Code::NetworkUnknown`].
+    pub fn network(&self, name: &NetworkName) -> Result<NetworkView, Fault> {
+        let record = match self.store.network(name)? {
+            Some(record) => record,
+            None => match self.definitions.read(name)? {
+                Some(network) => inactive(network, self.definitions.path(name)),
+                None => return Err(self.unknown(name)),
+            },
+        };
+        let mut view = self.view(&record)?;
+        view.sandboxes = self.rows(&self.store.attachments_on(name)?);
+        Ok(view)
+    }
+
+    fn view(&self, record: &NetworkRecord) -> Result<NetworkView, Fault> {
+        let name = &record.network.name;
+        let origin = match &record.origin {
+            Origin::Command => self.definitions.path(name).display().to_string(),
+            other @ Origin::File(_) => view::origin(other),
+        };
+        Ok(view::network(record, origin, self.store.count_on(name)?))
+    }
+
+    /// The fault that there is no such network.
+    pub(crate) fn unknown(&self, name: &NetworkName) -> Fault {
+        let known = self.networks().unwrap_or_default();
+        let names: Vec<&str> = known.iter().map(|view| view.name.as_str()).collect();
+        let fault = Fault::new(Code::NetworkUnknown, format!("there is no network {name}"));
+        if names.is_empty() {
+            fault.or_try(format!("ropewalk network create {name} --subnet 192.168.15.0/24"))
+        } else {
+            fault.cause(format!("there are: {}", names.join(", "))).or_try("ropewalk network ls")
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! Publish and unpublish: ports of the host that lead to a sandbox.
+//!
+//! A port on its way in or out is in doubt: it is in the journal, and whoever finds it there after
+//! a crash takes it away.
+
+use ropewalk_facts::Snapshot;
+use ropewalk_kernel::failpoint;
+use ropewalk_plan::{Change, Plan, Step};
+use ropewalk_spec::{Publish, Reach, SandboxRef};
+use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
+use ropewalk_topology::Wiring;
+
+use crate::code::Code;
+use crate::fault::Fault;
+use crate::view::Row;
+use crate::{Engine, from};
+
+impl Engine {
+    /// Publishes `ports` for `sandbox`. Those that are published already stay as they are.
+    ///
+    /// # Errors
+    /// [`Code::NotAttached`], [`Code::PortTaken`], [`Code::Kernel`]; nothing is changed then.
+    pub fn publish(&mut self, sandbox: &SandboxRef, ports: &[Publish]) -> Result<Row, Fault> {
+        let doing = format!("publish {} for {sandbox}", from::list(ports));
+        match self.try_publish(sandbox, ports) {
+            Err(fault) if from::shared_is_gone(&fault) => {
+                let (_, network) = self.published_on(sandbox)?;
+                self.restore(&network)?;
+                self.try_publish(sandbox, ports)
+            }
+            other => other,
+        }
+        .map_err(|fault| fault.doing(doing))
+    }
+
+    fn try_publish(&mut self, sandbox: &SandboxRef, ports: &[Publish]) -> Result<Row, Fault> {
+        let _shared = self.store.shared()?;
+        let _mine = self.store.sandbox_lock(&sandbox.ns())?;
+        let (mut record, network) = self.published_on(sandbox)?;
+        let new: Vec<Publish> =
+            ports.iter().filter(|port| !record.publish.contains(port)).cloned().collect();
+        if new.is_empty() {
+            return Ok(self.row(&record));
+        }
+        self.ports_free(&new)?;
+        let mut world = Snapshot::default();
+        let host = self.publish_facts(true, &mut world)?;
+        let all = ropewalk_topology::publish(&wiring(&record, &network), &new, &host)?;
+        let steps: Vec<Step> = Vec::from(all);
+        let steps = steps.into_iter().filter(|step| !record.plan.states(&step.key()));
+        let plan = Plan::try_from(steps.collect::<Vec<_>>())?;
+        record.doubtful = self.draft(&plan, &mut world)?;
+        record.doubtful_publish.clone_from(&new);
+        failpoint::hit("journal publish");
+        self.store.put_attachment(&record)?;
+        let changes = std::mem::take(&mut record.doubtful);
+        record.doubtful_publish.clear();
+        if let Err(failure) = self.kernel.apply(&changes) {
+            self.settle(&record)?;
+            return Err(failure.into());
+        }
+        self.forget_udp(&new)?;
+        record.publish.extend(new);
+        record.plan.extend(plan)?;
+        record.changes.extend(changes);
+        failpoint::hit("journal published");
+        self.store.put_attachment(&record)?;
+        Ok(self.row(&record))
+    }
+
+    /// Takes published `ports` of `sandbox` back.
+    ///
+    /// # Errors
+    /// [`Code::NotAttached`], [`Code::NotPublished`], [`Code::Kernel`].
+    pub fn unpublish(&mut self, sandbox: &SandboxRef, ports: &[Publish]) -> Result<Row, Fault> {
+        let doing = format!("unpublish {} of {sandbox}", from::list(ports));
+        self.try_unpublish(sandbox, ports).map_err(|fault| fault.doing(doing))
+    }
+
+    fn try_unpublish(&mut self, sandbox: &SandboxRef, ports: &[Publish]) -> Result<Row, Fault> {
+        let _shared = self.store.shared()?;
+        let _mine = self.store.sandbox_lock(&sandbox.ns())?;
+        let (mut record, network) = self.published_on(sandbox)?;
+        if let Some(other) = ports.iter().find(|port| !record.publish.contains(port)) {
+            let published = from::list(&record.publish);
+            return Err(Fault::new(Code::NotPublished, format!("{other} is not published"))
+                .cause(format!("published: {published}"))
+                .or_try("ropewalk ps"));
+        }
+        let elements = ropewalk_topology::publish(&wiring(&record, &network), ports, &<_>::default())?;
+        let goes = |key| elements.steps().iter().any(|s| matches!(s, Step::Create(_)) && s.key() == key);
+        let (out, kept): (Vec<Change>, Vec<Change>) =
+            record.changes.into_iter().partition(|change| goes(change.key.clone()));
+        let steps: Vec<Step> =
+            record.plan.steps().iter().filter(|step| !goes(step.key())).cloned().collect();
+        record.plan = Plan::try_from(steps)?;
+        record.changes = kept;
+        record.publish.retain(|port| !ports.contains(port));
+        record.doubtful = out;
+        record.doubtful_publish = ports.to_vec();
+        failpoint::hit("journal unpublish");
+        self.store.put_attachment(&record)?;
+        let record = self.settled(record)?;
+        Ok(self.row(&record))
+    }
+
+    /// Takes away what is in doubt after a crash, or on its way out.
+    pub(crate) fn settled(
+        &mut self,
+        mut record: AttachmentRecord,
+    ) -> Result<AttachmentRecord, Fault> {
+        if record.doubtful.is_empty() && record.doubtful_publish.is_empty() {
+            return Ok(record);
+        }
+        let changes = std::mem::take(&mut record.doubtful);
+        let ports = std::mem::take(&mut record.doubtful_publish);
+        self.take_back(&changes)?;
+        self.forget_udp(&ports)?;
+        self.settle(&record)?;
+        Ok(record)
+    }
+
+    /// Writes `record`, in which nothing is in doubt any more.
+    fn settle(&mut self, record: &AttachmentRecord) -> Result<(), Fault> {
+        failpoint::hit("journal unpublished");
+        Ok(self.store.put_attachment(record)?)
+    }
+
+    /// The attachment that ports of `sandbox` are published on: the first on a network that has
+    /// addresses, the one with the best default route before the others.
+    fn published_on(
+        &mut self,
+        sandbox: &SandboxRef,
+    ) -> Result<(AttachmentRecord, NetworkRecord), Fault> {
+        let mut all = self.store.attachments_of(&sandbox.ns())?;
+        all.retain(|record| record.state == State::Ready && !record.addresses.is_empty());
+        all.sort_by_key(|record| record.default_metric.unwrap_or(u32::MAX));
+        for record in all {
+            let network = self.store.network(&record.network)?;
+            if let Some(network) = network.filter(|n| n.network.reach() != Reach::L2) {
+                return Ok((self.settled(record)?, network));
+            }
+        }
+        Err(Fault::new(Code::NotAttached, format!("{sandbox} has no address on a network"))
+            .or_try(format!("ropewalk attach {sandbox} NETWORK")))
+    }
+}
+
+/// An attachment as it was wired.
+fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkRecord) -> Wiring<'a> {
+    Wiring {
+        network: &network.network,
+        ns: record.ns.clone(),
+        make_ns: None,
+        ifname: record.ifname.clone(),
+        leg: record.leg.clone(),
+        altname: String::new(),
+        mac: record.mac,
+        mtu: record.mtu,
+        addresses: record.addresses.clone(),
+        default_metric: record.default_metric,
+        publish: &record.publish,
+    }
+}

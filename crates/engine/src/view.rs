@@ -1,0 +1,200 @@
+//! What people are shown: rows of plain text, the same for a table and for JSON.
+
+use ropewalk_plan::Change;
+use ropewalk_spec::{Masquerade, Mode, Reach, Subnet};
+use ropewalk_store::{AttachmentRecord, NetworkRecord, Origin, State};
+use ropewalk_topology::bridge_name;
+use serde::Serialize;
+
+/// A network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct NetworkView {
+    /// Its name.
+    pub name: String,
+    /// `bridge` or `routed`.
+    pub mode: &'static str,
+    /// `open`, `internal` or `l2`; none for a routed network, which is open.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reach: Option<&'static str>,
+    /// The bridge.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bridge: Option<String>,
+    /// Its subnets.
+    pub subnets: Vec<SubnetView>,
+    /// How outgoing traffic is masqueraded: `no`, `yes` or the address.
+    pub masquerade: String,
+    /// How incoming traffic is masqueraded.
+    pub masquerade_in: String,
+    /// MTU in bytes; 0 while the network is not active and takes it from the uplink.
+    pub mtu: u32,
+    /// Its bridge and rules are there.
+    pub active: bool,
+    /// How many sandboxes' interfaces are on it.
+    pub attachments: usize,
+    /// The file that defines it.
+    pub origin: String,
+    /// What is attached; filled where one network is asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub sandboxes: Vec<Row>,
+}
+
+/// A subnet of a network.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct SubnetView {
+    /// The prefix.
+    pub net: String,
+    /// Its gateway.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub gateway: Option<String>,
+    /// The first and last address that are given out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub range: Option<String>,
+}
+
+/// An attachment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Row {
+    /// The sandbox, as it was named.
+    pub sandbox: String,
+    /// The network.
+    pub network: String,
+    /// The interface in the sandbox.
+    pub interface: String,
+    /// The host's end of the pair.
+    pub leg: String,
+    /// Addresses with their prefix lengths.
+    pub addresses: Vec<String>,
+    /// Gateways of the default routes it was given.
+    pub gateway: Vec<String>,
+    /// Hardware address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mac: Option<String>,
+    /// MTU in bytes.
+    pub mtu: u32,
+    /// Published ports: `8080:80/tcp`.
+    pub published: Vec<String>,
+    /// `ready`, `pending` (being made, or left by a crash), `leaving`, `gone` (its sandbox is).
+    pub state: &'static str,
+    /// Seconds since it was made.
+    pub age_s: u64,
+    /// When it was made (RFC 3339).
+    pub created: String,
+}
+
+/// What was done or undone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Done {
+    /// `attached`, `removed` …
+    pub verb: &'static str,
+    /// What it was done to.
+    pub object: String,
+    /// More about it; may be empty.
+    pub detail: String,
+}
+
+impl Done {
+    pub(crate) fn new(verb: &'static str, object: impl Into<String>) -> Self {
+        Self { verb, object: object.into(), detail: String::new() }
+    }
+    pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
+        self.detail = detail.into();
+        self
+    }
+}
+
+/// Something that is not as it was made.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The network or attachment that it belongs to.
+    pub owner: String,
+    /// The object.
+    pub object: String,
+    /// How it shall be.
+    pub wanted: String,
+    /// How it is.
+    pub found: String,
+    /// It has been put right.
+    pub repaired: bool,
+    /// What puts it right; none where nothing can, as when a sandbox is gone.
+    #[serde(skip)]
+    pub change: Option<Change>,
+}
+
+/// The outcome of an attach.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Attached {
+    /// What it is now.
+    #[serde(flatten)]
+    pub row: Row,
+    /// False when it was so already.
+    pub changed: bool,
+}
+
+pub(crate) fn masquerade(how: Masquerade) -> String {
+    match how {
+        Masquerade::No => "no".into(),
+        Masquerade::Yes => "yes".into(),
+        Masquerade::Address { .. } => {
+            how.addresses().map(|ip| ip.to_string()).collect::<Vec<_>>().join(", ")
+        }
+    }
+}
+
+fn subnet(subnet: &Subnet) -> SubnetView {
+    SubnetView {
+        net: subnet.net.to_string(),
+        gateway: subnet.gateway.map(|ip| ip.to_string()),
+        range: subnet.range.map(|(first, last)| format!("{first}-{last}")),
+    }
+}
+
+pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize) -> NetworkView {
+    let network = &record.network;
+    let (mode, reach, bridge) = match &network.mode {
+        Mode::Bridge { bridge, reach } => {
+            let word = match reach {
+                Reach::Open => "open",
+                Reach::Internal => "internal",
+                Reach::L2 => "l2",
+            };
+            ("bridge", Some(word), Some(bridge_name(network, bridge.as_ref()).to_string()))
+        }
+        Mode::Routed => ("routed", None, None),
+    };
+    NetworkView {
+        name: network.name.to_string(),
+        mode,
+        reach,
+        bridge,
+        subnets: network.subnets.iter().map(subnet).collect(),
+        masquerade: masquerade(network.masquerade),
+        masquerade_in: masquerade(network.masquerade_in),
+        mtu: record.mtu,
+        active: record.state == State::Ready,
+        attachments,
+        origin,
+        sandboxes: Vec::new(),
+    }
+}
+
+/// How people read where a thing was declared.
+pub(crate) fn origin(origin: &Origin) -> String {
+    match origin {
+        Origin::Command => "command line".into(),
+        Origin::File(path) => path.display().to_string(),
+    }
+}
+
+pub(crate) fn state(record: &AttachmentRecord) -> &'static str {
+    match record.state {
+        State::Pending => "pending",
+        State::Ready => "ready",
+        State::Leaving => "leaving",
+    }
+}
+
+/// A moment in milliseconds since 1970, as RFC 3339.
+pub(crate) fn moment(ms: u64) -> String {
+    let ms = i64::try_from(ms).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_millisecond(ms).map(|t| format!("{t:.0}")).unwrap_or_default()
+}
