@@ -337,8 +337,10 @@ fn agrees(endpoint: &Endpoint, record: &AttachmentRecord) -> Result<(), Fault> {
     };
     match differs {
         None => Ok(()),
-        Some(why) => Err(Fault::new(Code::AlreadyAttached, "it is attached already, but otherwise")
-            .cause(why)
-            .or_try(format!("ropewalk detach {} {}", record.sandbox, record.network))),
+        Some(why) => {
+            Err(Fault::new(Code::AlreadyAttached, "it is attached already, but otherwise")
+                .cause(why)
+                .or_try(format!("ropewalk detach {} {}", record.sandbox, record.network)))
+        }
     }
 }

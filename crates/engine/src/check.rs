@@ -62,18 +62,20 @@ impl Engine {
         if !self.alive(record) {
             let (wanted, found) = ("there".to_owned(), "gone; `ropewalk gc` clears it away".into());
             let object = record.sandbox.to_string();
-            return Ok(vec![Finding { owner, object, wanted, found, repaired: false, change: None }]);
+            return Ok(vec![Finding {
+                owner,
+                object,
+                wanted,
+                found,
+                repaired: false,
+                change: None,
+            }]);
         }
         self.compare(&owner, &record.plan, repair)
     }
 
     /// One finding for each statement of `plan` that does not hold; made to hold if `repair`.
-    fn compare(
-        &mut self,
-        owner: &str,
-        plan: &Plan,
-        repair: bool,
-    ) -> Result<Vec<Finding>, Fault> {
+    fn compare(&mut self, owner: &str, plan: &Plan, repair: bool) -> Result<Vec<Finding>, Fault> {
         let keys: Vec<Key> = plan.steps().iter().map(ropewalk_plan::Step::key).collect();
         let mut found = Snapshot::default();
         self.learn(&keys, &mut found)?;

@@ -53,9 +53,8 @@ impl Definitions {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
             Err(e) => return Err(unreadable(&self.dir, &e)),
         };
-        let name = |file: std::ffi::OsString| {
-            NetworkName::new(file.to_str()?.strip_suffix(".toml")?).ok()
-        };
+        let name =
+            |file: std::ffi::OsString| NetworkName::new(file.to_str()?.strip_suffix(".toml")?).ok();
         let mut names: Vec<_> = entries.flatten().filter_map(|e| name(e.file_name())).collect();
         names.sort();
         Ok(names)

@@ -88,7 +88,9 @@ impl Engine {
         // What was changed and not made, loopback for one, and the namespace itself.
         let rest: Vec<Change> = changes
             .iter()
-            .filter(|c| assumed.contains(&c.key) && (!c.makes() || matches!(c.key.id, Id::Netns(_))))
+            .filter(|c| {
+                assumed.contains(&c.key) && (!c.makes() || matches!(c.key.id, Id::Netns(_)))
+            })
             .cloned()
             .collect();
         if rest.is_empty() {

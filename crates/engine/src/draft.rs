@@ -15,7 +15,11 @@ use crate::fault::Fault;
 impl Engine {
     /// What `plan` changes. `world` is what is known already; what is read is added to it, and
     /// then what is changed.
-    pub(crate) fn draft(&mut self, plan: &Plan, world: &mut Snapshot) -> Result<Vec<Change>, Fault> {
+    pub(crate) fn draft(
+        &mut self,
+        plan: &Plan,
+        world: &mut Snapshot,
+    ) -> Result<Vec<Change>, Fault> {
         self.learn(&unknown(plan, world), world)?;
         Ok(predict(plan, world)?)
     }
@@ -43,10 +47,10 @@ fn unknown(plan: &Plan, world: &Snapshot) -> Vec<Key> {
             Step::Ensure(_) | Step::Absent(_) => None,
         })
         .collect();
-    let of_new_link = |key: &Key| match &key.id {
-        Id::Member(dev) => created.contains(&(&key.ns, dev)),
-        Id::Sysctl(path) => path.dev().is_some_and(|dev| created.contains(&(&key.ns, &dev))),
-        _ => false,
+    let of_new_link = |key: &Key| {
+        let dev = if let Id::Member(dev) = &key.id { Some(dev.clone()) } else { None };
+        let path = if let Id::Sysctl(path) = &key.id { path.dev() } else { None };
+        dev.or(path).is_some_and(|dev| created.contains(&(&key.ns, &dev)))
     };
     plan.steps()
         .iter()

@@ -11,9 +11,15 @@ use serde::Serialize;
 
 use crate::code::Code;
 
-/// What went wrong, on which object, in the kernel's own words, and what to do.
+/// What went wrong, on which object, in the kernel's own words, and what to do. It reads like the
+/// [`Words`] that it holds; a pointer, so that what goes well does not pay for it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Fault {
+#[serde(transparent)]
+pub struct Fault(Box<Words>);
+
+/// The parts of a [`Fault`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Words {
     /// The stable name of this kind of fault.
     pub code: Code,
     /// What ropewalk was about to do: `attach netns:red to web`.
@@ -36,21 +42,21 @@ impl Fault {
     /// A fault of kind `code`: `what` names the object.
     #[must_use]
     pub fn new(code: Code, what: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Words {
             code,
             doing: String::new(),
             what: what.into(),
             kernel: None,
             cause: None,
             tries: Vec::new(),
-        }
+        }))
     }
 
     /// With what ropewalk was about to do, unless that is known already.
     #[must_use]
     pub fn doing(mut self, doing: impl Into<String>) -> Self {
         if self.doing.is_empty() {
-            self.doing = doing.into();
+            self.0.doing = doing.into();
         }
         self
     }
@@ -58,22 +64,29 @@ impl Fault {
     /// With the words of whoever refused.
     #[must_use]
     pub fn kernel(mut self, words: impl Into<String>) -> Self {
-        self.kernel = Some(words.into());
+        self.0.kernel = Some(words.into());
         self
     }
 
     /// With why it is so.
     #[must_use]
     pub fn cause(mut self, cause: impl Into<String>) -> Self {
-        self.cause = Some(cause.into());
+        self.0.cause = Some(cause.into());
         self
     }
 
     /// With one more thing to do.
     #[must_use]
     pub fn or_try(mut self, line: impl Into<String>) -> Self {
-        self.tries.push(line.into());
+        self.0.tries.push(line.into());
         self
+    }
+}
+
+impl std::ops::Deref for Fault {
+    type Target = Words;
+    fn deref(&self) -> &Words {
+        &self.0
     }
 }
 

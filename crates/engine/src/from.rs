@@ -21,10 +21,8 @@ pub(crate) fn list<T: ToString>(items: &[T]) -> String {
 
 /// True when the setting `key` was read and is on.
 pub(crate) fn is_set(world: &Snapshot, key: &Key) -> bool {
-    match world.fact(key).map(|fact| &fact.body) {
-        Some(Body::Sysctl(setting)) => setting.value == "1",
-        _ => false,
-    }
+    let found = world.fact(key).map(|fact| &fact.body);
+    matches!(found, Some(Body::Sysctl(setting)) if setting.value == "1")
 }
 
 impl From<ropewalk_kernel::Error> for Fault {
@@ -37,7 +35,9 @@ impl From<ropewalk_kernel::Error> for Fault {
                 let fault = Self::new(Code::Kernel, format!("cannot {doing}{on}"));
                 let fault = fault.kernel(format!("{errno}{words}"));
                 match *errno {
-                    Errno::PERM => fault.or_try("run it as root, outside of a restricted container"),
+                    Errno::PERM => {
+                        fault.or_try("run it as root, outside of a restricted container")
+                    }
                     _ => fault,
                 }
             }
@@ -49,7 +49,9 @@ impl From<ropewalk_kernel::Error> for Fault {
                 Self::new(Code::NetworkBroken, format!("there is no link {name} in {ns}"))
                     .or_try("ropewalk repair")
             }
-            _ => Self::new(Code::Kernel, error.to_string()),
+            Error::NotNetns(_) | Error::UnknownNs(_) | Error::Impossible(_) | Error::Wire(_) => {
+                Self::new(Code::Kernel, error.to_string())
+            }
         }
     }
 }
@@ -121,7 +123,15 @@ impl From<StoreError> for Fault {
             StoreError::OtherNetns { .. } => Self::new(Code::StateForeign, what)
                 .or_try("ROPEWALK_STATE=/run/ropewalk-NAME ropewalk …, a folder for each host"),
             StoreError::Key { .. } => Self::new(Code::BadInput, what),
-            _ => Self::new(Code::StateUnusable, what)
+            StoreError::Folder { .. }
+            | StoreError::NotAFolder { .. }
+            | StoreError::Exposed { .. }
+            | StoreError::Foreign { .. }
+            | StoreError::Version { .. }
+            | StoreError::Corrupt { .. }
+            | StoreError::Record { .. }
+            | StoreError::Full { .. }
+            | StoreError::Database { .. } => Self::new(Code::StateUnusable, what)
                 .or_try("make the folder usable, or set ROPEWALK_STATE to another"),
         }
     }
@@ -189,7 +199,16 @@ impl From<ropewalk_sandbox::Error> for Fault {
             }
             E::NotRunning { .. } => Code::SandboxDown,
             E::Host { .. } | E::HostNetwork { .. } => Code::SandboxIsHost,
-            _ => Code::SandboxUnknown,
+            E::NoNetns { .. }
+            | E::Open { .. }
+            | E::NotNetns { .. }
+            | E::NoProcess { .. }
+            | E::Own(_)
+            | E::TooLong { .. }
+            | E::Answer { .. }
+            | E::Refused { .. }
+            | E::NoContainer { .. }
+            | E::Several { .. } => Code::SandboxUnknown,
         };
         let fault = Self::new(code, error.to_string());
         match error.remedy() {

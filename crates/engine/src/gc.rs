@@ -26,11 +26,14 @@ impl Engine {
             }
         }
         for record in self.store.networks()? {
-            if record.state != State::Ready && self.store.attachments_on(&record.network.name)?.is_empty()
+            if record.state != State::Ready
+                && self.store.attachments_on(&record.network.name)?.is_empty()
             {
                 match self.unmake_network(&record) {
-                    Ok(()) => done.push(Done::new("removed", format!("network {}", record.network.name))
-                        .detail("it was half made or half removed")),
+                    Ok(()) => done.push(
+                        Done::new("removed", format!("network {}", record.network.name))
+                            .detail("it was half made or half removed"),
+                    ),
                     Err(fault) => first = first.or(Some(fault)),
                 }
             }
@@ -78,8 +81,10 @@ impl Engine {
         let found = self.kernel.read_all(&ropewalk_facts::Ns::HOST)?;
         let mut done = Vec::new();
         for removal in host::strays(&found, &owned) {
-            done.push(Done::new("removed", ropewalk_plan::describe(&removal, &found))
-                .detail("nothing owns it"));
+            done.push(
+                Done::new("removed", ropewalk_plan::describe(&removal, &found))
+                    .detail("nothing owns it"),
+            );
             self.kernel.execute(std::slice::from_ref(&removal))?;
         }
         Ok(done)

@@ -61,16 +61,17 @@ pub(crate) fn uplink(host: &Snapshot) -> Option<IfName> {
 /// Global addresses on `dev`.
 pub(crate) fn addresses(host: &Snapshot, dev: &IfName) -> Vec<IpNet> {
     let on = |a: &&Addr| a.key.dev == *dev && a.scope == ropewalk_facts::Scope::GLOBAL;
-    let all = host.of(&Ns::HOST).filter_map(|fact| match &fact.body {
-        Body::Addr(addr) => Some(addr),
-        _ => None,
-    });
+    let all = host.of(&Ns::HOST).filter_map(|fact| fact.body.as_addr());
     all.filter(on).map(|a| a.key.net).collect()
 }
 
 /// A route of the host that already leads to part of `net`, other than the default routes, what
 /// ropewalk made, and the connected route of the bridge that is used.
-pub(crate) fn routed<'a>(host: &'a Snapshot, net: IpNet, own: Option<&IfName>) -> Option<&'a Route> {
+pub(crate) fn routed<'a>(
+    host: &'a Snapshot,
+    net: IpNet,
+    own: Option<&IfName>,
+) -> Option<&'a Route> {
     routes(host).find(|route| {
         let through_own = route.hops.iter().any(|hop| hop.dev.as_ref() == own && own.is_some());
         route.key.dst.prefix_len() > 0
@@ -87,18 +88,12 @@ pub(crate) fn overlap(a: IpNet, b: IpNet) -> bool {
 }
 
 fn routes(host: &Snapshot) -> impl Iterator<Item = &Route> {
-    host.of(&Ns::HOST).filter_map(|fact| match &fact.body {
-        Body::Route(route) => Some(route),
-        _ => None,
-    })
+    host.of(&Ns::HOST).filter_map(|fact| fact.body.as_route())
 }
 
 /// The link `name` of the host.
 pub(crate) fn link<'a>(host: &'a Snapshot, name: &IfName) -> Option<&'a Link> {
-    match &host.fact(&Id::Link(name.clone()).at(Ns::HOST))?.body {
-        Body::Link(link) => Some(link),
-        _ => None,
-    }
+    host.fact(&Id::Link(name.clone()).at(Ns::HOST))?.body.as_link()
 }
 
 /// True when `link` is a bridge.
@@ -114,35 +109,36 @@ fn takes_ra(host: &Snapshot, dev: &IfName) -> bool {
 
 fn is(host: &Snapshot, path: &str, value: &str) -> bool {
     let Ok(path) = SysctlPath::new(path) else { return false };
-    match host.fact(&Id::Sysctl(path).at(Ns::HOST)).map(|fact| &fact.body) {
-        Some(Body::Sysctl(found)) => found.value == value,
-        _ => false,
-    }
+    let found = host.fact(&Id::Sysctl(path).at(Ns::HOST)).map(|fact| &fact.body);
+    matches!(found, Some(Body::Sysctl(found)) if found.value == value)
 }
 
 /// What bears ropewalk's mark but is not among `owned`: links, routes, the nft table whole or by
 /// element.
 pub(crate) fn strays(host: &Snapshot, owned: &BTreeSet<Key>) -> Vec<Change> {
-    let table = Id::Table(firewall::table()).at(Ns::HOST);
-    let mut first = Vec::new();
-    let mut later = Vec::new();
+    let mut removals = Vec::new();
     for fact in host.of(&Ns::HOST).filter(|fact| !owned.contains(&fact.key())) {
-        match &fact.body {
-            Body::Link(link) if ours(link) => later.push(Change::gone(fact.clone())),
-            Body::Route(route) if route.proto == proto::ROPEWALK && !route.derived => {
-                first.push(Change::gone(fact.clone()));
-            }
-            Body::Table(found) if found.key == firewall::table() => {
-                first.push(Change::gone(fact.clone()));
-            }
-            Body::Element(element) if element.key.set.table == firewall::table() => {
-                if owned.contains(&table) {
-                    first.push(Change::gone(fact.clone()));
-                }
-            }
-            _ => {}
+        if is_stray(&fact.body, owned) {
+            removals.push(Change::gone(fact.clone()));
         }
     }
-    first.append(&mut later);
-    first
+    // Links last: what leads over them would go with them.
+    removals.sort_by_key(|removal| matches!(removal.key.id, Id::Link(_)));
+    removals
+}
+
+/// True when something that nothing owns bears the mark. Elements go with a table that goes.
+fn is_stray(body: &Body, owned: &BTreeSet<Key>) -> bool {
+    let table = firewall::table();
+    if let Some(link) = body.as_link() {
+        return ours(link);
+    }
+    if let Some(route) = body.as_route() {
+        return route.proto == proto::ROPEWALK && !route.derived;
+    }
+    if let Body::Element(element) = body {
+        let kept = owned.contains(&Id::Table(table.clone()).at(Ns::HOST));
+        return element.key.set.table == table && kept;
+    }
+    matches!(body, Body::Table(found) if found.key == table)
 }

@@ -16,10 +16,6 @@ impl Journal {
         Self(store)
     }
 
-    pub(crate) fn dir(&self) -> &std::path::Path {
-        self.0.dir()
-    }
-
     /// Attachments come and go meanwhile, networks stay as they are.
     pub(crate) fn shared(&self) -> Result<Held> {
         self.0.share_structure()
@@ -45,10 +41,6 @@ impl Journal {
 
     pub(crate) fn networks(&self) -> Result<Vec<NetworkRecord>> {
         self.0.read()?.networks()
-    }
-
-    pub(crate) fn attachment(&self, key: &AttachmentKey) -> Result<Option<AttachmentRecord>> {
-        self.0.read()?.attachment(key)
     }
 
     pub(crate) fn attachments(&self) -> Result<Vec<AttachmentRecord>> {

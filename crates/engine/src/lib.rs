@@ -38,7 +38,7 @@ use ropewalk_store::{Stamp, Store};
 
 pub use code::Code;
 pub use declare::{Dry, Wanted};
-pub use fault::Fault;
+pub use fault::{Fault, Words};
 pub use list::ForeignRow;
 pub use paths::Paths;
 pub use routes::{RouteHint, hint};
@@ -61,7 +61,9 @@ impl Engine {
     /// [`Code::NotPrivileged`] without root, [`Code::StateUnusable`], [`Code::StateForeign`].
     pub fn open(paths: &Paths) -> Result<Self, Fault> {
         if !ropewalk_kernel::privileged() {
-            return Err(Fault::new(Code::NotPrivileged, "this needs root").or_try("sudo ropewalk …"));
+            return Err(
+                Fault::new(Code::NotPrivileged, "this needs root").or_try("sudo ropewalk …")
+            );
         }
         let kernel = Kernel::new()?;
         let cookie = kernel.cookie(&Ns::HOST)?;

@@ -3,8 +3,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use ropewalk_facts::{Body, IfName, LinkKind, Ns, Snapshot};
+use ropewalk_facts::{IfName, LinkKind, Ns, Snapshot};
 use ropewalk_kernel::netns;
+use ropewalk_plan::Step;
 use ropewalk_spec::NetworkName;
 use ropewalk_store::{AttachmentRecord, State};
 use serde::Serialize;
@@ -105,10 +106,13 @@ impl Engine {
             }
         }
         let owners = self.owners()?;
-        Ok(all.iter().filter_map(|fact| match &fact.body {
-            Body::Link(link) => Some(foreign(&fact.ns, link, &all, &owners)),
-            _ => None,
-        }).collect())
+        Ok(all
+            .iter()
+            .filter_map(|fact| {
+                let link = fact.body.as_link()?;
+                Some(foreign(&fact.ns, link, &all, &owners))
+            })
+            .collect())
     }
 
     /// Opens every namespace that has a name, belongs to an attachment or holds a process.
@@ -119,10 +123,11 @@ impl Engine {
                 seen.insert(record.cookie);
             }
         }
-        let named = netns::names()?.into_iter().map(|name| {
-            (Ns::new(format!("netns:{name}")), PathBuf::from(netns::DIR).join(name))
-        });
-        let docker = files("/run/docker/netns").map(|path| (Ns::new(path.display().to_string()), path));
+        let named = netns::names()?
+            .into_iter()
+            .map(|name| (Ns::new(format!("netns:{name}")), PathBuf::from(netns::DIR).join(name)));
+        let docker =
+            files("/run/docker/netns").map(|path| (Ns::new(path.display().to_string()), path));
         let process = files("/proc").filter_map(|path| {
             let pid: u32 = path.file_name()?.to_str()?.parse().ok()?;
             Some((Ns::new(format!("pid:{pid}")), path.join("ns/net")))
@@ -179,12 +184,10 @@ fn files(dir: &str) -> impl Iterator<Item = PathBuf> + use<> {
 
 /// The gateways of the default routes that the attachment made.
 fn gateways(record: &AttachmentRecord) -> Vec<String> {
-    let via = |step: &ropewalk_plan::Step| match step {
-        ropewalk_plan::Step::Create(fact) => match &fact.body {
-            Body::Route(route) if route.key.dst.prefix_len() == 0 => route.hops.first()?.via,
-            _ => None,
-        },
-        ropewalk_plan::Step::Ensure(_) | ropewalk_plan::Step::Absent(_) => None,
+    let via = |step: &Step| {
+        let Step::Create(fact) = step else { return None };
+        let route = fact.body.as_route().filter(|route| route.key.dst.prefix_len() == 0)?;
+        route.hops.first()?.via
     };
     record.plan.steps().iter().filter_map(via).map(|ip| ip.to_string()).collect()
 }
@@ -195,15 +198,14 @@ fn foreign(
     all: &Snapshot,
     owners: &BTreeMap<(Ns, IfName), String>,
 ) -> ForeignRow {
-    let addresses = all.of(ns).filter_map(|fact| match &fact.body {
-        Body::Addr(addr) if addr.key.dev == link.name => Some(addr.key.net.to_string()),
-        _ => None,
+    let addresses = all.of(ns).filter_map(|fact| {
+        let addr = fact.body.as_addr().filter(|addr| addr.key.dev == link.name)?;
+        Some(addr.key.net.to_string())
     });
-    let peer = match &link.kind {
-        LinkKind::Veth { peer: Some(peer) } => {
-            Some(OtherEnd { ns: peer.ns.to_string(), interface: peer.name.to_string() })
-        }
-        _ => None,
+    let peer = if let LinkKind::Veth { peer: Some(peer) } = &link.kind {
+        Some(OtherEnd { ns: peer.ns.to_string(), interface: peer.name.to_string() })
+    } else {
+        None
     };
     ForeignRow {
         ns: ns.to_string(),

@@ -118,7 +118,8 @@ impl Engine {
     /// Says why `network` cannot be, if it cannot.
     fn object(&mut self, network: &Network, found: &Snapshot) -> Result<(), Fault> {
         for other in self.known_networks()? {
-            if let Some((ours, theirs)) = network.overlap(&other).filter(|_| other.name != network.name)
+            if let Some((ours, theirs)) =
+                network.overlap(&other).filter(|_| other.name != network.name)
             {
                 let what = format!("{ours} overlaps {theirs} of network {}", other.name);
                 return Err(Fault::new(Code::SubnetOverlap, what).or_try("choose another --subnet"));
@@ -149,8 +150,12 @@ impl Engine {
         leaving.state = State::Leaving;
         ropewalk_kernel::failpoint::hit("journal network leaving");
         self.store.put_network(&leaving)?;
-        let mut others: Vec<NetworkRecord> =
-            self.store.networks()?.into_iter().filter(|other| other.network.name != *name).collect();
+        let mut others: Vec<NetworkRecord> = self
+            .store
+            .networks()?
+            .into_iter()
+            .filter(|other| other.network.name != *name)
+            .collect();
         let changes = share(record.changes.clone(), &mut others);
         self.take_back(&changes)?;
         ropewalk_kernel::failpoint::hit("journal network gone");

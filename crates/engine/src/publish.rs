@@ -87,8 +87,10 @@ impl Engine {
                 .cause(format!("published: {published}"))
                 .or_try("ropewalk ps"));
         }
-        let elements = ropewalk_topology::publish(&wiring(&record, &network), ports, &<_>::default())?;
-        let goes = |key| elements.steps().iter().any(|s| matches!(s, Step::Create(_)) && s.key() == key);
+        let elements =
+            ropewalk_topology::publish(&wiring(&record, &network), ports, &<_>::default())?;
+        let goes =
+            |key| elements.steps().iter().any(|s| matches!(s, Step::Create(_)) && s.key() == key);
         let (out, kept): (Vec<Change>, Vec<Change>) =
             record.changes.into_iter().partition(|change| goes(change.key.clone()));
         let steps: Vec<Step> =

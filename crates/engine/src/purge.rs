@@ -29,7 +29,9 @@ impl Engine {
             // What one network inherited from another stands in the store, not in this list.
             let Some(record) = self.store.network(&record.network.name)? else { continue };
             match self.unmake_network(&record) {
-                Ok(()) => done.push(Done::new("removed", format!("network {}", record.network.name))),
+                Ok(()) => {
+                    done.push(Done::new("removed", format!("network {}", record.network.name)))
+                }
                 Err(fault) => first = first.or(Some(fault)),
             }
         }

@@ -36,10 +36,10 @@ impl Engine {
 
     /// True when the record's sandbox is still the one that was attached. It is opened then.
     pub(crate) fn alive(&mut self, record: &AttachmentRecord) -> bool {
-        let which = match &record.sandbox {
-            SandboxRef::New(name) => SandboxRef::Netns(name.clone()),
-            other => other.clone(),
-        };
+        let mut which = record.sandbox.clone();
+        if let SandboxRef::New(name) = which {
+            which = SandboxRef::Netns(name);
+        }
         match self.open_sandbox(&which) {
             Ok(found) if found.cookie == record.cookie => true,
             Ok(found) => {
