@@ -44,7 +44,8 @@ impl Inverse<'_> {
             // What goes in the end need not be changed back before.
             (Some(_), Some(_)) if self.made.contains(&change.key) => {}
             (Some(old), Some(new)) => {
-                let follows = matches!(new.body, Body::Sysctl(_) | Body::Addr(_));
+                // Which address of a subnet is the primary one cannot be asked for.
+                let follows = matches!(new.body, Body::Addr(_));
                 self.push(Some(new), Some(old), change.implied && follows);
             }
             (None, None) => {}

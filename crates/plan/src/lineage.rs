@@ -36,12 +36,19 @@ pub(crate) fn peer_key(link: &Link) -> Option<Key> {
 
 /// True when `fact` goes with one of the objects `gone`, the other end of a pair apart. A pair
 /// that leads out of a namespace is not left to the namespace: that goes later than its name, and
-/// not at all while something lives in it.
+/// not at all while something lives in it. An IPv6 route of several ways goes with the last of
+/// them, an IPv4 one with the first.
 pub(crate) fn goes_with(fact: &Fact, gone: &BTreeSet<Key>) -> bool {
     let leads_out = fact.body.as_link().and_then(peer_key).is_some_and(|peer| peer.ns != fact.ns);
     let space = fact.ns.as_str().strip_prefix(NAMED).filter(|_| !leads_out);
+    let mut parents = parents(fact).into_iter();
+    let v6_route = |route: &Route| route.key.dst.addr().is_ipv6() && route.hops.len() > 1;
     space.is_some_and(|name| gone.contains(&Id::Netns(name.into()).at(Ns::HOST)))
-        || parents(fact).iter().any(|key| gone.contains(key))
+        || if fact.body.as_route().is_some_and(v6_route) {
+            parents.all(|key| gone.contains(&key))
+        } else {
+            parents.any(|key| gone.contains(&key))
+        }
 }
 
 /// The objects of the same namespace that take `fact` with them when one of them goes.

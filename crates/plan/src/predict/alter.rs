@@ -51,39 +51,40 @@ impl Run<'_> {
         }
     }
 
-    /// Sets a setting. Some are one and the same under two names, some stand for those of all
-    /// interfaces (`inet_forward_change`, net/ipv4/devinet.c; `addrconf_fixup_forwarding`,
-    /// net/ipv6/addrconf.c).
+    /// Sets a setting, what follows from it first.
     fn set(&mut self, ns: &Ns, sysctl: &Sysctl) {
+        self.before_setting(ns, sysctl);
+        let fact = Body::Sysctl(sysctl.clone()).at(ns.clone());
+        self.record(fact.key(), Some(fact), false);
+    }
+
+    /// Some settings are one and the same under two names, some stand for those of all interfaces
+    /// (`inet_forward_change`, net/ipv4/devinet.c; `addrconf_fixup_forwarding`,
+    /// net/ipv6/addrconf.c). In reverse, those of the interfaces are put back after all.
+    fn before_setting(&mut self, ns: &Ns, sysctl: &Sysctl) {
         let on = sysctl.value.trim() != "0";
-        let parts: Vec<&str> = sysctl.path.as_str().split('/').collect();
-        match parts.as_slice() {
-            ["net", "ipv6", "conf", "all", "disable_ipv6"] if on => {
-                for link in self.links(ns) {
+        match sysctl.path.as_str().split('/').collect::<Vec<_>>().as_slice() {
+            ["net", "ipv4", "ip_forward"] | ["net", "ipv4", "conf", "all", "forwarding"] => {
+                self.spread(ns, sysctl, "net/ipv4/conf/", "forwarding");
+                if sysctl.path != SysctlPath::ip_forward() {
+                    self.follow(ns, "net/ipv4/ip_forward", &sysctl.value);
+                }
+                let redirects = if on { "0" } else { "1" };
+                self.follow(ns, "net/ipv4/conf/all/accept_redirects", redirects);
+            }
+            ["net", "ipv6", "conf", "all", "forwarding"] => {
+                self.spread(ns, sysctl, "net/ipv6/conf/", "forwarding");
+            }
+            ["net", "ipv6", "conf", "all", "disable_ipv6"] => {
+                for link in self.links(ns).iter().filter(|_| on) {
                     self.flush_v6(ns, &link.name, Why::Down);
                 }
+                self.spread(ns, sysctl, "net/ipv6/conf/", "disable_ipv6");
             }
             ["net", "ipv6", "conf", _, "disable_ipv6"] if on => {
                 if let Some(dev) = sysctl.path.dev() {
                     self.flush_v6(ns, &dev, Why::Down);
                 }
-            }
-            _ => {}
-        }
-        self.record(
-            Id::Sysctl(sysctl.path.clone()).at(ns.clone()),
-            Some(Body::Sysctl(sysctl.clone()).at(ns.clone())),
-            false,
-        );
-        match parts.as_slice() {
-            ["net", "ipv4", "ip_forward"] | ["net", "ipv4", "conf", "all", "forwarding"] => {
-                self.spread(ns, sysctl, "net/ipv4/conf/", "forwarding");
-                self.follow(ns, "net/ipv4/ip_forward", &sysctl.value);
-                let redirects = if on { "0" } else { "1" };
-                self.follow(ns, "net/ipv4/conf/all/accept_redirects", redirects);
-            }
-            ["net", "ipv6", "conf", "all", leaf @ ("forwarding" | "disable_ipv6")] => {
-                self.spread(ns, sysctl, "net/ipv6/conf/", leaf);
             }
             _ => {}
         }
@@ -95,6 +96,7 @@ impl Run<'_> {
             .snap
             .of(ns)
             .filter_map(|fact| Some(fact.body.as_sysctl()?.path.as_str()))
+            .filter(|path| *path != sysctl.path.as_str())
             .filter(|path| {
                 let rest = path.strip_prefix(conf).and_then(|rest| rest.strip_suffix(leaf));
                 rest.is_some_and(|dev| dev.len() > 1 && dev.find('/') == Some(dev.len() - 1))

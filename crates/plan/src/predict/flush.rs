@@ -33,6 +33,9 @@ impl Run<'_> {
     /// [`Why::Gone`] its settings, too.
     pub(super) fn flush_v6(&mut self, ns: &Ns, dev: &IfName, why: Why) {
         let keep = why == Why::Down && self.keeps_addresses(ns, dev);
+        if why == Why::Gone {
+            self.lose_way(ns, dev);
+        }
         self.remove_where(ns, |run, fact| {
             devs(&fact.body).contains(dev)
                 && is_v6(&fact.body)
@@ -45,6 +48,24 @@ impl Run<'_> {
                     }
                 }
         });
+    }
+
+    /// IPv6 routes with several ways lose the one over a link that goes; where no other one works,
+    /// they go with it (`fib6_ifdown`, net/ipv6/route.c).
+    pub(super) fn lose_way(&mut self, ns: &Ns, dev: &IfName) {
+        let routes: Vec<Route> = self
+            .snap
+            .of(ns)
+            .filter_map(|fact| fact.body.as_route())
+            .filter(|route| route.key.dst.addr().is_ipv6() && route.hops.len() > 1)
+            .filter(|route| route_devs(route).contains(dev) && !self.all_dead(ns, dev, route))
+            .cloned()
+            .collect();
+        for mut route in routes {
+            route.hops.retain(|hop| hop.dev.as_ref() != Some(dev));
+            let fact = Body::Route(route).at(ns.clone());
+            self.record(fact.key(), Some(fact), true);
+        }
     }
 
     /// A new hardware address: the neighbours of the link go, but not those it answers for.

@@ -44,6 +44,7 @@ impl Run<'_> {
     }
 
     fn link_goes(&mut self, ns: &Ns, link: &Link) {
+        self.lose_way(ns, &link.name);
         self.remove_where(ns, |_, x| devs(&x.body).contains(&link.name));
         if let LinkKind::Veth { peer: Some(peer) } = &link.kind {
             self.remove(&Id::Link(peer.name.clone()).at(peer.ns.clone()), true);

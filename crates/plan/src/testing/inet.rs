@@ -70,6 +70,13 @@ impl Forge {
         !off && link.mtu.is_none_or(|mtu| mtu >= V6_MIN_MTU)
     }
 
+    /// True when the namespace has an IPv4 address. Without a table of local addresses the kernel
+    /// takes every gateway for a broadcast one (`__inet_dev_addr_type`, net/ipv4/fib_frontend.c).
+    fn has_v4(&self, ns: &Ns) -> bool {
+        let mut addrs = self.world.of(ns).filter_map(|x| x.body.as_addr());
+        addrs.any(|addr| addr.key.net.addr().is_ipv4())
+    }
+
     fn net(&mut self, v6: bool, host: u8) -> Option<IpNet> {
         let [_, _, c, d] = self.next().to_be_bytes();
         Some(if v6 {
@@ -176,7 +183,7 @@ impl Forge {
         let near_v6 = IpAddr::V6(Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 9));
         let hop = match self.dice.below(5) {
             0 => hop,
-            1 => NextHop { via: Some(stranger), onlink: true, ..hop },
+            1 if v6 || self.has_v4(&at) => NextHop { via: Some(stranger), onlink: true, ..hop },
             2 if self.has_v6(&at, &link) => NextHop { via: Some(near_v6), ..hop },
             _ => NextHop { via: Some(self.gateway(&at, &link, v6)?), ..hop },
         };

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use ropewalk_facts::{
-    Body, LinkKind, Mac, Neigh, NeighKey, Rule, RuleAction, Sysctl, SysctlPath, proto, table,
+    Body, Id, LinkKind, Mac, Neigh, NeighKey, Rule, RuleAction, Sysctl, SysctlPath, proto, table,
 };
 
 use super::{Forge, Maker, create};
@@ -35,6 +35,8 @@ impl Forge {
         ];
         let action = self.dice.pick(&actions).copied()?;
         let lookup = matches!(action, RuleAction::Lookup(_));
+        // A rule that refuses all there is also refuses the kernel's own search for gateways.
+        let marked = !lookup || self.dice.chance(30);
         let rule = Rule {
             v6,
             priority: 1000 + self.next(),
@@ -42,8 +44,8 @@ impl Forge {
             to: to.then_some(net),
             iif: link.clone().filter(|_| iif),
             oif: link.filter(|_| oif),
-            mark: self.dice.chance(30).then_some((0x10, 0xff)),
-            not: (from || to) && self.dice.chance(20),
+            mark: marked.then_some((0x10, 0xff)),
+            not: lookup && (from || to) && self.dice.chance(20),
             suppress: (lookup && self.dice.chance(30)).then_some(0),
             action,
             proto: proto::ROPEWALK,
@@ -109,12 +111,18 @@ impl Forge {
             ("accept_ra", "0", true),
             ("proxy_ndp", "1", true),
             ("keep_addr_on_down", "1", true),
+            ("disable_ipv6", "0", true),
+            ("disable_ipv6", "1", true),
             ("disable_ipv6", "1", true),
             ("forwarding", "1", true),
         ];
         let (leaf, value, v6) = self.dice.pick(&settings).copied()?;
         let dev = &link.name;
         let path = if v6 { SysctlPath::conf6(dev, leaf) } else { SysctlPath::conf4(dev, leaf) };
+        // Without IPv6 nothing can be put back: it has to be known that it was on.
+        if leaf == "disable_ipv6" && value == "1" {
+            self.world.fact(&Id::Sysctl(path.clone()).at(ns.clone()))?;
+        }
         let sysctl = Sysctl { path, value: value.into() };
         Some(vec![Step::Ensure(Body::Sysctl(sysctl).at(ns))])
     }
