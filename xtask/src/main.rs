@@ -8,6 +8,7 @@
     reason = "a task talks to the person at the terminal"
 )]
 
+mod docs;
 mod test;
 mod tidy;
 
@@ -19,6 +20,7 @@ type Fault = Box<dyn std::error::Error>;
 const USAGE: &str = "\
 usage: cargo xtask TASK
 
+  docs   write the pages that are made from the product
   test   install what the tests need, then fmt, clippy, tidy, deny, build, nextest, doc
   tidy   layers, module heads, file sizes, forgotten files, lint settings
 ";
@@ -28,6 +30,7 @@ fn main() -> ExitCode {
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let outcome = match words.as_slice() {
         ["test"] => test::run(),
+        ["docs"] => docs::run(),
         ["tidy"] => tidy::run(),
         _ => {
             eprint!("{USAGE}");

@@ -1,0 +1,144 @@
+//! What each command does: one call of the engine, and how its outcome is shown.
+//!
+//! Never here: what the words look like (`show`), what the options are (`table`).
+
+use ropewalk_engine::{Code, Engine, Fault, Finding, Paths, Wanted};
+
+use crate::answer::{Answer, FOUND};
+use crate::refusal::senseless;
+use crate::table::{
+    Attach, Cli, Create, Detach, File, NetworkVerb, PlanFile, Ports, Ps, Purge, Verb,
+};
+use crate::{pages, show, topics};
+
+/// Does what was asked for.
+pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
+    let json = cli.json;
+    match &cli.verb {
+        Verb::Network(verb) => network(verb, json),
+        Verb::Attach(args) => attach(args, json),
+        Verb::Detach(args) => detach(args, json),
+        Verb::Publish(args) => publish(args, json),
+        Verb::Unpublish(args) => unpublish(args, json),
+        Verb::Up(args) => up(args, json),
+        Verb::Down(args) => down(args, json),
+        Verb::Plan(args) => plan(args, json),
+        Verb::Ps(args) => ps(args, json),
+        Verb::Check => check(json),
+        Verb::Repair => repair(json),
+        Verb::Gc => Answer::of(json, &open()?.gc()?, |done| show::done(done)),
+        Verb::Purge(args) => purge(args, json),
+        Verb::Routes(args) => {
+            Answer::of(json, &open()?.routes(&args.network)?, |hints| show::routes(hints))
+        }
+        Verb::Completions(args) => pages::completions(args.shell, json),
+        Verb::Man(args) => pages::man(args, json),
+        Verb::Help(args) => topics::help(&args.topic, json),
+    }
+}
+
+fn open() -> Result<Engine, Fault> {
+    Engine::open(&Paths::from_env())
+}
+
+fn network(verb: &NetworkVerb, json: bool) -> Result<Answer, Fault> {
+    match verb {
+        NetworkVerb::Create(args) => create(args, json),
+        NetworkVerb::Ls => Answer::of(json, &open()?.networks()?, |all| show::networks(all)),
+        NetworkVerb::Inspect(args) => {
+            Answer::of(json, &open()?.network(&args.name)?, show::network)
+        }
+        NetworkVerb::Rm(args) => {
+            Answer::of(json, &open()?.remove_network(&args.name)?, show::removed)
+        }
+    }
+}
+
+fn create(args: &Create, json: bool) -> Result<Answer, Fault> {
+    let raw = args.raw();
+    let doing = || format!("network create {}", raw.name);
+    let network = raw.check().map_err(|error| senseless("network create", doing(), &error))?;
+    let mut engine = open()?;
+    if args.trial.asked() {
+        let dry = engine.plan(&Wanted::CreateNetwork(&network))?;
+        return show::trial(&dry, args.trial.sh, json);
+    }
+    Answer::of(json, &engine.create_network(&network)?, show::created)
+}
+
+fn attach(args: &Attach, json: bool) -> Result<Answer, Fault> {
+    let raw = args.raw();
+    let doing = || format!("attach {} to {}", raw.sandbox, raw.network);
+    let endpoint = raw.check().map_err(|error| senseless("attach", doing(), &error))?;
+    let mut engine = open()?;
+    if args.trial.asked() {
+        let dry = engine.plan(&Wanted::Attach(&endpoint))?;
+        return show::trial(&dry, args.trial.sh, json);
+    }
+    Answer::of(json, &engine.attach(&endpoint)?, show::attached)
+}
+
+fn detach(args: &Detach, json: bool) -> Result<Answer, Fault> {
+    let rows = open()?.detach(&args.sandbox, args.network.as_ref())?;
+    Answer::of(json, &rows, |rows| show::detached(rows))
+}
+
+fn publish(args: &Ports, json: bool) -> Result<Answer, Fault> {
+    let row = open()?.publish(&args.sandbox, &args.ports)?;
+    Answer::of(json, &row, |row| show::published(row, &args.ports))
+}
+
+fn unpublish(args: &Ports, json: bool) -> Result<Answer, Fault> {
+    let row = open()?.unpublish(&args.sandbox, &args.ports)?;
+    Answer::of(json, &row, |row| show::unpublished(row, &args.ports))
+}
+
+fn up(args: &File, json: bool) -> Result<Answer, Fault> {
+    let mut engine = open()?;
+    let declaration = engine.read(&args.file)?;
+    Answer::of(json, &engine.up(&args.file, &declaration)?, |done| show::done(done))
+}
+
+fn down(args: &File, json: bool) -> Result<Answer, Fault> {
+    let mut engine = open()?;
+    let declaration = engine.read(&args.file)?;
+    Answer::of(json, &engine.down(&declaration)?, |done| show::done(done))
+}
+
+fn plan(args: &PlanFile, json: bool) -> Result<Answer, Fault> {
+    let mut engine = open()?;
+    let declaration = engine.read(&args.file)?;
+    show::trial(&engine.plan(&Wanted::Up(&declaration))?, args.sh, json)
+}
+
+fn ps(args: &Ps, json: bool) -> Result<Answer, Fault> {
+    let mut engine = open()?;
+    if args.all {
+        return Answer::of(json, &engine.ps_all()?, |rows| show::interfaces(rows));
+    }
+    Answer::of(json, &engine.ps()?, |rows| show::attachments(rows))
+}
+
+fn check(json: bool) -> Result<Answer, Fault> {
+    let findings = open()?.check()?;
+    let answer = Answer::of(json, &findings, |findings| show::checked(findings))?;
+    Ok(if findings.is_empty() { answer } else { answer.status(FOUND) })
+}
+
+/// What could not be put right is still there to be found.
+fn repair(json: bool) -> Result<Answer, Fault> {
+    let findings = open()?.repair()?;
+    let answer = Answer::of(json, &findings, |findings| show::repaired(findings))?;
+    let all = findings.iter().all(|finding: &Finding| finding.repaired);
+    Ok(if all { answer } else { answer.status(FOUND) })
+}
+
+fn purge(args: &Purge, json: bool) -> Result<Answer, Fault> {
+    let mut engine = open()?;
+    if args.yes {
+        return Answer::of(json, &engine.purge()?, |done| show::done(done));
+    }
+    let what = show::at_stake(&engine.networks()?, &engine.ps()?);
+    let fault = Fault::new(Code::BadInput, what).doing("purge");
+    Err(fault.or_try("ropewalk purge --yes"))
+}

@@ -1,0 +1,94 @@
+//! Attachments in words.
+
+use ropewalk_engine::{Attached, Row};
+use ropewalk_spec::Publish;
+
+use super::columns::{Cell, cell, table};
+
+/// A sandbox that is on a network now.
+pub(crate) fn attached(attached: &Attached) -> String {
+    let row = &attached.row;
+    let already = if attached.changed { "" } else { " already" };
+    let mut parts = vec![at(row)];
+    if !row.gateway.is_empty() {
+        parts.push(format!("gateway {}", row.gateway.join(" and ")));
+    }
+    parts.push(format!("leg {}", row.leg));
+    let mut text =
+        format!("{} is on {}{already}: {}\n", row.sandbox, row.network, parts.join(", "));
+    for port in &row.published {
+        text += &format!("  {port} is published\n");
+    }
+    text
+}
+
+/// Attachments that are gone.
+pub(crate) fn detached(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "nothing to detach\n".to_owned();
+    }
+    let line = |row: &Row| format!("{} is off {}: {} is gone\n", row.sandbox, row.network, at(row));
+    rows.iter().map(line).collect()
+}
+
+/// Ports that lead to a sandbox now.
+pub(crate) fn published(row: &Row, ports: &[Publish]) -> String {
+    let line = |port: &Publish| format!("{port} leads to {} on {}\n", row.sandbox, row.network);
+    ports.iter().map(line).collect()
+}
+
+/// Ports that no longer lead to a sandbox.
+pub(crate) fn unpublished(row: &Row, ports: &[Publish]) -> String {
+    let (sandbox, network) = (&row.sandbox, &row.network);
+    let line = |port: &Publish| format!("{port} no longer leads to {sandbox} on {network}\n");
+    ports.iter().map(line).collect()
+}
+
+/// All attachments.
+pub(crate) fn attachments(rows: &[Row]) -> String {
+    if rows.is_empty() {
+        return "no attachments\nnext: ropewalk attach SANDBOX NETWORK\n".to_owned();
+    }
+    let head = ["SANDBOX", "NETWORK", "INTERFACE", "LEG", "ADDRESSES, MAC", "PUBLISHED", "AGE"];
+    table(&head, &rows.iter().map(cells).collect::<Vec<_>>())
+}
+
+/// The attachments of one network.
+pub(crate) fn on(network: &str, rows: &[Row]) -> String {
+    match rows {
+        [] => format!("no sandbox is on it\nnext: ropewalk attach SANDBOX {network}\n"),
+        _ => attachments(rows),
+    }
+}
+
+fn cells(row: &Row) -> Vec<Cell> {
+    let mut age = cell(short_age(row.age_s));
+    if row.state != "ready" {
+        age.push(row.state.to_string());
+    }
+    vec![
+        cell(&row.sandbox),
+        cell(&row.network),
+        cell(&row.interface),
+        cell(&row.leg),
+        row.addresses.iter().chain(&row.mac).cloned().collect(),
+        row.published.clone(),
+        age,
+    ]
+}
+
+fn at(row: &Row) -> String {
+    let parts: Vec<&str> =
+        [&row.interface].into_iter().chain(&row.addresses).map(String::as_str).collect();
+    parts.join(" ")
+}
+
+/// An age in its largest unit.
+fn short_age(seconds: u64) -> String {
+    match seconds {
+        0..60 => format!("{seconds}s"),
+        60..3_600 => format!("{}m", seconds / 60),
+        3_600..86_400 => format!("{}h", seconds / 3_600),
+        86_400.. => format!("{}d", seconds / 86_400),
+    }
+}

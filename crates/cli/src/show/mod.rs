@@ -1,0 +1,22 @@
+//! How outcomes are put into words and tables for people; scripts read `--json`.
+//!
+//! Never here: writing to a terminal, colours, the width of one: lines are made to fit 80 columns
+//! where names allow.
+
+mod attachments;
+mod changes;
+mod columns;
+mod interfaces;
+mod networks;
+mod outcomes;
+mod paragraph;
+#[cfg(test)]
+#[expect(clippy::expect_used, reason = "tests fail by panicking")]
+mod tests;
+
+pub(crate) use attachments::{attached, attachments, detached, published, unpublished};
+pub(crate) use changes::trial;
+pub(crate) use interfaces::interfaces;
+pub(crate) use networks::{created, network, networks, removed};
+pub(crate) use outcomes::{at_stake, checked, done, repaired, routes};
+pub(crate) use paragraph::wrapped;

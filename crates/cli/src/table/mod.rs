@@ -1,0 +1,149 @@
+//! The command table: every command, its arguments and its help, said once.
+//!
+//!     table ──▶ parsing · `ropewalk help` · completions · man pages · docs/reference/cli.md
+//!
+//! Only the part of the table that the command line names is built (`defer`), as parsing is on the
+//! way of every attach.  A doc comment is a help text; the arguments of a command have none as a
+//! whole, as it would stand in the place of the command's.  Never here: what the commands do.
+
+mod attachment;
+mod files;
+mod network;
+mod values;
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use ropewalk_spec::NetworkName;
+
+pub(crate) use attachment::{Attach, Detach, Ports};
+pub(crate) use files::{File, PlanFile};
+pub(crate) use network::{Create, NetworkVerb};
+pub(crate) use values::Unfit;
+
+/// Builds, explains, verifies and removes container networks on Linux
+#[derive(Debug, Parser)]
+#[command(
+    name = "ropewalk",
+    version,
+    color = clap::ColorChoice::Never,
+    max_term_width = 80,
+    disable_help_subcommand = true,
+    after_help = AFTER_HELP
+)]
+pub(crate) struct Cli {
+    /// Print JSON: the result on standard output, an error on standard error
+    #[arg(long, global = true, display_order = 100)]
+    pub(crate) json: bool,
+    /// What to do
+    #[command(subcommand)]
+    pub(crate) verb: Verb,
+}
+
+const AFTER_HELP: &str = "\
+Start here:
+  ropewalk network create web --subnet 192.168.15.0/24
+  ropewalk attach new:red web --publish 8080:80
+  ropewalk ps
+
+Exit status: 0 done, 1 refused, 2 wrong usage, 3 check found something
+Environment: ROPEWALK_STATE (/run/ropewalk), ROPEWALK_CONFIG (/etc/ropewalk)";
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub(crate) enum Verb {
+    /// Make, list, show and remove networks
+    #[command(subcommand)]
+    Network(NetworkVerb),
+    /// Put a sandbox on a network
+    Attach(Attach),
+    /// Take a sandbox off a network, or off all of them
+    Detach(Detach),
+    /// Lead ports of the host to a sandbox
+    Publish(Ports),
+    /// No longer lead ports of the host to a sandbox
+    Unpublish(Ports),
+    /// Make what a file declares
+    Up(File),
+    /// Take away what a file declares
+    Down(File),
+    /// Show what `up` would do
+    Plan(PlanFile),
+    /// List every attachment
+    Ps(Ps),
+    /// Compare what ropewalk made with what is there
+    ///
+    /// The exit status is 3 when something is not as it was made.
+    Check,
+    /// Put right what `check` finds
+    Repair,
+    /// Clear away what died: sandboxes that are gone, work that was cut short
+    Gc,
+    /// Take away everything that ropewalk ever made on this host
+    Purge(Purge),
+    /// Print the routes that other routers need to reach a network through this host
+    Routes(Routes),
+    /// Print completions for a shell
+    ///
+    /// For bash: `ropewalk completions bash > /etc/bash_completion.d/ropewalk`.
+    Completions(Completions),
+    /// Print the man page, or write all of them to a folder
+    Man(Man),
+    /// Explain a command or the code of an error
+    Help(Help),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Ps {
+    /// Show every interface of every network namespace, ropewalk's or not
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Purge {
+    /// Do it; without this, only say what would go
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Routes {
+    /// The network
+    #[arg(value_parser = values::network)]
+    pub(crate) network: NetworkName,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    /// The shell
+    pub(crate) shell: Shell,
+}
+
+/// A shell that completions can be printed for.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Shell {
+    /// GNU Bash
+    Bash,
+    /// Z shell
+    Zsh,
+    /// fish
+    Fish,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// The folder to write to
+    pub(crate) dir: Option<PathBuf>,
+    /// Print the reference of all commands and codes as Markdown
+    #[arg(long, hide = true, conflicts_with = "dir")]
+    pub(crate) markdown: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Help {
+    /// A command (`network create`), a code (`addr-taken`), or `codes` to list them
+    #[arg(value_name = "COMMAND|CODE")]
+    pub(crate) topic: Vec<String>,
+}

@@ -1,0 +1,102 @@
+//! `ropewalk network …`
+
+use clap::{Args, Subcommand, ValueEnum};
+use ropewalk_facts::IfName;
+use ropewalk_spec::{NetworkName, RawNetwork};
+
+use super::values::{Trial, checked, mtu, network};
+
+/// What to do with networks.
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub(crate) enum NetworkVerb {
+    /// Define a network and make it
+    Create(Create),
+    /// List the networks
+    Ls,
+    /// Show a network and the sandboxes on it
+    Inspect(Name),
+    /// Remove a network that no sandbox is on
+    Rm(Name),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Name {
+    /// The network
+    #[arg(value_parser = network)]
+    pub(crate) name: NetworkName,
+}
+
+/// How the sandboxes of a network are connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// As members of a bridge
+    Bridge,
+    /// By a host route to each, without a bridge
+    Routed,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ropewalk network create web --subnet 192.168.15.0/24 --subnet fd00:15::/64
+  ropewalk network create lan --mode routed --subnet 10.9.0.0/24 --masquerade no
+  ropewalk network create quiet --subnet 10.8.0.0/24 --internal
+  ropewalk network create web --subnet 192.168.15.0/24 --sh")]
+pub(crate) struct Create {
+    /// Its name: letters, digits, '_', '.' and '-', up to 32
+    #[arg(value_parser = checked::<NetworkName>)]
+    name: String,
+    /// How its sandboxes are connected
+    #[arg(long, value_enum, default_value = "bridge")]
+    mode: Mode,
+    /// A subnet, IPv4 or IPv6; may be given several times
+    #[arg(long, value_name = "PREFIX")]
+    subnet: Vec<String>,
+    /// The gateway of a subnet, else its first address
+    #[arg(long, value_name = "ADDRESS")]
+    gateway: Vec<String>,
+    /// Take addresses for sandboxes from this part of a subnet only
+    #[arg(long, value_name = "FIRST-LAST")]
+    range: Vec<String>,
+    /// Use a bridge that is there already (docker0, say)
+    #[arg(long, value_name = "NAME", value_parser = checked::<IfName>)]
+    bridge: Option<String>,
+    /// No way out: sandboxes reach each other and the host
+    #[arg(long, conflicts_with = "l2")]
+    internal: bool,
+    /// No gateway: sandboxes reach each other only
+    #[arg(long)]
+    l2: bool,
+    /// Source address of what leaves: kept, the uplink's (as a bridge does unless told), or this
+    #[arg(long, value_name = "no|yes|ADDRESS")]
+    masquerade: Vec<String>,
+    /// Source address of what comes in: kept (unless told), the gateway's, or this
+    #[arg(long, value_name = "no|yes|ADDRESS")]
+    masquerade_in: Vec<String>,
+    /// MTU of its interfaces, else that of the uplink
+    #[arg(long, value_name = "BYTES", value_parser = mtu)]
+    mtu: Option<u32>,
+    #[command(flatten)]
+    pub(crate) trial: Trial,
+}
+
+impl Create {
+    /// The options as they were written.
+    pub(crate) fn raw(&self) -> RawNetwork {
+        RawNetwork {
+            name: self.name.clone(),
+            mode: Some(if self.mode == Mode::Routed { "routed" } else { "bridge" }.to_owned()),
+            bridge: self.bridge.clone(),
+            subnet: self.subnet.clone(),
+            gateway: self.gateway.clone(),
+            range: self.range.clone(),
+            internal: self.internal,
+            l2: self.l2,
+            masquerade: self.masquerade.clone(),
+            masquerade_in: self.masquerade_in.clone(),
+            mtu: self.mtu,
+            default_route: None,
+        }
+    }
+}

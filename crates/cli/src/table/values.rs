@@ -1,0 +1,91 @@
+//! Values of arguments: what is no such value is refused here, with what was expected.
+
+use std::net::IpAddr;
+use std::str::FromStr;
+
+use clap::Args;
+use ropewalk_facts::{IfName, Mac, NameError};
+use ropewalk_spec::{Form, NetworkName, Problem, Publish, SandboxRef};
+
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct Trial {
+    /// Only show what would change
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// Only print the shell script that does the same with ip, nft and sysctl
+    #[arg(long)]
+    pub(crate) sh: bool,
+}
+
+impl Trial {
+    /// Nothing is to be done.
+    pub(crate) fn asked(self) -> bool {
+        self.dry_run || self.sh
+    }
+}
+
+/// A kind of value that people write.
+pub(crate) trait Written: FromStr {
+    /// What is wrong with `text`.
+    fn problem(text: &str, error: Self::Err) -> Problem;
+}
+
+/// A value that was refused.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub(crate) struct Unfit(pub(crate) Problem);
+
+/// The value that `text` stands for.
+pub(crate) fn parsed<T: Written>(text: &str) -> Result<T, Unfit> {
+    text.parse().map_err(|error| Unfit(T::problem(text, error)))
+}
+
+/// `text`, once it is known to stand for a value.
+pub(crate) fn checked<T: Written>(text: &str) -> Result<String, Unfit> {
+    parsed::<T>(text).map(|_| text.to_owned())
+}
+
+/// The name of a network.
+pub(crate) fn network(text: &str) -> Result<NetworkName, Unfit> {
+    parsed(text)
+}
+
+/// A number of bytes. Whether a network can have it is for the check of the whole.
+pub(crate) fn mtu(text: &str) -> Result<u32, Unfit> {
+    text.parse().map_err(|_| Unfit(unreadable(text, Form::Mtu)))
+}
+
+fn unreadable(text: &str, form: Form) -> Problem {
+    Problem::Unreadable { text: text.to_owned(), form }
+}
+
+impl Written for SandboxRef {
+    fn problem(_: &str, error: Problem) -> Problem {
+        error
+    }
+}
+impl Written for Publish {
+    fn problem(_: &str, error: Problem) -> Problem {
+        error
+    }
+}
+impl Written for NetworkName {
+    fn problem(text: &str, why: NameError) -> Problem {
+        Problem::Name { text: text.to_owned(), why }
+    }
+}
+impl Written for IfName {
+    fn problem(text: &str, why: NameError) -> Problem {
+        Problem::Name { text: text.to_owned(), why }
+    }
+}
+impl Written for Mac {
+    fn problem(text: &str, _: NameError) -> Problem {
+        unreadable(text, Form::Mac)
+    }
+}
+impl Written for IpAddr {
+    fn problem(text: &str, _: std::net::AddrParseError) -> Problem {
+        unreadable(text, Form::Address)
+    }
+}
