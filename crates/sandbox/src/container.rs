@@ -39,7 +39,7 @@ struct Complaint {
 }
 
 /// How the engines say that the beginning of an id fits several (docker, podman).
-const SEVERAL: [&str; 2] = ["multiple IDs found", "more than one"];
+const SEVERAL: [&str; 2] = ["IDs found with provided prefix", "more than one"];
 
 /// Asks for the first process of a container that runs and has a network of its own.
 pub(crate) async fn pid(client: &mut Client, engine: Engine, name: &str) -> Result<u32, Error> {

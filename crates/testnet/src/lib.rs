@@ -5,6 +5,8 @@
 //!
 //! A test that cannot have one fails, it is never skipped.  Never here: product code.
 
+pub mod engines;
+
 use std::process::{Command, Stdio};
 
 use rustix::mount::{MountFlags, MountPropagationFlags, mount, mount_change};

@@ -1,5 +1,6 @@
 //! Sandboxes of every sort are found, in private namespaces and with real engines.
 
+mod containers;
 mod namespaces;
 
 use ropewalk_sandbox::{Engines, Error, Resolved, resolve};
