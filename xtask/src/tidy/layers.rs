@@ -66,7 +66,7 @@ fn refusal(layers: &Layers, from: &Crate, place: usize, edge: &Edge) -> Option<S
         return (!edge.dev).then(|| format!("{} is for tests only", edge.to));
     }
     let sibling = layers.siblings.iter().any(|(user, used)| *user == from.name && *used == edge.to);
-    let allowed = sibling || *below > place;
+    let allowed = sibling || *below > place || (edge.dev && *below == place);
     (!allowed).then(|| {
         format!(
             "{} ({layer}) may not use {} ({target}): see the picture in {PICTURE}",

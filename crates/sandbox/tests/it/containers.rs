@@ -47,8 +47,10 @@ fn finds_and_refuses(name: &str, engine: &Engine) {
 
     sh("ENGINE kill web");
     let refused = refusal(&format!("{name}:web"), &engines);
-    let said = format!("the {name} container web is not running (exited)");
-    assert_eq!(refused, said);
+    assert!(
+        refused.starts_with(&format!("the {name} container web is not running (")),
+        "{refused}"
+    );
 }
 
 #[test]
