@@ -16,7 +16,7 @@ use crate::{
     Change, Conflict, Plan, Step, apply, diff, holds, invert, lineage, predict, teardown, undo,
 };
 
-const SEEDS: std::ops::Range<u64> = 0..250;
+const SEEDS: std::ops::Range<u64> = 0..100;
 
 /// The world of a case, what its plan changes, and the world after.
 fn run(case: &Case) -> (Snapshot, Vec<Change>, Snapshot) {

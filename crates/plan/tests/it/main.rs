@@ -1,0 +1,7 @@
+//! Plans as people read them: what follows from what, and the commands that do the same.
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod cascade;
+mod conflict;
+mod script;
+mod world;
