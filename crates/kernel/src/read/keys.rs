@@ -12,6 +12,7 @@ use ropewalk_wire::Error as WireError;
 use ropewalk_wire::nl::{Request, flag};
 use ropewalk_wire::rt;
 
+use crate::errno::Errno;
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::space::Kernel;
@@ -163,7 +164,12 @@ impl Kernel {
         let mut wide = Vec::new();
         for request in requests.into_values() {
             let rt = &mut self.space_mut(ns)?.rt;
-            let replies = rt.dump(&request, |m| Some(Reply::of(&m)))?;
+            let replies = match rt.dump(&request, |m| Some(Reply::of(&m))) {
+                Ok(replies) => replies,
+                // A namespace that never had a route of a family has no table of it either.
+                Err(e) if e.errno().is_some_and(Errno::absent) => continue,
+                Err(e) => return Err(e),
+            };
             wide.extend(self.decode(ns, &replies)?);
         }
         Ok(wide)
