@@ -6,7 +6,8 @@ use ropewalk_facts::nft::{
     Base, Bytes, Chain, Element, ElementKey, Expr, Family, Rule, RuleKey, Set, SetFlags, Table,
     TableKey, Value, Verdict, VerdictCode,
 };
-use ropewalk_facts::{Body, IfName};
+use ropewalk_facts::{Body, IfName, Ns, Snapshot};
+use ropewalk_plan::Change;
 use ropewalk_testnet::Private;
 use ropewalk_topology::firewall;
 use ropewalk_wire::nft::{self, Make, Reader, Ruleset};
@@ -130,6 +131,87 @@ fn our_table_is_found_as_it_was_made() {
     ] {
         assert_eq!(net.read(&absent, &ruleset), None);
     }
+}
+
+/// The lines for making `new` of `old`.
+fn script(changes: &[(Option<Body>, Option<Body>)], known: &[Body]) -> String {
+    let fact = |body: &Option<Body>| body.clone().map(|body| body.at(Ns::HOST));
+    let changes: Vec<Change> = changes
+        .iter()
+        .map(|(old, new)| {
+            let key = fact(new).or_else(|| fact(old)).unwrap().key();
+            Change { key, old: fact(old), new: fact(new), implied: false }
+        })
+        .collect();
+    let known: Snapshot = known.iter().map(|body| body.clone().at(Ns::HOST)).collect();
+    let changes: Vec<&Change> = changes.iter().collect();
+    let lines = ropewalk_plan::render::nft::lines(&changes, &known);
+    lines.iter().map(|line| format!("{line}\n")).collect()
+}
+
+fn load(net: &Net, script: &str) {
+    net.sh(&format!("nft -f - <<'EOF'\n{script}EOF"));
+}
+
+/// What the printed script makes by nft and what our requests make are the same.
+#[test]
+fn printed_and_sent_are_one() {
+    let (base, elements) = (firewall::facts(), elements());
+    let made = |all: &[Body]| all.iter().map(|body| (None, Some(body.clone()))).collect::<Vec<_>>();
+    let mut ruleset = Ruleset::new();
+    let sent = Net::enter();
+    sent.create(&base, &mut ruleset);
+    let listing = sent.listing();
+    sent.create(&elements, &mut ruleset);
+    let found = sent.found().0;
+
+    let printed = Net::enter();
+    load(&printed, &script(&made(&base), &[]));
+    assert_eq!(printed.listing(), listing);
+    load(&printed, &script(&made(&elements), &base));
+    assert_eq!(printed.found().0, found);
+
+    let all = [base, elements].concat();
+    let gone: Vec<_> = all.iter().rev().map(|body| (Some(body.clone()), None)).collect();
+    load(&printed, &script(&gone, &all));
+    assert_eq!(printed.listing(), "");
+}
+
+#[test]
+fn printed_changes_of_rules_and_values_are_carried_out() {
+    let net = Net::enter();
+    let table = firewall::table();
+    let mk = |tag: &str, at| rule("c", tag, at, VerdictCode::Return);
+    let mut known = vec![
+        Body::Table(Table { key: table.clone(), dormant: false }),
+        Body::Chain(Chain { key: table.chain("c"), base: None }),
+    ];
+    let step = |known: &mut Vec<Body>, changes: &[(Option<Body>, Option<Body>)]| {
+        load(&net, &script(changes, known));
+        for (old, new) in changes {
+            known.retain(|body| Some(body) != old.as_ref());
+            known.extend(new.clone());
+        }
+    };
+    let head: Vec<_> = known.iter().map(|body| (None, Some(body.clone()))).collect();
+    load(&net, &script(&head, &[]));
+    step(&mut known, &[(None, Some(mk("b", 0))), (None, Some(mk("d", 1)))]);
+    step(
+        &mut known,
+        &[(None, Some(mk("a", 0))), (None, Some(mk("c", 2))), (None, Some(mk("e", 4)))],
+    );
+    let tags = |net: &Net| -> Vec<String> {
+        let rules = net.facts().0.into_iter().filter_map(|b| b.as_nft_rule().cloned());
+        rules.map(|r| r.key.tag).collect()
+    };
+    assert_eq!(tags(&net), ["a", "b", "c", "d", "e"]);
+    let places = ["a", "b", "c", "d", "e"].into_iter().zip(0..).map(|(tag, at)| mk(tag, at));
+    known.retain(|body| body.as_nft_rule().is_none());
+    known.extend(places);
+    let other = rule("c", "c", 2, VerdictCode::Drop);
+    step(&mut known, &[(Some(mk("c", 2)), Some(other.clone())), (Some(mk("b", 1)), None)]);
+    assert_eq!(tags(&net), ["a", "c", "d", "e"]);
+    assert!(net.listing().contains("drop comment \"c\""));
 }
 
 #[test]
