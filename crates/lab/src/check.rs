@@ -11,8 +11,8 @@ use ipnet::IpNet;
 use ropewalk_facts::IfName;
 use toml::Spanned;
 
-use crate::error::Flaw;
 use crate::file::{RawContainer, RawHost, RawLab, RawLan, RawNic, RawProbe, RawStep};
+use crate::flaw::Flaw;
 use crate::model::{Container, Expect, Host, Lab, Lan, Nic, Probe, Step};
 use crate::name::{Name, Place};
 
@@ -82,6 +82,9 @@ fn host(name: Name, raw: RawHost, lans: &[Lan], owners: &mut Owners) -> Result<H
         let ip = on_link(&nics, &via)?;
         if dst.addr().is_ipv4() != ip.is_ipv4() {
             return Err((Flaw::OtherFamily { dst, via: ip }, via.span()));
+        }
+        if dst != dst.trunc() {
+            return Err((Flaw::HostBits(dst), via.span()));
         }
         routes.push((dst, ip));
     }

@@ -22,7 +22,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::check;
-use crate::error::{FileError, Flaw};
+use crate::flaw::{FileError, Flaw};
 use crate::model::Lab;
 use crate::name::{Name, Place};
 
@@ -196,6 +196,7 @@ probe = [{ from = "h1/red", do = "ping 203.0.113.1", expect = "fail" }]
             flaw("gateway = [\"192.168.2.1\"]", "gateway = [\"192.168.3.1\"]"),
             flaw("gateway = [\"192.168.2.1\"]", "gateway = [\"192.168.2.1\", \"192.168.2.9\"]"),
             flaw("\"10.9.0.0/24\" =", "\"fd00::/64\" ="),
+            flaw("10.9.0.0/24", "10.9.0.1/24"),
             flaw("nic.eth1", "nic.abcdefghijkl"),
             flaw("process = \"sleep 60\"", ""),
             flaw("on = \"h1\"", ""),
@@ -216,6 +217,7 @@ probe = [{ from = "h1/red", do = "ping 203.0.113.1", expect = "fail" }]
             pair.toml:13:12: 192.168.3.1 is on no LAN that this host is plugged into
             pair.toml:13:27: 192.168.2.9 is a second gateway of its family: one for IPv4 and one for IPv6 is the most
             pair.toml:14:26: the next hop 192.168.2.20 is not of the family of fd00::/64
+            pair.toml:14:28: 10.9.0.1/24 is not a subnet: did you mean 10.9.0.0/24?
             pair.toml:9:20: `router-abcdefghijkl` is too long: it names the LAN's end of the cable, 15 characters at most
             pair.toml:16:1: `app` has `named = false` and no `process`: nothing would hold it
             pair.toml:20:7: `run` needs `on`, the host that it runs on
