@@ -55,6 +55,8 @@ pub(crate) struct RawHost {
     #[serde(default)]
     pub(crate) nic: BTreeMap<IfName, Spanned<RawNic>>,
     #[serde(default)]
+    pub(crate) bridge: BTreeMap<IfName, Spanned<RawBridge>>,
+    #[serde(default)]
     pub(crate) gateway: Vec<Spanned<IpAddr>>,
     #[serde(default)]
     pub(crate) forward: bool,
@@ -70,6 +72,12 @@ pub(crate) struct RawHost {
 pub(crate) struct RawNic {
     pub(crate) lan: Spanned<Name>,
     pub(crate) ip: Vec<Spanned<IpAddr>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBridge {
+    pub(crate) ip: Vec<IpNet>,
 }
 
 #[derive(Deserialize)]
@@ -193,6 +201,7 @@ probe = [{ from = "h1/red", do = "ping 203.0.113.1", expect = "fail" }]
             flaw("203.0.113.1\"", "203.0.113.255\""),
             flaw("192.168.2.10", "192.168.2.1"),
             flaw("192.168.2.10", "192.168.2.300"),
+            flaw("gateway = [", "bridge.eth0 = { ip = [] }\ngateway = ["),
             flaw("gateway = [\"192.168.2.1\"]", "gateway = [\"192.168.3.1\"]"),
             flaw("gateway = [\"192.168.2.1\"]", "gateway = [\"192.168.2.1\", \"192.168.2.9\"]"),
             flaw("\"10.9.0.0/24\" =", "\"fd00::/64\" ="),
@@ -214,6 +223,7 @@ probe = [{ from = "h1/red", do = "ping 203.0.113.1", expect = "fail" }]
             pair.toml:8:33: 203.0.113.255 is no address of a host in LAN `wan`
             pair.toml:12:36: 192.168.2.1 is already the address of eth1 on `router`
             pair.toml:12:36: invalid IP address syntax
+            pair.toml:13:15: the host has an interface `eth0` already
             pair.toml:13:12: 192.168.3.1 is on no LAN that this host is plugged into
             pair.toml:13:27: 192.168.2.9 is a second gateway of its family: one for IPv4 and one for IPv6 is the most
             pair.toml:14:26: the next hop 192.168.2.20 is not of the family of fd00::/64

@@ -67,9 +67,9 @@ pub enum Flaw {
         /// The next hop.
         via: IpAddr,
     },
-    /// An interface that every host has already.
-    #[error("every host has an interface `lo` already")]
-    Loopback,
+    /// A host has two interfaces of one name; each has `lo`.
+    #[error("the host has an interface `{0}` already")]
+    SecondLink(IfName),
     /// Together with its host's name, an interface's name is too long for the LAN's end.
     #[error(
         "`{host}-{nic}` is too long: it names the LAN's end of the cable, 15 characters at most"

@@ -13,11 +13,15 @@ use std::path::{Path, PathBuf};
 #[expect(clippy::disallowed_types, reason = "running commands in it is what a lab is for")]
 use std::process::{Child, Command, Stdio};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use serde::{Deserialize, Serialize};
 
 use crate::doors::BIN;
 use crate::error::{Doing, Error, system};
+
+/// How long one that was killed is waited for: it may have much to give back.
+const DEATH: Timespec = Timespec { tv_sec: 5, tv_nsec: 0 };
 
 /// A process and when it was started, in the kernel's ticks since it booted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +102,13 @@ impl Waiting {
 #[derive(Debug)]
 pub(crate) struct Going(Child, Life);
 
+impl Going {
+    /// Its pid.
+    pub(crate) fn pid(&self) -> u32 {
+        self.0.id()
+    }
+}
+
 impl Drop for Going {
     fn drop(&mut self) {
         if self.1 == Life::Short {
@@ -115,7 +126,7 @@ impl Started {
         start_time(self.pid) == Some(self.at)
     }
 
-    /// Kills it, if it still runs.
+    /// Kills it, if it still runs, and waits until it has ended.
     pub(crate) fn kill(&self) -> io::Result<()> {
         let pid = i32::try_from(self.pid).ok().and_then(Pid::from_raw);
         let Some(Ok(pidfd)) = pid.map(|pid| pidfd_open(pid, PidfdFlags::empty())) else {
@@ -126,7 +137,11 @@ impl Started {
             return Ok(());
         }
         match pidfd_send_signal(&pidfd, Signal::KILL) {
-            Ok(()) | Err(rustix::io::Errno::SRCH) => Ok(()),
+            Ok(()) => {
+                let mut ended = [PollFd::new(&pidfd, PollFlags::IN)];
+                Ok(poll(&mut ended, Some(&DEATH)).map(|_| ())?)
+            }
+            Err(rustix::io::Errno::SRCH) => Ok(()),
             Err(e) => Err(e.into()),
         }
     }

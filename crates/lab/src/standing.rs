@@ -29,7 +29,7 @@ pub struct Standing {
     doors: BTreeMap<Ns, Doors>,
     /// Containers.
     nets: BTreeMap<Place, OwnedFd>,
-    going: Vec<Going>,
+    going: BTreeMap<Place, Going>,
 }
 
 impl Standing {
@@ -58,7 +58,7 @@ impl Standing {
             let made = door(&doors, &host.name)?.container(c.named.then_some(&c.name))?;
             nets.insert(Place::container(&host.name, &c.name), made);
         }
-        let standing = Self { lab, doors, nets, going: Vec::new() };
+        let standing = Self { lab, doors, nets, going: BTreeMap::new() };
         standing.connect()?;
         Ok(standing)
     }
@@ -94,7 +94,7 @@ impl Standing {
             let note = || std::fs::write(format!("/run/{name}.pid"), format!("{}\n", started.pid));
             self.inside(&Place::host(&place.host), note)?.map_err(refused())?;
             failpoint::hit("lab go");
-            self.going.push(waiting.go().map_err(refused())?);
+            self.going.insert(place, waiting.go().map_err(refused())?);
         }
         Ok(())
     }
@@ -115,11 +115,21 @@ impl Standing {
         work: impl FnOnce() -> T + Send,
     ) -> Result<T, Error> {
         let doors = door(&self.doors, &place.host)?;
-        let net = match &place.container {
-            None => None,
-            Some(_) => Some(self.nets.get(place).ok_or_else(|| Error::NoPlace(place.clone()))?),
-        };
+        let net = place.container.as_ref().map(|_| self.net(place)).transpose()?;
         doors.inside(net, work).map_err(system(Doing::Enter, place.to_string()))
+    }
+
+    /// The processes of the lab: where, and their pids.
+    pub(crate) fn pids(&self) -> impl Iterator<Item = (&Place, u32)> {
+        self.going.iter().map(|(place, going)| (place, going.pid()))
+    }
+
+    /// The network namespace of a host or container.
+    pub(crate) fn net(&self, place: &Place) -> Result<&OwnedFd, Error> {
+        match &place.container {
+            None => Ok(door(&self.doors, &place.host)?.net()),
+            Some(_) => self.nets.get(place).ok_or_else(|| Error::NoPlace(place.clone())),
+        }
     }
 }
 

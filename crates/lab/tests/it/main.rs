@@ -10,6 +10,7 @@ mod crash;
 mod hosts;
 mod keep;
 mod reach;
+mod tutorials;
 
 use std::path::PathBuf;
 
