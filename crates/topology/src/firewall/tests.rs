@@ -3,6 +3,10 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
+use expect_test::expect;
+use ropewalk_facts::Snapshot;
+use ropewalk_plan::Change;
+
 use super::*;
 
 fn key_of(body: Body) -> (String, String, Option<String>) {
@@ -92,4 +96,71 @@ fn fields_lie_as_the_kernel_wants_them() {
     assert_eq!((first.as_str(), last.as_deref()), ("0a0102000a010203", Some("0a0102030a010203")));
     let dev = ropewalk_facts::IfName::new("br0").unwrap();
     assert_eq!(key_of(internal(&dev)).1, "62723000000000000000000000000000");
+}
+
+#[test]
+fn the_rules_in_the_language_of_nft() {
+    let changes: Vec<Change> = facts()
+        .into_iter()
+        .map(|body| body.at(Ns::HOST))
+        .map(|fact| Change { key: fact.key(), old: None, new: Some(fact), implied: false })
+        .collect();
+    let changes: Vec<&Change> = changes.iter().collect();
+    let lines = ropewalk_plan::render::nft::lines(&changes, &Snapshot::default());
+    let short = |line: &String| line.replace("inet ropewalk ", "");
+    let text: Vec<String> = lines.iter().map(short).collect();
+    expect![[r#"
+        add table inet ropewalk
+        add set internal { type ifname; }
+        add set bridged { type ifname . ifname; }
+        add set direct4 { type ipv4_addr . ipv4_addr; flags interval; }
+        add set masq4 { type ipv4_addr; flags interval; }
+        add map snat4 { type ipv4_addr : ipv4_addr; flags interval; }
+        add set masq_in4 { type ipv4_addr; flags interval; }
+        add map snat_in4 { type ipv4_addr : ipv4_addr; flags interval; }
+        add map publish4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
+        add map publish_at4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+        add set direct6 { type ipv6_addr . ipv6_addr; flags interval; }
+        add set masq6 { type ipv6_addr; flags interval; }
+        add map snat6 { type ipv6_addr : ipv6_addr; flags interval; }
+        add set masq_in6 { type ipv6_addr; flags interval; }
+        add map snat_in6 { type ipv6_addr : ipv6_addr; flags interval; }
+        add map publish6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
+        add map publish_at6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
+        add chain raw { type filter hook prerouting priority -300; policy accept; }
+        add chain prerouting { type nat hook prerouting priority -100; policy accept; }
+        add chain output { type nat hook output priority -100; policy accept; }
+        add chain publish
+        add chain postrouting { type nat hook postrouting priority 100; policy accept; }
+        add chain forward { type filter hook forward priority 0; policy accept; }
+        add chain internal
+        add rule raw iif != "lo" ip daddr 127.0.0.0/8 drop comment "loopback-guard"
+        add rule prerouting fib daddr type local jump publish comment "from-outside"
+        add rule output fib daddr type local jump publish comment "from-host"
+        add rule publish dnat ip to ip daddr . meta l4proto . th dport map @publish_at4 comment "at4"
+        add rule publish dnat ip6 to ip6 daddr . meta l4proto . th dport map @publish_at6 comment "at6"
+        add rule publish meta nfproto ipv4 dnat ip to meta l4proto . th dport map @publish4 comment "any4"
+        add rule publish meta nfproto ipv6 dnat ip6 to meta l4proto . th dport map @publish6 comment "any6"
+        add rule postrouting ip daddr >= 224.0.0.0 return comment "multicast4"
+        add rule postrouting ip6 daddr >= fe80:: return comment "multicast6"
+        add rule postrouting ct status dnat ip saddr . ip daddr @direct4 masquerade comment "hairpin4"
+        add rule postrouting ct status dnat ip6 saddr . ip6 daddr @direct6 masquerade comment "hairpin6"
+        add rule postrouting ip saddr . ip daddr @direct4 return comment "direct4"
+        add rule postrouting ip6 saddr . ip6 daddr @direct6 return comment "direct6"
+        add rule postrouting ct status dnat ip saddr 127.0.0.0/8 masquerade comment "loopback4"
+        add rule postrouting ct status dnat ip6 saddr ::1 masquerade comment "loopback6"
+        add rule postrouting snat ip to ip saddr map @snat4 comment "snat4"
+        add rule postrouting snat ip6 to ip6 saddr map @snat6 comment "snat6"
+        add rule postrouting ip saddr @masq4 masquerade comment "masq4"
+        add rule postrouting ip6 saddr @masq6 masquerade comment "masq6"
+        add rule postrouting snat ip to ip daddr map @snat_in4 comment "snat_in4"
+        add rule postrouting snat ip6 to ip6 daddr map @snat_in6 comment "snat_in6"
+        add rule postrouting ip daddr @masq_in4 masquerade comment "masq_in4"
+        add rule postrouting ip6 daddr @masq_in6 masquerade comment "masq_in6"
+        add rule forward iifname @internal jump internal comment "from-internal"
+        add rule forward oifname @internal jump internal comment "to-internal"
+        add rule internal iifname . oifname @bridged accept comment "bridged"
+        add rule internal iifname @internal oifname @internal ip saddr . ip daddr @direct4 accept comment "within4"
+        add rule internal iifname @internal oifname @internal ip6 saddr . ip6 daddr @direct6 accept comment "within6"
+        add rule internal drop comment "closed""#]].assert_eq(&text.join("\n"));
 }

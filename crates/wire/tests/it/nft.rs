@@ -391,10 +391,8 @@ fn other_sets_and_chains_are_found_as_they_were_made() {
     assert_eq!(net.facts().0.iter().filter(derived).count(), 1);
 }
 
-/// Rules of all sorts, made by nft: read, written elsewhere, and shown by nft as before.
-#[test]
-fn rules_that_nft_made_survive_reading_and_writing() {
-    let script = r#"
+/// Rules of all sorts.
+const ALL_SORTS: &str = r#"
 table inet t {
     counter hits { }
     set s { type ipv4_addr; flags dynamic; size 100; }
@@ -445,6 +443,10 @@ table inet t {
         ip6 daddr fd00::1 meta l4proto 17 dnat ip6 to [fd00::2]:80 persistent
     }
 }"#;
+
+/// Rules of all sorts, made by nft: read, written elsewhere, and shown by nft as before.
+#[test]
+fn rules_that_nft_made_survive_reading_and_writing() {
     // Anonymous sets and named counters are objects that no fact holds. The kernel itself does not
     // take back what it says of a TCP option that is set, or of a rule that adds to a set.
     let plain = |script: &str| -> String {
@@ -453,9 +455,9 @@ table inet t {
         lines.map(|line| format!("{line}\n")).collect()
     };
     let first = Net::enter();
-    first.sh(&format!("nft -f - <<'EOF'\n{script}\nEOF"));
+    first.sh(&format!("nft -f - <<'EOF'\n{ALL_SORTS}\nEOF"));
     assert!(first.facts().0.len() > 35);
-    first.sh(&format!("nft -f - <<'EOF'\nflush ruleset\n{}\nEOF", plain(script)));
+    first.sh(&format!("nft -f - <<'EOF'\nflush ruleset\n{}\nEOF", plain(ALL_SORTS)));
     let (before, facts) = (first.listing(), first.facts().0);
 
     let second = Net::enter();
@@ -482,6 +484,34 @@ table inet t {
         opaque.into_iter().collect::<Vec<_>>(),
         ["limit", "log", "masq", "nat", "payload", "rt"]
     );
+}
+
+/// Of every rule that is told in full, nft makes the same rule again.
+#[test]
+fn what_is_told_of_foreign_rules_is_true() {
+    let first = Net::enter();
+    first.sh(&format!("nft -f - <<'EOF'\n{ALL_SORTS}\nEOF"));
+    let facts = first.facts().0;
+    let (rules, mut heads): (Vec<Body>, Vec<Body>) =
+        facts.into_iter().partition(|body| body.as_nft_rule().is_some());
+    heads.retain(|body| {
+        body.as_element().is_none() && !body.as_set().is_some_and(|s| s.flags.anonymous)
+    });
+    let made = |all: &[Body]| all.iter().map(|body| (None, Some(body.clone()))).collect::<Vec<_>>();
+    let (told, untold): (Vec<_>, Vec<_>) = rules
+        .iter()
+        .partition(|body| !script(&[(None, Some((*body).clone()))], &heads).starts_with('#'));
+    let text = script(&made(&rules.iter().cloned().collect::<Vec<_>>()), &heads);
+    assert_eq!(untold.len(), 10, "{text}");
+
+    let second = Net::enter();
+    load(&second, &script(&made(&heads), &[]));
+    load(&second, &text);
+    let exprs = |rules: &mut dyn Iterator<Item = &Body>| -> Vec<String> {
+        let rules = rules.filter_map(|b| b.as_nft_rule());
+        rules.map(|r| format!("{:?} {:?}", r.key.chain.chain, r.exprs)).collect()
+    };
+    assert_eq!(exprs(&mut second.facts().0.iter()), exprs(&mut told.into_iter()));
 }
 
 #[test]

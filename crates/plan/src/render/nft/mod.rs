@@ -10,6 +10,8 @@
 mod element;
 mod object;
 mod rules;
+#[cfg(test)]
+mod tests;
 mod text;
 mod value;
 

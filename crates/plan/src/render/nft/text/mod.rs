@@ -10,7 +10,7 @@
 mod regs;
 mod words;
 
-use ropewalk_facts::nft::{CmpOp, Expr, Family, NatKind, Reg, Set, Verdict};
+use ropewalk_facts::nft::{CmpOp, Expr, Family, NatKind, Payload, Reg, Set};
 
 use super::value;
 use regs::{Regs, Slot, What};
@@ -99,35 +99,11 @@ impl Teller<'_, '_> {
 
     /// Nothing is said for what loads a register; none where there are no words.
     fn expr(&mut self, expr: &Expr) -> Option<()> {
+        if let Some((reg, slot)) = self.slot(expr) {
+            self.regs.load(reg, slot);
+            return Some(());
+        }
         match expr {
-            Expr::Meta { key, dreg } => {
-                let (text, ty) = words::meta(*key);
-                self.load(*dreg, Slot::field(text, ty))
-            }
-            Expr::Payload { what, dreg } => {
-                let header = header(what, self.version, self.proto);
-                let implied = |topic: &Topic| match topic {
-                    Topic::Version => header.of_ip,
-                    Topic::Transport => header.of_transport,
-                };
-                self.held.retain(|(topic, _)| !implied(topic));
-                let (text, ty) = header.name;
-                self.load(*dreg, Slot::field(text, ty).of(what.len, header.part))
-            }
-            Expr::Ct { key, dir, dreg } => {
-                let (text, ty) = words::ct(*key, *dir)?;
-                self.load(*dreg, Slot::field(text, ty))
-            }
-            Expr::Fib { flags, result, dreg } => {
-                let (text, ty) = words::fib(*flags, *result)?;
-                self.load(*dreg, Slot::field(text, ty))
-            }
-            Expr::Immediate { dreg, data } => self.load(*dreg, Slot::given(data)),
-            Expr::Bitwise { sreg, dreg, mask, xor } => {
-                let plain = xor.0.iter().all(|byte| *byte == 0);
-                let masked = self.regs.at(*sreg)?.masked(mask).filter(|_| plain)?;
-                self.load(*dreg, masked)
-            }
             Expr::Cmp { sreg, op, data } => self.compare(*sreg, *op, &data.0),
             Expr::Range { sreg, invert, from, to } => {
                 let (text, ty) = self.regs.at(*sreg)?.plain()?;
@@ -140,15 +116,14 @@ impl Teller<'_, '_> {
             Expr::MetaSet { key, sreg } => {
                 let (name, ty) = words::meta(*key);
                 let given = self.regs.at(*sreg)?.said(ty)?;
-                let name = if name.starts_with("meta ") { name } else { format!("meta {name}") };
-                self.say(format!("{name} set {given}"))
+                self.say(format!("meta {} set {given}", name.trim_start_matches("meta ")))
             }
             Expr::CtSet { key, sreg } => {
                 let (name, ty) = words::ct(*key, None)?;
                 let given = self.regs.at(*sreg)?.said(ty)?;
                 self.say(format!("{name} set {given}"))
             }
-            Expr::Verdict(verdict) => self.verdict(verdict),
+            Expr::Verdict(verdict) => self.say(value::verdict(verdict)?),
             Expr::Nat { kind, family, addr, proto, flags } => {
                 let target = self.regs.target(*addr, *proto)?;
                 let verb = self.nat(*kind, *family);
@@ -157,23 +132,61 @@ impl Teller<'_, '_> {
             Expr::Masq { flags, proto } => self.with_port("masquerade", *proto, *flags),
             Expr::Redir { flags, proto } => self.with_port("redirect", *proto, *flags),
             Expr::Counter { .. } => self.say("counter".to_owned()),
-            Expr::Reject { kind, code } => {
-                let text = words::reject(*kind, *code, self.version)?;
-                self.say(text)
-            }
+            Expr::Reject { kind, code } => self.say(words::reject(*kind, *code, self.version)?),
             Expr::Notrack => self.say("notrack".to_owned()),
-            Expr::Byteorder { .. } | Expr::Xt { .. } | Expr::Opaque { .. } => None,
+            Expr::Meta { .. }
+            | Expr::Payload { .. }
+            | Expr::Ct { .. }
+            | Expr::Fib { .. }
+            | Expr::Immediate { .. }
+            | Expr::Bitwise { .. }
+            | Expr::Byteorder { .. }
+            | Expr::Xt { .. }
+            | Expr::Opaque { .. } => None,
         }
     }
 
-    fn load(&mut self, reg: Reg, slot: Slot) -> Option<()> {
-        self.regs.load(reg, slot);
-        Some(())
+    /// The register that is loaded, and with what; none for what loads none, or has no words.
+    fn slot(&mut self, expr: &Expr) -> Option<(Reg, Slot)> {
+        let ((text, ty), dreg) = match expr {
+            Expr::Meta { key, dreg } => (words::meta(*key), dreg),
+            Expr::Ct { key, dir, dreg } => (words::ct(*key, *dir)?, dreg),
+            Expr::Fib { flags, result, dreg } => (words::fib(*flags, *result)?, dreg),
+            Expr::Payload { what, dreg } => return Some((*dreg, self.payload(what))),
+            Expr::Immediate { dreg, data } => return Some((*dreg, Slot::given(data))),
+            Expr::Bitwise { sreg, dreg, mask, xor } => {
+                let plain = xor.0.iter().all(|byte| *byte == 0);
+                let masked = self.regs.at(*sreg)?.masked(mask).filter(|_| plain)?;
+                return Some((*dreg, masked));
+            }
+            Expr::MetaSet { .. }
+            | Expr::CtSet { .. }
+            | Expr::Cmp { .. }
+            | Expr::Range { .. }
+            | Expr::Byteorder { .. }
+            | Expr::Lookup { .. }
+            | Expr::Verdict(_)
+            | Expr::Nat { .. }
+            | Expr::Masq { .. }
+            | Expr::Redir { .. }
+            | Expr::Counter { .. }
+            | Expr::Reject { .. }
+            | Expr::Notrack
+            | Expr::Xt { .. }
+            | Expr::Opaque { .. } => return None,
+        };
+        Some((*dreg, Slot::field(text, ty)))
     }
 
-    fn verdict(&mut self, verdict: &Verdict) -> Option<()> {
-        let text = value::verdict(verdict)?;
-        self.say(text)
+    /// Its name may say what is held.
+    fn payload(&mut self, what: &Payload) -> Slot {
+        let header = header(what, self.version, self.proto);
+        self.held.retain(|(topic, _)| match topic {
+            Topic::Version => !header.of_ip,
+            Topic::Transport => !header.of_transport,
+        });
+        let (text, ty) = header.name;
+        Slot::field(text, ty).of(what.len, header.part)
     }
 
     fn compare(&mut self, sreg: Reg, op: CmpOp, data: &[u8]) -> Option<()> {
