@@ -148,7 +148,7 @@ impl Engine {
         let plan = ropewalk_topology::attach(&wiring, &self.host_facts(endpoint, world)?)?;
         let changes = self.draft(&plan, world)?;
         Ok(AttachmentRecord {
-            sandbox: endpoint.sandbox.clone(),
+            sandbox: endpoint.sandbox.there(),
             ns: sandbox.ns.clone(),
             cookie: sandbox.cookie,
             ifname,

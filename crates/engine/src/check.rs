@@ -1,6 +1,6 @@
 //! Check and repair: what is there against what was made, and the difference put right.
 
-use ropewalk_facts::{Id, Key, Snapshot};
+use ropewalk_facts::{Fact, Id, Key, Snapshot};
 use ropewalk_plan::{Change, Plan, diff};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
 
@@ -96,12 +96,16 @@ impl Engine {
 }
 
 fn finding(owner: &str, change: &Change, before: &Snapshot, repaired: bool) -> Finding {
-    let found = if before.contains(&change.key) { "different" } else { "missing" };
+    let say = |fact: &Fact| {
+        let line = ropewalk_plan::describe(&Change::made(fact.clone()), before);
+        line.trim_start_matches(['+', '~', ' ']).to_owned()
+    };
+    let or = |fact: Option<&Fact>, word: &str| fact.map_or_else(|| word.to_owned(), say);
     Finding {
         owner: owner.to_owned(),
         object: change.key.to_string(),
-        wanted: ropewalk_plan::describe(change, before),
-        found: found.into(),
+        wanted: or(change.new.as_ref(), "nothing"),
+        found: or(before.fact(&change.key), "missing"),
         repaired,
         change: Some(change.clone()),
     }

@@ -213,6 +213,9 @@ impl From<ropewalk_sandbox::Error> for Fault {
         let fault = Self::new(code, error.to_string());
         match error.remedy() {
             Some(help) => fault.or_try(help),
+            None if code == Code::SandboxUnknown => {
+                fault.or_try("ropewalk ps --all    lists every network namespace")
+            }
             None => fault,
         }
     }

@@ -132,7 +132,11 @@ impl Engine {
             let pid: u32 = path.file_name()?.to_str()?.parse().ok()?;
             Some((Ns::new(format!("pid:{pid}")), path.join("ns/net")))
         });
+        let attached: BTreeSet<Ns> = self.kernel.open().cloned().collect();
         for (ns, path) in named.chain(docker).chain(process) {
+            if attached.contains(&ns) {
+                continue;
+            }
             let Ok(fd) = netns::open_path(&path) else { continue };
             if self.kernel.add(ns.clone(), fd).is_ok() && !seen.insert(self.kernel.cookie(&ns)?) {
                 self.kernel.forget(&ns);

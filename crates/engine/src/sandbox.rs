@@ -36,11 +36,7 @@ impl Engine {
 
     /// True when the record's sandbox is still the one that was attached. It is opened then.
     pub(crate) fn alive(&mut self, record: &AttachmentRecord) -> bool {
-        let mut which = record.sandbox.clone();
-        if let SandboxRef::New(name) = which {
-            which = SandboxRef::Netns(name);
-        }
-        match self.open_sandbox(&which) {
+        match self.open_sandbox(&record.sandbox) {
             Ok(found) if found.cookie == record.cookie => true,
             Ok(found) => {
                 self.kernel.forget(&found.ns);

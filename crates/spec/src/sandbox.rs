@@ -43,6 +43,17 @@ impl SandboxRef {
             }
         }
     }
+
+    /// How it is named once it is there: `new:red` has become `netns:red`.
+    #[must_use]
+    pub fn there(&self) -> Self {
+        match self {
+            Self::New(name) => Self::Netns(name.clone()),
+            Self::Netns(_) | Self::Path(_) | Self::Pid(_) | Self::Docker(_) | Self::Podman(_) => {
+                self.clone()
+            }
+        }
+    }
 }
 
 impl fmt::Display for SandboxRef {
@@ -126,6 +137,8 @@ mod tests {
     fn a_new_namespace_is_the_named_one() {
         let ns = |s: &str| s.parse::<SandboxRef>().unwrap().ns();
         assert_eq!(ns("new:red"), ns("netns:red"));
+        let there = |s: &str| s.parse::<SandboxRef>().unwrap().there().to_string();
+        assert_eq!((there("new:red"), there("pid:1")), ("netns:red".into(), "pid:1".into()));
         assert_eq!(ns("pid:1").as_str(), "pid:1");
         assert_eq!(ns("path:/a"), ns("/a"));
     }
