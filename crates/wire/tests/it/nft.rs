@@ -501,7 +501,7 @@ fn what_is_told_of_foreign_rules_is_true() {
     let (told, untold): (Vec<_>, Vec<_>) = rules
         .iter()
         .partition(|body| !script(&[(None, Some((*body).clone()))], &heads).starts_with('#'));
-    let text = script(&made(&rules.iter().cloned().collect::<Vec<_>>()), &heads);
+    let text = script(&made(&rules), &heads);
     assert_eq!(untold.len(), 10, "{text}");
 
     let second = Net::enter();
