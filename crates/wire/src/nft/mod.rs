@@ -134,7 +134,8 @@ pub fn delete(id: &Id, ruleset: &mut Ruleset) -> Result<Vec<Request>, Error> {
 }
 
 /// The narrowest request whose answer holds the object, if it exists. For a rule it is a dump of
-/// its chain. Where the key lies within a range, the answer is that range: compare ids.
+/// its chain, for a range up to the highest key one of its set. Where the key lies within a range,
+/// the answer is that range: compare ids.
 ///
 /// # Errors
 /// [`Error::NoSet`]; [`Error::Foreign`] for what is not of nf_tables.
