@@ -89,11 +89,11 @@ impl Fact {
             Body::Neigh(x) => x.derived,
             Body::Fdb(x) => x.derived,
             Body::Element(x) => x.derived,
+            Body::Rule(x) => x.derived(),
             Body::Netns(_)
             | Body::Link(_)
             | Body::Member(_)
             | Body::Sysctl(_)
-            | Body::Rule(_)
             | Body::Table(_)
             | Body::Set(_)
             | Body::Chain(_)

@@ -4,6 +4,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::name::IfName;
+use crate::route::proto;
 
 /// A policy rule. It has no name of its own: all of it is its key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -37,6 +38,14 @@ pub struct Rule {
     pub action: RuleAction,
     /// Who made it, as for routes.
     pub proto: u8,
+}
+
+impl Rule {
+    /// The kernel made it, together with the namespace: read, never stated, never diffed.
+    #[must_use]
+    pub fn derived(&self) -> bool {
+        self.proto == proto::KERNEL
+    }
 }
 
 /// What a rule does.

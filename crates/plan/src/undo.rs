@@ -7,7 +7,7 @@
 //! made again when it is not there.
 //! Never here: finding out what was carried out; it follows from what is found.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use ropewalk_facts::{Body, Fact, Id, Key, Link, MemberFlags, Snapshot};
 
@@ -23,23 +23,24 @@ pub fn undo(changes: &[Change], found: &Snapshot) -> Vec<Change> {
     let mut now = found.clone();
     let mut out = vec![];
     for change in invert(changes) {
-        if let Some(change) = still(change, &now) {
+        let noted = change.old == change.new;
+        if noted && out.iter().any(|cause| takes_away(cause, &change)) {
+            out.push(change);
+        } else if let Some(change) = still(change, &now) {
             apply([&change], &mut now);
             out.push(change);
         }
     }
-    drop_detours(&mut out);
     ask_for_orphans(out)
 }
 
-/// A setting that would change and change back stays.
-fn drop_detours(changes: &mut Vec<Change>) {
-    let mut ends: BTreeMap<Key, (Option<Fact>, Option<Fact>)> = BTreeMap::new();
-    for change in changes.iter().filter(|c| matches!(c.key.id, Id::Sysctl(_))) {
-        let first = || (change.old.clone(), None);
-        ends.entry(change.key.clone()).or_insert_with(first).1 = change.new.clone();
-    }
-    changes.retain(|change| ends.get(&change.key).is_none_or(|(old, new)| old != new));
+/// True when putting back the setting `cause` takes away the value of the setting in `noted`, which
+/// it had all along.
+fn takes_away(cause: &Change, noted: &Change) -> bool {
+    let own = |change: &Change| {
+        if let Id::Sysctl(path) = &change.key.id { Some(path.dev().is_some()) } else { None }
+    };
+    cause.key.ns == noted.key.ns && own(cause) == Some(false) && own(noted) == Some(true)
 }
 
 fn still(change: Change, now: &Snapshot) -> Option<Change> {

@@ -4,6 +4,8 @@ use ropewalk_facts::{Body, Fact, Id, Link, Ns, Sysctl, SysctlPath};
 
 use super::Run;
 use super::flush::Why;
+use crate::Change;
+use crate::apply::put;
 
 /// The least MTU of a link that carries IPv6 (`IPV6_MIN_MTU`, RFC 8200 section 5).
 const V6_MIN_MTU: u32 = 1280;
@@ -108,13 +110,15 @@ impl Run<'_> {
         }
     }
 
-    /// Gives `value` to a setting, when it is known, as a consequence.
+    /// Gives `value` to a setting, when it is known, as a consequence. One that has it already is
+    /// noted too: what undoes the cause takes it away.
     fn follow(&mut self, ns: &Ns, path: &str, value: &str) {
         let Ok(path) = SysctlPath::new(path) else { return };
         let key = Id::Sysctl(path.clone()).at(ns.clone());
         if self.snap.contains(&key) {
             let fact = Body::Sysctl(Sysctl { path, value: value.into() }).at(ns.clone());
-            self.record(key, Some(fact), true);
+            let old = put(self.snap, &key, Some(fact.clone()));
+            self.out.push(Change { key, old, new: Some(fact), implied: true });
         }
     }
 }

@@ -29,6 +29,15 @@ impl Ruleset {
         self.sets.insert(set.key.clone(), set);
     }
 
+    /// Takes over all that is known of `other`, and of the rules of `chain` nothing else.
+    pub fn renew(&mut self, chain: Option<&ChainKey>, other: Self) {
+        if let Some(chain) = chain {
+            self.rules.remove(chain);
+        }
+        self.sets.extend(other.sets);
+        self.rules.extend(other.rules);
+    }
+
     /// The set, if it is known.
     #[must_use]
     pub fn set(&self, key: &SetKey) -> Option<&Set> {

@@ -43,8 +43,11 @@ pub(super) fn create(
     far: Option<&Far<'_>>,
     links: &Links,
 ) -> Result<Vec<Request>, Error> {
+    // A bridge takes the least MTU of its members, unless one was set after it was made
+    // (`br_mtu_auto_adjust`, net/bridge/br_if.c).
+    let later = link.mtu.filter(|_| link.kind == LinkKind::Bridge);
     let mut w = named(&link.name, link.up.then_some(true));
-    looks(&mut w, link);
+    looks(&mut w, link.mac, link.mtu.filter(|_| later.is_none()));
     if let Some(master) = &link.master {
         w.u32(IFLA_MASTER, links.need(master)?);
     }
@@ -67,16 +70,21 @@ pub(super) fn create(
     let excl = if make == Make::Exclusive { flag::EXCL } else { 0 };
     let mut all =
         vec![Request { kind: RTM_NEWLINK, flags: flag::CREATE | excl, body: w.finish()? }];
+    if later.is_some() {
+        let mut w = named(&link.name, None);
+        looks(&mut w, None, later);
+        all.push(Request { kind: RTM_NEWLINK, flags: 0, body: w.finish()? });
+    }
     all.extend(altnames(RTM_NEWLINKPROP, &link.name, link.altnames.iter())?);
     Ok(all)
 }
 
 /// What a link and the other end of a veth have alike.
-fn looks(w: &mut Writer, link: &Link) {
-    if let Some(mac) = link.mac {
+fn looks(w: &mut Writer, mac: Option<Mac>, mtu: Option<u32>) {
+    if let Some(mac) = mac {
         w.bytes(IFLA_ADDRESS, &mac.0);
     }
-    if let Some(mtu) = link.mtu {
+    if let Some(mtu) = mtu {
         w.u32(IFLA_MTU, mtu);
     }
 }
@@ -89,7 +97,7 @@ fn other_end(w: &mut Writer, name: &IfName, far: Option<&Far<'_>>) {
     w.raw(&header(None));
     w.text(IFLA_IFNAME, name.as_str());
     if let Some(link) = wish {
-        looks(w, link);
+        looks(w, link.mac, link.mtu);
     }
     if let Some(fd) = far.and_then(|f| f.ns) {
         w.i32(IFLA_NET_NS_FD, fd);
@@ -131,12 +139,9 @@ pub(super) fn change(old: &Link, new: &Link, links: &Links) -> Result<Vec<Reques
     }
     let mut w = named(&new.name, (old.up != new.up).then_some(new.up));
     let bare = w.len();
-    let differing = Link {
-        mac: new.mac.filter(|m| old.mac != Some(*m)),
-        mtu: new.mtu.filter(|m| old.mtu != Some(*m)),
-        ..new.clone()
-    };
-    looks(&mut w, &differing);
+    let mac = new.mac.filter(|m| old.mac != Some(*m));
+    let mtu = new.mtu.filter(|m| old.mtu != Some(*m));
+    looks(&mut w, mac, mtu);
     if old.master != new.master {
         w.u32(IFLA_MASTER, new.master.as_ref().map_or(Ok(0), |m| links.need(m))?);
     }
