@@ -5,11 +5,13 @@
 //! rtnetlink goes on after a refusal, so that every request has its own outcome; an nft batch is
 //! one transaction.  Never here: what the requests are.
 
-use ropewalk_facts::{Ns, Peer};
+use ropewalk_facts::{Id, Ns, Peer};
 use ropewalk_plan::Change;
+use ropewalk_wire::nft::{self, Ruleset};
 use ropewalk_wire::nl::{Outcome, Request};
 use ropewalk_wire::rt;
 
+use crate::errno::Errno;
 use crate::error::{Doing, Error};
 use crate::failpoint;
 use crate::space::{Kernel, Space};
@@ -112,7 +114,6 @@ impl Batch {
     }
 
     fn part(&self, kernel: &mut Kernel, changes: &[Change], done: &mut [bool]) -> Result<(), Stop> {
-        let first = self.uses.iter().map(For::at).next().unwrap_or_default();
         if failpoint::active() && self.uses.iter().any(For::writes) {
             failpoint::hit("rtnetlink request");
         }
@@ -131,7 +132,7 @@ impl Batch {
         let outcomes = kernel
             .space_mut(&self.ns)
             .and_then(exchange)
-            .map_err(|error| stop(changes, first, error))?;
+            .map_err(|error| stop(changes, self.first(), error))?;
         for (peer, index) in born {
             if let Ok(space) = kernel.space_mut(&peer.ns) {
                 space.links.insert(peer.name, index);
@@ -152,6 +153,7 @@ impl Batch {
             let For::Change(at) = what else { continue };
             match outcome.ok() {
                 Ok(()) => mark(done, *at),
+                Err(outcome) if gone_already(changes, *at, &outcome) => {}
                 Err(outcome) if refusal.is_none() => refusal = Some((*at, outcome)),
                 Err(_) => {}
             }
@@ -159,16 +161,88 @@ impl Batch {
         refusal.map_or(Ok(()), |(at, outcome)| Err(refused(changes, at, outcome)))
     }
 
-    /// All or nothing.
+    /// All or nothing. What is to go and has gone already is left out, and the rest sent again.
     fn transact(
-        self,
-        _kernel: &mut Kernel,
+        mut self,
+        kernel: &mut Kernel,
         changes: &[Change],
-        _done: &mut [bool],
+        done: &mut [bool],
     ) -> Result<(), Stop> {
-        let first = self.uses.iter().map(For::at).next().unwrap_or_default();
-        Err(stop(changes, first, Error::UnknownNs(self.ns)))
+        while !self.requests.is_empty() {
+            failpoint::hit("nft transaction");
+            let outcomes = self.send_nf(kernel).map_err(|e| stop(changes, self.first(), e))?;
+            if outcomes.iter().all(|outcome| outcome.errno == 0) {
+                self.uses.iter().for_each(|what| mark(done, what.at()));
+                return Ok(());
+            }
+            self = self.without_gone(changes, outcomes)?;
+        }
+        Ok(())
     }
+
+    /// The outcome of each request, and of the beginning of the transaction before them.
+    fn send_nf(&self, kernel: &mut Kernel) -> Result<Vec<Outcome>, Error> {
+        let all = nft::transaction(self.requests.clone());
+        let space = kernel.space_mut(&self.ns)?;
+        let outcomes = space.nf()?.exchange_until(&all, self.requests.len(), |_, _| {})?;
+        if outcomes.iter().any(|outcome| outcome.errno != 0) {
+            // What it was taken to become.
+            space.ruleset = Ruleset::new();
+        }
+        Ok(outcomes)
+    }
+
+    /// What is left when removals of what is not there are left out.
+    fn without_gone(mut self, changes: &[Change], outcomes: Vec<Outcome>) -> Result<Self, Stop> {
+        let first = self.first();
+        let mut outcomes = outcomes.into_iter();
+        // That to the beginning is about the whole.
+        if let Some(outcome) = outcomes.next().filter(|outcome| outcome.errno != 0) {
+            return Err(refused(changes, first, outcome));
+        }
+        let all = self.uses.drain(..).zip(self.requests.drain(..)).zip(outcomes);
+        let mut kept = Self { ns: self.ns.clone(), lane: self.lane, ..Self::default() };
+        for ((what, request), outcome) in all {
+            if outcome.errno == 0 {
+                kept.uses.push(what);
+                kept.requests.push(request);
+            } else if !gone_already(changes, what.at(), &outcome) {
+                return Err(refused_nft(changes, what.at(), &request, outcome));
+            }
+        }
+        Ok(kept)
+    }
+
+    fn first(&self) -> usize {
+        self.uses.iter().map(For::at).next().unwrap_or_default()
+    }
+}
+
+/// As [`refused`]; that the table is not there is said as such.
+fn refused_nft(changes: &[Change], at: usize, request: &Request, outcome: Outcome) -> Stop {
+    match changes.get(at) {
+        Some(change)
+            if names_table(request, &outcome) && !matches!(change.key.id, Id::Table(_)) =>
+        {
+            Stop { at, error: Error::NoTable(Box::new(change.key.clone())) }
+        }
+        _ => refused(changes, at, outcome),
+    }
+}
+
+/// True when the change is a removal and its object is not there.
+fn gone_already(changes: &[Change], at: usize, outcome: &Outcome) -> bool {
+    changes.get(at).is_some_and(|change| change.new.is_none()) && Errno(outcome.errno).absent()
+}
+
+/// True when what is not there is the table: of every request of nf_tables it is attribute 1.
+fn names_table(request: &Request, outcome: &Outcome) -> bool {
+    /// Length of `struct nlmsghdr`.
+    const HEADER: usize = 16;
+    let at = outcome.offset.and_then(|at| usize::try_from(at).ok());
+    let attr = at.and_then(|at| request.body.get(at.checked_sub(HEADER)?..)?.get(2..4));
+    let kind = attr.and_then(|kind| kind.first_chunk().copied()).map(u16::from_ne_bytes);
+    outcome.errno == libc::ENOENT && kind == Some(1)
 }
 
 impl For {

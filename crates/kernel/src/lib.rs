@@ -12,6 +12,7 @@
 //!     Kernel::execute(&mut self, &[Change]) -> Result<(), Failure>      stops at the first refusal
 //!     Kernel::apply(&mut self, &[Change]) -> Result<(), Failure>        … and takes back what was done
 //!     Failure { at: usize, done: Vec<usize>, error: Error, stuck: Vec<Error> }
+//!     Kernel::know_sets(&mut self, &Ns, impl IntoIterator<Item = nft::Set>)   saves asking for them
 //!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) -> Result<(), Error>
 //!     listeners(proto, port) -> Result<Vec<Listener{addr, both, holder}>, Error> · port_free(addr, proto, port)
 //!     netns::{create delete open_named open_path open_pid current names exists}

@@ -6,10 +6,14 @@
 //! send. What needs the index of a link that waits to be made sends that off first.
 //! The order is that of the list.  Never here: which changes, and what to do after a refusal.
 
+use std::collections::BTreeSet;
 use std::os::fd::AsRawFd as _;
 
-use ropewalk_facts::{Body, Fact, Id, Link, LinkKind, Ns, Peer};
+use ropewalk_facts::nft::{ChainKey, RuleKey, SetKey};
+use ropewalk_facts::{Body, Fact, Id, Key, Link, LinkKind, Ns, Peer};
 use ropewalk_plan::Change;
+use ropewalk_wire::Error as WireError;
+use ropewalk_wire::nft;
 use ropewalk_wire::nl::Request;
 use ropewalk_wire::rt::{self, Far, Make};
 
@@ -24,11 +28,14 @@ pub(crate) struct Run<'a> {
     changes: &'a [Change],
     batch: Batch,
     done: Vec<bool>,
+    /// Chains of which all rules are known.
+    chains: BTreeSet<(Ns, ChainKey)>,
 }
 
 impl<'a> Run<'a> {
     pub(crate) fn new(kernel: &'a mut Kernel, changes: &'a [Change]) -> Self {
-        Self { kernel, changes, batch: Batch::default(), done: vec![false; changes.len()] }
+        let done = vec![false; changes.len()];
+        Self { kernel, changes, batch: Batch::default(), done, chains: BTreeSet::new() }
     }
 
     /// Makes every change that is not implied, up to the first that is refused.
@@ -105,7 +112,11 @@ impl<'a> Run<'a> {
             self.send()?;
         }
         self.forget(change);
-        let requests = self.compile(at, change)?;
+        let requests = match self.compile(at, change) {
+            // The link that it was on is not there, so it has gone already.
+            Err(Stop { error: Error::NoLink { .. }, .. }) if change.new.is_none() => Vec::new(),
+            other => other?,
+        };
         if requests.is_empty() {
             mark(&mut self.done, at);
         }
@@ -122,7 +133,7 @@ impl<'a> Run<'a> {
     fn compile(&mut self, at: usize, change: &Change) -> Result<Vec<Request>, Stop> {
         loop {
             let missing = match self.requests(at, change) {
-                Err(Error::Wire(ropewalk_wire::Error::NoIndex(name))) => name,
+                Err(Error::Wire(WireError::NoIndex(name))) => name,
                 other => return other.map_err(|e| stop(self.changes, at, e)),
             };
             // It may be one that waits to be made.
@@ -215,8 +226,97 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
+    /// Puts the requests of a change of nf_tables into the batch.
     fn nft(&mut self, at: usize, change: &Change) -> Result<(), Stop> {
-        Err(stop(self.changes, at, Error::Impossible(Box::new(change.key.clone()))))
+        let ns = &change.key.ns;
+        if !self.batch.takes(ns, Lane::Nf) {
+            self.send()?;
+        }
+        self.know_chain(at, change)?;
+        let requests = match self.compile_nft(at, change) {
+            // The rule or the set is not there, so what is to go has gone already.
+            Err(Stop { error, .. })
+                if change.new.is_none() && error.errno() == Some(Errno::NOENT) =>
+            {
+                Vec::new()
+            }
+            other => other?,
+        };
+        if requests.is_empty() {
+            mark(&mut self.done, at);
+        }
+        self.batch.push(ns, Lane::Nf, at, requests);
+        Ok(())
+    }
+
+    /// The requests of a change. What has to be known for them is read where need be.
+    fn compile_nft(&mut self, at: usize, change: &Change) -> Result<Vec<Request>, Stop> {
+        let ns = &change.key.ns;
+        loop {
+            match self.nft_requests(change) {
+                Err(Error::Wire(WireError::NoSet(set))) => self.know_set(at, &change.key, &set)?,
+                Err(Error::Wire(WireError::NoHandle(rule))) => self.know_rule(at, ns, &rule)?,
+                other => return other.map_err(|e| stop(self.changes, at, e)),
+            }
+        }
+    }
+
+    fn nft_requests(&mut self, change: &Change) -> Result<Vec<Request>, Error> {
+        let ruleset = &mut self.kernel.space_mut(&change.key.ns)?.ruleset;
+        Ok(match (&change.old, &change.new) {
+            (None, Some(new)) => nft::create(&new.body, Make::Exclusive, ruleset)?,
+            (Some(old), Some(new)) => nft::change(&old.body, &new.body, ruleset)?,
+            (Some(_), None) => nft::delete(&change.key.id, ruleset)?,
+            (None, None) => Vec::new(),
+        })
+    }
+
+    /// A rule that has a place among others needs the others to be known. Those of a chain that
+    /// the list makes are.
+    fn know_chain(&mut self, at: usize, change: &Change) -> Result<(), Stop> {
+        let ns = &change.key.ns;
+        if let (Id::Chain(chain), None) = (&change.key.id, &change.old) {
+            self.chains.insert((ns.clone(), chain.clone()));
+        }
+        let Id::NftRule(rule) = &change.key.id else { return Ok(()) };
+        let placed = [&change.old, &change.new]
+            .into_iter()
+            .flatten()
+            .any(|fact| fact.body.as_nft_rule().is_some_and(|rule| rule.at.is_some()));
+        if placed && self.chains.insert((ns.clone(), rule.chain.clone())) {
+            self.send()?;
+            return self.learn_rules(at, ns, &rule.chain);
+        }
+        Ok(())
+    }
+
+    fn learn_rules(&mut self, at: usize, ns: &Ns, chain: &ChainKey) -> Result<(), Stop> {
+        self.kernel.learn_rules(ns, chain).map_err(|e| stop(self.changes, at, e))
+    }
+
+    /// Makes a set known that elements are of.
+    fn know_set(&mut self, at: usize, key: &Key, set: &SetKey) -> Result<(), Stop> {
+        let ns = &key.ns;
+        self.kernel
+            .learn_sets(ns, std::slice::from_ref(set))
+            .map_err(|e| stop(self.changes, at, e))?;
+        match self.kernel.space(ns) {
+            Ok(space) if space.ruleset.set(set).is_some() => Ok(()),
+            _ => Err(stop(self.changes, at, self.kernel.no_set(key, set))),
+        }
+    }
+
+    /// Makes the handle of a rule known, which may be one that waits to be made.
+    fn know_rule(&mut self, at: usize, ns: &Ns, rule: &RuleKey) -> Result<(), Stop> {
+        self.send()?;
+        self.learn_rules(at, ns, &rule.chain)?;
+        match self.kernel.space(ns) {
+            Ok(space) if space.ruleset.handle(rule).is_some() => Ok(()),
+            _ => {
+                let gone = Error::sys(Doing::Delete, Errno::NOENT);
+                Err(stop(self.changes, at, gone))
+            }
+        }
     }
 }
 

@@ -103,6 +103,8 @@ impl Socket {
         let mut outcomes = vec![Outcome::default(); requests.len()];
         loop {
             let datagram = match self.receive() {
+                // More came than the socket could hold. What it holds can still be read.
+                Err(e) if e.errno() == Some(Errno::NOBUFS) => continue,
                 // A batch that is given up early is answered in part; the refusal is among it.
                 Err(e) if e.errno() == Some(Errno::AGAIN) && refused(&outcomes) => {
                     return Ok(outcomes);

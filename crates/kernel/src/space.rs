@@ -10,6 +10,7 @@ use std::marker::PhantomData;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use ropewalk_facts::Ns;
+use ropewalk_wire::nft::Ruleset;
 use ropewalk_wire::rt::Links;
 
 use crate::enter::enter;
@@ -36,13 +37,15 @@ pub(crate) struct Space {
     nf: Option<Socket>,
     /// What is known of its links.
     pub(crate) links: Links,
+    /// What is known of its sets and rules.
+    pub(crate) ruleset: Ruleset,
 }
 
 impl Space {
     fn open(ns: Ns, fd: OwnedFd) -> Result<Self, Error> {
         let rt = enter(fd.as_fd(), || Socket::open(Protocol::Route))??;
         let cookie = rt.cookie()?;
-        Ok(Self { fd, cookie, rt, nf: None, links: Links::new(ns) })
+        Ok(Self { fd, cookie, rt, nf: None, links: Links::new(ns), ruleset: Ruleset::new() })
     }
 
     /// For nf_tables and connection tracking.

@@ -29,11 +29,20 @@ impl Private {
     /// When that is refused: the tests run as root.
     #[must_use]
     pub fn enter() -> Self {
-        unshare();
-        private_mounts();
-        let net = Self(());
+        let net = Self::bare();
         net.sh("ip link set lo up");
         net
+    }
+
+    /// As [`Private::enter`], with `lo` down, as it is in every new namespace.
+    ///
+    /// # Panics
+    /// As for [`Private::enter`].
+    #[must_use]
+    pub fn bare() -> Self {
+        unshare();
+        private_mounts();
+        Self(())
     }
 
     /// Runs a shell script, which ends at the first command that fails, and returns what it

@@ -10,13 +10,11 @@ use ropewalk_facts::{Body, Ns, Snapshot, SysctlPath};
 use ropewalk_wire::Error as WireError;
 use ropewalk_wire::rt::{self, Links};
 
+use super::RETRIES;
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::space::Kernel;
 use crate::sysctl;
-
-/// How often a namespace that changes is read anew.
-const RETRIES: usize = 10;
 
 /// Settings that are not of one interface, below net/.
 const SETTINGS: [&str; 25] = [
@@ -56,6 +54,7 @@ impl Kernel {
     pub fn read_all(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
         let mut facts = self.read_rt(ns)?;
         facts.extend(self.inside(ns, settings)??);
+        facts.extend(self.read_nft(ns)?);
         Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
     }
 

@@ -72,6 +72,11 @@ impl Kernel {
                 found.insert(body.at(ns.clone()));
             }
         }
+        for body in self.read_nft_ids(ns, &nft)? {
+            if ids.contains(&body.id()) {
+                found.insert(body.at(ns.clone()));
+            }
+        }
         if settings.is_empty() {
             return Ok(());
         }

@@ -1,4 +1,8 @@
 //! Reading the kernel into facts: a whole namespace, or a few objects.
 
+/// How often a namespace that changes is read anew.
+const RETRIES: usize = 10;
+
 mod all;
 mod keys;
+mod nft;

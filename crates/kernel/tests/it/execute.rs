@@ -85,3 +85,15 @@ fn a_link_made_anew_is_not_taken_for_the_old_one() {
     ]);
     assert!(host.found(&addr.id().at(red())).is_some());
 }
+
+#[test]
+fn what_has_gone_already_need_not_go() {
+    let mut host = Host::new();
+    host.pair();
+    let addr = |dev: &str| Body::Addr(Addr::global(name(dev), "10.0.0.2/24".parse().unwrap()));
+    host.run(&[
+        crate::space::delete(&red(), addr("eth0")),
+        crate::space::delete(&red(), addr("eth9")),
+        crate::space::delete(&red(), Body::Link(link("br9", LinkKind::Bridge))),
+    ]);
+}

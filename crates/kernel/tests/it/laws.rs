@@ -2,42 +2,93 @@
 //!
 //!     predicted = found · applied: nothing left to do · twice = once · undo restores
 
+use std::fmt::Write as _;
+
 use ropewalk_facts::{
-    Addr, Body, Fact, Fdb, FdbKey, Id, LinkKind, MemberFlags, Neigh, NeighKey, Ns, Route, RouteKey,
-    Rule, RuleAction, Snapshot, Sysctl, SysctlPath, proto,
+    Addr, Body, Fact, Fdb, FdbKey, Id, Key, LinkKind, MemberFlags, Neigh, NeighKey, Ns, Route,
+    RouteKey, Rule, RuleAction, Snapshot, Sysctl, SysctlPath, proto,
 };
-use ropewalk_plan::{Plan, Step, diff, holds, invert, predict};
+use ropewalk_plan::{Change, Plan, Step, diff, holds, invert, predict};
 
 use crate::space::{Host, blue, link, mac, name, red, same, veth};
 
 impl Host {
     /// Carries out `plan`, and holds it to the laws.
     pub(crate) fn obey(&mut self, plan: &Plan) {
-        let before = self.all();
+        let keys: Vec<Key> = plan.steps().iter().map(Step::key).collect();
+        let before = self.all_and(&keys);
         let mut predicted = before.clone();
         let changes = predict(plan, &mut predicted).unwrap();
-        if let Err(failure) = self.kernel.execute(&changes) {
-            panic!("{failure:?}\n{:?}", changes[failure.at]);
+        self.carry_out(&changes);
+        let found = self.all_and(&keys);
+        if let Err((what, ns)) = come_true(&before, &lasting(&predicted), &lasting(&found)) {
+            panic!("{what}\n{}", story(&found, &changes, &ns));
         }
-        let found = self.all();
-        come_true(&before, &predicted.stated(), &found.clone().stated());
-        let rest = diff(plan, &found);
+        let proxy = |step: &Step| matches!(&step.key().id, Id::Neigh(key) if key.proxy);
+        let rest: Vec<Step> = diff(plan, &found).into();
+        let rest = plan_of(rest.into_iter().filter(|step| !proxy(step)));
         assert!(rest.is_empty(), "still to do: {rest:?}");
         assert_eq!(predict(&rest, &mut found.clone()).unwrap(), [], "a second time");
-        let undo = invert(&changes);
-        if let Err(failure) = self.kernel.execute(&undo) {
-            panic!("undo: {failure:?}\n{:?}", undo[failure.at]);
-        }
-        same(&before.stated(), &self.all().stated());
+        self.carry_out(&invert(&changes));
+        same(&lasting(&before), &lasting(&self.all_and(&keys)));
     }
+
+    /// Everything, and the settings among `keys`, of which not all are read with everything.
+    fn all_and(&mut self, keys: &[Key]) -> Snapshot {
+        let mut all = self.all();
+        let settings = keys.iter().filter(|key| matches!(key.id, Id::Sysctl(_)));
+        let open = settings.filter(|key| self.kernel.cookie(&key.ns).is_ok()).cloned();
+        all.merge(self.kernel.read_keys(&open.collect::<Vec<_>>()).unwrap());
+        all
+    }
+
+    /// Executes `changes`, and tells what was there and what was done before one that is refused.
+    pub(crate) fn carry_out(&mut self, changes: &[Change]) {
+        let Err(failure) = self.kernel.execute(changes) else { return };
+        let refused = &changes[failure.at];
+        let now = self.all();
+        let before = story(&now, &changes[..failure.at], &refused.key.ns);
+        panic!("{}\nat {refused:?}\n{before}", failure.error);
+    }
+}
+
+/// What is stated, without proxy entries: they go when a link loses its carrier, some time after
+/// what caused that (`neigh_carrier_down`, net/core/neighbour.c).
+fn lasting(snapshot: &Snapshot) -> Snapshot {
+    let mut lasting = snapshot.clone().stated();
+    lasting.retain(|fact| fact.body.as_neigh().is_none_or(|neigh| !neigh.key.proxy));
+    lasting
+}
+
+/// What is in a namespace, and what was changed there.
+fn story(now: &Snapshot, changes: &[Change], ns: &Ns) -> String {
+    let mut story = String::from("there is\n");
+    for fact in now.clone().stated().of(ns) {
+        if !matches!(fact.body, Body::Sysctl(_)) {
+            writeln!(story, "  {:?}", fact.body).unwrap();
+        }
+    }
+    story += "made of\n";
+    for change in changes.iter().filter(|c| c.key.ns == *ns) {
+        let body = |fact: &Option<Fact>| fact.as_ref().map(|f| f.body.clone());
+        let (old, new) = (body(&change.old), body(&change.new));
+        writeln!(story, "{} {old:?}\n    -> {new:?}", change.implied).unwrap();
+    }
+    story
 }
 
 /// Everything predicted is there, and nothing else but what the kernel adds to new links and new
 /// namespaces.
-fn come_true(before: &Snapshot, predicted: &Snapshot, found: &Snapshot) {
+fn come_true(
+    before: &Snapshot,
+    predicted: &Snapshot,
+    found: &Snapshot,
+) -> Result<(), (String, Ns)> {
     for fact in predicted {
         let real = found.fact(&fact.key());
-        assert!(real.is_some_and(|real| holds(fact, real)), "{fact:?}\nis {real:?}");
+        if !real.is_some_and(|real| holds(fact, real)) {
+            return Err((format!("{fact:?}\nis {real:?}"), fact.ns.clone()));
+        }
     }
     for fact in found {
         let new_ns = before.of(&fact.ns).next().is_none();
@@ -46,11 +97,14 @@ fn come_true(before: &Snapshot, predicted: &Snapshot, found: &Snapshot) {
             let dev = s.path.dev().map(|dev| Id::Link(dev).at(fact.ns.clone()));
             dev.is_some_and(|dev| !before.contains(&dev))
         });
-        assert!(added || of_new_link || predicted.contains(&fact.key()), "not predicted: {fact:?}");
+        if !(added || of_new_link || predicted.contains(&fact.key())) {
+            return Err((format!("not predicted: {fact:?}"), fact.ns.clone()));
+        }
     }
+    Ok(())
 }
 
-fn plan(steps: impl IntoIterator<Item = Step>) -> Plan {
+pub(crate) fn plan_of(steps: impl IntoIterator<Item = Step>) -> Plan {
     let mut plan = Plan::new();
     steps.into_iter().for_each(|step| plan.push(step).unwrap());
     plan
@@ -147,23 +201,23 @@ fn bridged() -> Vec<Step> {
 #[test]
 fn a_bridged_network_obeys() {
     let mut host = Host::new();
-    host.obey(&plan(bridged()));
+    host.obey(&plan_of(bridged()));
 }
 
 #[test]
 fn taking_a_bridged_network_down_obeys() {
     let mut host = Host::new();
-    let up = plan(bridged());
+    let up = plan_of(bridged());
     let changes = predict(&up, &mut host.all()).unwrap();
     host.run(&changes);
     let facts: Vec<Fact> = host.all().iter().cloned().collect();
     let pick = |text: &str| {
         facts.iter().find(|f| matches!(&f.body, Body::Link(l) if l.name.as_str() == text))
     };
-    host.obey(&plan([gone(pick("leg2").unwrap())]));
-    host.obey(&plan([gone(pick("rw-web").unwrap())]));
+    host.obey(&plan_of([gone(pick("leg2").unwrap())]));
+    host.obey(&plan_of([gone(pick("rw-web").unwrap())]));
     let all = ["leg2", "leg3", "rw-web"].map(|text| gone(pick(text).unwrap()));
-    host.obey(&plan(all));
+    host.obey(&plan_of(all));
 }
 
 #[test]
@@ -171,7 +225,7 @@ fn a_sandbox_that_is_made_obeys() {
     let mut host = Host::new();
     let green = Ns::new("netns:green");
     let addr = Addr::global(name("eth0"), "10.0.0.2/24".parse().unwrap());
-    host.obey(&plan([
+    host.obey(&plan_of([
         make(&Ns::HOST, Body::Netns("green".into())),
         ensure(&green, Body::Link(link("lo", LinkKind::Loopback))),
         make(&Ns::HOST, Body::Link(veth("leg", &green, "eth0"))),

@@ -4,8 +4,10 @@
 mod execute;
 mod laws;
 mod netns;
+mod nft;
 mod nouns;
 mod port;
+mod random;
 mod read;
 mod socket;
 mod space;

@@ -66,7 +66,7 @@ fn stale_udp_flows_are_forgotten_and_others_kept() {
     let net = Private::enter();
     net.sh("nft 'add table inet t; add chain inet t c { type filter hook output priority 0; };
               add rule inet t c ct state new counter'");
-    net.sh("ip addr add fd00::1/128 dev lo; ip addr add fd00::2/128 dev lo");
+    net.sh("ip addr add fd00::1/128 dev lo nodad; ip addr add fd00::2/128 dev lo nodad");
     let _flows = [
         flow("127.0.0.1:1001", "127.0.0.1:5353"),
         flow("127.0.0.1:1002", "127.0.0.2:5353"),
