@@ -8,6 +8,7 @@
     reason = "a task talks to the person at the terminal"
 )]
 
+mod bench;
 mod docs;
 mod test;
 mod tidy;
@@ -23,6 +24,7 @@ usage: cargo xtask TASK
   docs   write the pages that are made from the product
   test   install what the tests need, then fmt, clippy, tidy, deny, build, nextest, doc
   tidy   layers, module heads, file sizes, forgotten files, lint settings
+  bench  attach [--runs N] [--present N] [--json]: what an attachment costs beside the bare requests
 ";
 
 fn main() -> ExitCode {
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let outcome = match words.as_slice() {
         ["test"] => test::run(),
         ["docs"] => docs::run(),
+        ["bench", "attach", rest @ ..] => bench::attach(rest),
         ["tidy"] => tidy::run(),
         _ => {
             eprint!("{USAGE}");

@@ -22,9 +22,11 @@ fn is_listed(path: &str, files: &[File]) -> bool {
     in_manifest(path, files) || in_module(path, files).unwrap_or(false)
 }
 
-/// Whether the crate's manifest names the file, as it must for tests, examples and benches.
+/// Whether the crate's manifest names the file, as it must for tests, examples, benches
+/// and programs beside the main one.
 fn in_manifest(path: &str, files: &[File]) -> bool {
-    let split = ["/tests/", "/examples/", "/benches/"].iter().find_map(|part| path.find(part));
+    let split =
+        ["/tests/", "/examples/", "/benches/", "/src/bin/"].iter().find_map(|part| path.find(part));
     let Some((folder, inner)) = split.and_then(|at| path.split_at_checked(at)) else {
         return false;
     };
