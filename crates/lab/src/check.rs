@@ -11,9 +11,9 @@ use ipnet::IpNet;
 use ropewalk_facts::IfName;
 use toml::Spanned;
 
-use crate::error::Flaw;
-use crate::file::{RawContainer, RawHost, RawLab, RawLan, RawNic, RawProbe, RawStep};
-use crate::model::{Container, Expect, Host, Lab, Lan, Nic, Probe, Step};
+use crate::file::{RawBridge, RawContainer, RawHost, RawLab, RawLan, RawNic, RawProbe, RawStep};
+use crate::flaw::Flaw;
+use crate::model::{Bridge, Container, Expect, Host, Lab, Lan, Nic, Probe, Step};
 use crate::name::{Name, Place};
 
 /// A flaw and the bytes of the file that it is in.
@@ -69,6 +69,7 @@ fn host(name: Name, raw: RawHost, lans: &[Lan], owners: &mut Owners) -> Result<H
     for (nic, plug) in raw.nic {
         nics.push(self::nic(&name, nic, plug, lans, owners)?);
     }
+    let bridges = bridges(raw.bridge, &nics)?;
     let mut gateways: Vec<IpAddr> = Vec::new();
     for via in raw.gateway {
         let ip = on_link(&nics, &via)?;
@@ -83,11 +84,14 @@ fn host(name: Name, raw: RawHost, lans: &[Lan], owners: &mut Owners) -> Result<H
         if dst.addr().is_ipv4() != ip.is_ipv4() {
             return Err((Flaw::OtherFamily { dst, via: ip }, via.span()));
         }
+        if dst != dst.trunc() {
+            return Err((Flaw::HostBits(dst), via.span()));
+        }
         routes.push((dst, ip));
     }
     let containers: Result<_, _> = containers(raw.container);
     let (forward, process) = (raw.forward, raw.process);
-    Ok(Host { name, nics, gateways, forward, routes, process, containers: containers? })
+    Ok(Host { name, nics, bridges, gateways, forward, routes, process, containers: containers? })
 }
 
 fn nic(
@@ -100,7 +104,7 @@ fn nic(
     let span = raw.span();
     let raw = raw.into_inner();
     if name.as_str() == "lo" {
-        return Err((Flaw::Loopback, span));
+        return Err((Flaw::SecondLink(name), span));
     }
     if host.as_str().len() + 1 + name.as_str().len() > IfName::MAX {
         return Err((Flaw::LongCable { host: host.clone(), nic: name }, span));
@@ -129,6 +133,19 @@ fn hosted(subnet: &IpNet, addr: IpAddr) -> Option<IpNet> {
     };
     let good = subnet.contains(&addr) && !(room && edge);
     good.then(|| IpNet::new(addr, subnet.prefix_len()).ok()).flatten()
+}
+
+fn bridges(
+    raw: BTreeMap<IfName, Spanned<RawBridge>>,
+    nics: &[Nic],
+) -> Result<Vec<Bridge>, Located> {
+    let checked = raw.into_iter().map(|(name, bridge)| {
+        if name.as_str() == "lo" || nics.iter().any(|nic| nic.name == name) {
+            return Err((Flaw::SecondLink(name), bridge.span()));
+        }
+        Ok(Bridge { name, addrs: bridge.into_inner().ip })
+    });
+    checked.collect()
 }
 
 fn on_link(nics: &[Nic], via: &Spanned<IpAddr>) -> Result<IpAddr, Located> {

@@ -1,92 +1,106 @@
-//! What can go wrong with a lab file.
+//! What can go wrong with a lab.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
 
-use ipnet::IpNet;
-use ropewalk_facts::IfName;
+use ropewalk_plan::Conflict;
 
+use crate::flaw::FileError;
 use crate::name::{Name, Place};
+use crate::wiring::WiringError;
 
-/// A mistake in a lab file, with where it is.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{place}: {flaw}")]
-pub struct FileError {
-    /// Where.
-    pub place: Box<ropewalk_spec::Place>,
-    /// What is wrong there.
-    pub flaw: Flaw,
+/// Why a lab was not made, entered or removed.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The lab file has a mistake.
+    #[error(transparent)]
+    File(#[from] FileError),
+    /// The lab is up already.
+    #[error("lab `{0}` is up already")]
+    AlreadyUp(Name),
+    /// There is no such lab.
+    #[error("no lab `{0}` is up")]
+    NotUp(Name),
+    /// There is no such place in any lab that is up, or in this one.
+    #[error("there is no host or container `{0}` in a lab that is up")]
+    NoPlace(Place),
+    /// Several labs have such a place.
+    #[error("`{place}` is in several labs that are up: {}", names(labs))]
+    Several {
+        /// The place.
+        place: Place,
+        /// The labs.
+        labs: Vec<Name>,
+    },
+    /// Nothing to run was given.
+    #[error("no command was given")]
+    NoCommand,
+    /// The system said no.
+    #[error("cannot {doing} {path}: {source}", path = path.display())]
+    System {
+        /// What was tried.
+        doing: Doing,
+        /// On what.
+        path: PathBuf,
+        /// The reason.
+        source: io::Error,
+    },
+    /// The lab cannot be described as a plan.
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    /// The plan contradicts itself.
+    #[error(transparent)]
+    Conflict(#[from] Conflict),
+    /// The kernel refused a namespace of the lab.
+    #[error(transparent)]
+    Kernel(#[from] ropewalk_kernel::Error),
+    /// The kernel refused a cable.
+    #[error(transparent)]
+    Failure(#[from] ropewalk_kernel::Failure),
 }
 
-/// What is wrong in a lab file.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Flaw {
-    /// It is not TOML, or not of the form of a lab file; in the words of the parser.
-    #[error("{0}")]
-    Form(String),
-    /// An interface is plugged into a LAN that is not there.
-    #[error("there is no LAN `{0}`: add [lan.{0}]")]
-    UnknownLan(Name),
-    /// A step or probe speaks of a host or container that is not there.
-    #[error("there is no host or container `{0}` in this lab")]
-    UnknownPlace(Place),
-    /// Two subnets share addresses.
-    #[error("{0} overlaps with {1} of LAN `{2}`")]
-    Overlap(IpNet, IpNet, Name),
-    /// A subnet has host bits.
-    #[error("{0} is not a subnet: did you mean {sub}?", sub = .0.trunc())]
-    HostBits(IpNet),
-    /// An address is in none of the LAN's subnets, or not one that a host can have.
-    #[error("{addr} is no address of a host in LAN `{lan}`")]
-    OffLan {
-        /// The address.
-        addr: IpAddr,
-        /// The LAN.
-        lan: Name,
-    },
-    /// Two interfaces have one address.
-    #[error("{addr} is already the address of {nic} on `{host}`")]
-    Taken {
-        /// The address.
-        addr: IpAddr,
-        /// Who has it.
-        host: Name,
-        /// On which interface.
-        nic: IfName,
-    },
-    /// A gateway or next hop is on none of the host's LANs.
-    #[error("{0} is on no LAN that this host is plugged into")]
-    OffLink(IpAddr),
-    /// A second gateway of one family.
-    #[error("{0} is a second gateway of its family: one for IPv4 and one for IPv6 is the most")]
-    SecondGateway(IpAddr),
-    /// A route's next hop is of the other family.
-    #[error("the next hop {via} is not of the family of {dst}")]
-    OtherFamily {
-        /// The destination.
-        dst: IpNet,
-        /// The next hop.
-        via: IpAddr,
-    },
-    /// An interface that every host has already.
-    #[error("every host has an interface `lo` already")]
-    Loopback,
-    /// Together with its host's name, an interface's name is too long for the LAN's end.
-    #[error(
-        "`{host}-{nic}` is too long: it names the LAN's end of the cable, 15 characters at most"
-    )]
-    LongCable {
-        /// The host.
-        host: Name,
-        /// The interface.
-        nic: IfName,
-    },
-    /// Commands without a place.
-    #[error("`run` needs `on`, the host that it runs on")]
-    RunNowhere,
-    /// A ping cannot see who asks.
-    #[error("`sees` can only be expected of `http`")]
-    PingSees,
-    /// A container without a name and without a process is gone at once.
-    #[error("`{0}` has `named = false` and no `process`: nothing would hold it")]
-    Unheld(Name),
+/// What was tried.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[expect(missing_docs, reason = "its text says it")]
+pub enum Doing {
+    Read,
+    Write,
+    Lock,
+    Mount,
+    Unmount,
+    Remove,
+    Split,
+    Enter,
+    Start,
+    Stop,
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Lock => "lock",
+            Self::Mount => "mount",
+            Self::Unmount => "unmount",
+            Self::Remove => "remove",
+            Self::Split => "make namespaces for",
+            Self::Enter => "enter",
+            Self::Start => "start",
+            Self::Stop => "stop",
+        })
+    }
+}
+
+/// For `map_err`: refused while `doing` something to `path`.
+pub(crate) fn system<E: Into<io::Error>>(
+    doing: Doing,
+    path: impl AsRef<Path>,
+) -> impl FnOnce(E) -> Error {
+    move |e| Error::System { doing, path: path.as_ref().to_owned(), source: e.into() }
+}
+
+fn names(labs: &[Name]) -> String {
+    labs.iter().map(Name::as_str).collect::<Vec<_>>().join(", ")
 }

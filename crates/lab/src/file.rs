@@ -22,7 +22,7 @@ use serde::Deserialize;
 use toml::Spanned;
 
 use crate::check;
-use crate::error::{FileError, Flaw};
+use crate::flaw::{FileError, Flaw};
 use crate::model::Lab;
 use crate::name::{Name, Place};
 
@@ -55,6 +55,8 @@ pub(crate) struct RawHost {
     #[serde(default)]
     pub(crate) nic: BTreeMap<IfName, Spanned<RawNic>>,
     #[serde(default)]
+    pub(crate) bridge: BTreeMap<IfName, Spanned<RawBridge>>,
+    #[serde(default)]
     pub(crate) gateway: Vec<Spanned<IpAddr>>,
     #[serde(default)]
     pub(crate) forward: bool,
@@ -70,6 +72,12 @@ pub(crate) struct RawHost {
 pub(crate) struct RawNic {
     pub(crate) lan: Spanned<Name>,
     pub(crate) ip: Vec<Spanned<IpAddr>>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct RawBridge {
+    pub(crate) ip: Vec<IpNet>,
 }
 
 #[derive(Deserialize)]
@@ -193,9 +201,11 @@ probe = [{ from = "h1/red", do = "ping 203.0.113.1", expect = "fail" }]
             flaw("203.0.113.1\"", "203.0.113.255\""),
             flaw("192.168.2.10", "192.168.2.1"),
             flaw("192.168.2.10", "192.168.2.300"),
+            flaw("gateway = [", "bridge.eth0 = { ip = [] }\ngateway = ["),
             flaw("gateway = [\"192.168.2.1\"]", "gateway = [\"192.168.3.1\"]"),
             flaw("gateway = [\"192.168.2.1\"]", "gateway = [\"192.168.2.1\", \"192.168.2.9\"]"),
             flaw("\"10.9.0.0/24\" =", "\"fd00::/64\" ="),
+            flaw("10.9.0.0/24", "10.9.0.1/24"),
             flaw("nic.eth1", "nic.abcdefghijkl"),
             flaw("process = \"sleep 60\"", ""),
             flaw("on = \"h1\"", ""),
@@ -213,9 +223,11 @@ probe = [{ from = "h1/red", do = "ping 203.0.113.1", expect = "fail" }]
             pair.toml:8:33: 203.0.113.255 is no address of a host in LAN `wan`
             pair.toml:12:36: 192.168.2.1 is already the address of eth1 on `router`
             pair.toml:12:36: invalid IP address syntax
+            pair.toml:13:15: the host has an interface `eth0` already
             pair.toml:13:12: 192.168.3.1 is on no LAN that this host is plugged into
             pair.toml:13:27: 192.168.2.9 is a second gateway of its family: one for IPv4 and one for IPv6 is the most
             pair.toml:14:26: the next hop 192.168.2.20 is not of the family of fd00::/64
+            pair.toml:14:28: 10.9.0.1/24 is not a subnet: did you mean 10.9.0.0/24?
             pair.toml:9:20: `router-abcdefghijkl` is too long: it names the LAN's end of the cable, 15 characters at most
             pair.toml:16:1: `app` has `named = false` and no `process`: nothing would hold it
             pair.toml:20:7: `run` needs `on`, the host that it runs on

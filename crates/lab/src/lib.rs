@@ -6,15 +6,33 @@
 //! Never here: the machine's own network namespace; a lab only makes new ones.
 
 mod check;
+mod doors;
+mod echo;
 mod error;
 mod file;
+mod flaw;
 mod model;
 mod name;
+mod page;
 pub mod picture;
+mod pins;
+mod play;
+mod probe;
+mod process;
+mod scene;
+mod show;
+mod standing;
 mod text;
 pub mod wiring;
 
-pub use error::{FileError, Flaw};
-pub use model::{Action, Container, Expect, Host, Lab, Lan, Nic, Probe, Step};
+pub use error::{Doing, Error};
+pub use flaw::{FileError, Flaw};
+pub use model::{Action, Bridge, Container, Expect, Host, Lab, Lan, Nic, Probe, Step};
 pub use name::{BadName, Name, Place};
+pub use page::serve;
+pub use pins::{Kept, Root};
+pub use play::{Event, play};
+pub use probe::{Answer, Outcome};
+pub use process::Started;
+pub use standing::Standing;
 pub use text::BadText;

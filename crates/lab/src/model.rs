@@ -45,6 +45,8 @@ pub struct Host {
     pub name: Name,
     /// Its interfaces.
     pub nics: Vec<Nic>,
+    /// Bridges that somebody made on it.
+    pub bridges: Vec<Bridge>,
     /// Where its default routes lead, at most one for each family.
     pub gateways: Vec<IpAddr>,
     /// Whether it forwards packets, as a router does.
@@ -65,6 +67,15 @@ pub struct Nic {
     /// The LAN.
     pub lan: Name,
     /// Its addresses, with the prefix lengths of the LAN.
+    pub addrs: Vec<IpNet>,
+}
+
+/// A bridge on a host, without members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bridge {
+    /// Its name.
+    pub name: IfName,
+    /// Its addresses.
     pub addrs: Vec<IpNet>,
 }
 

@@ -81,6 +81,12 @@ fn wire_host(plan: &mut Plan, h: &Host) -> Result<(), WiringError> {
     for nic in &h.nics {
         plug(plan, h, nic)?;
     }
+    for bridge in &h.bridges {
+        plan.create(&ns, Body::Link(Link::up(bridge.name.clone(), LinkKind::Bridge)))?;
+        for net in &bridge.addrs {
+            plan.create(&ns, Body::Addr(Addr::global(bridge.name.clone(), *net)))?;
+        }
+    }
     if h.forward {
         for path in [SysctlPath::ip_forward(), SysctlPath::ip6_forward()] {
             plan.ensure(&ns, Body::Sysctl(Sysctl { path, value: "1".into() }))?;

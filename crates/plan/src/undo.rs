@@ -7,7 +7,7 @@
 //! made again when it is not there.
 //! Never here: finding out what was carried out; it follows from what is found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ropewalk_facts::{Body, Fact, Id, Key, Link, MemberFlags, Snapshot};
 
@@ -31,7 +31,19 @@ pub fn undo(changes: &[Change], found: &Snapshot) -> Vec<Change> {
             out.push(change);
         }
     }
+    drop_detours(&mut out);
     ask_for_orphans(out)
+}
+
+/// A setting that would change and change back stays.
+fn drop_detours(changes: &mut Vec<Change>) {
+    let mut ends: BTreeMap<Key, (Option<Fact>, Option<Fact>)> = BTreeMap::new();
+    for change in changes.iter().filter(|c| matches!(c.key.id, Id::Sysctl(_))) {
+        let first = || (change.old.clone(), None);
+        ends.entry(change.key.clone()).or_insert_with(first).1 = change.new.clone();
+    }
+    let noted = |change: &Change| change.old == change.new;
+    changes.retain(|change| noted(change) || ends.get(&change.key).is_none_or(|(old, new)| old != new));
 }
 
 /// True when putting back the setting `cause` takes away the value of the setting in `noted`, which

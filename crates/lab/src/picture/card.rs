@@ -26,6 +26,11 @@ impl Card {
             let addrs: Vec<String> = nic.addrs.iter().map(|net| net.addr().to_string()).collect();
             list(&mut lines, &format!("{} ", nic.name), &addrs);
         }
+        for bridge in &host.bridges {
+            let addrs: Vec<String> =
+                bridge.addrs.iter().map(|net| net.addr().to_string()).collect();
+            list(&mut lines, &format!("{} ", bridge.name), &addrs);
+        }
         let ours = || networks.iter().filter(|n| n.host == host.name);
         ours().for_each(|network| self::network(&mut lines, network));
         let attached =

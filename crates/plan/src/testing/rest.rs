@@ -13,7 +13,8 @@ use crate::Step;
 pub(super) const BUILD: [Maker; 5] =
     [Forge::rule, Forge::neigh, Forge::neigh, Forge::host_setting, Forge::link_setting];
 
-pub(super) const CHANGE: [Maker; 3] = [
+pub(super) const CHANGE: [Maker; 4] = [
+    Forge::other_setting,
     |forge| forge.drop_any(|_, x| x.body.as_rule().is_some()),
     |forge| forge.drop_any(|_, x| x.body.as_neigh().is_some()),
     Forge::other_neighbour,
@@ -98,6 +99,15 @@ impl Forge {
         let (path, value) = self.dice.pick(&settings).copied()?;
         let sysctl = Sysctl { path: SysctlPath::new(path).ok()?, value: value.into() };
         Some(vec![Step::Ensure(Body::Sysctl(sysctl).at(ns))])
+    }
+
+    fn other_setting(&mut self) -> Option<Vec<Step>> {
+        let fact = self.any(|_, x| {
+            x.body.as_sysctl().is_some_and(|s| matches!(s.value.as_str(), "0" | "1"))
+        })?;
+        let mut sysctl = fact.body.as_sysctl()?.clone();
+        sysctl.value = if sysctl.value == "0" { "1" } else { "0" }.into();
+        self.alter(Body::Sysctl(sysctl).at(fact.ns))
     }
 
     fn link_setting(&mut self) -> Option<Vec<Step>> {
