@@ -12,6 +12,8 @@ pub mod firewall;
 mod passage;
 mod publish;
 mod routed;
+#[cfg(test)]
+mod tests;
 mod wiring;
 
 use ropewalk_plan::{Duplicate, Plan};

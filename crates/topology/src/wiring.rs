@@ -70,6 +70,7 @@ impl Wiring<'_> {
         }
         let mut leg = Link::up(self.leg.clone(), self.end(&self.ns, &self.ifname));
         leg.mtu = Some(self.mtu);
+        leg.mac = self.mac.map(high);
         leg.master = master;
         leg.altnames.insert(self.altname.clone());
         plan.create(&Ns::HOST, Body::Link(leg))?;
@@ -109,6 +110,13 @@ impl Wiring<'_> {
         }
         plan.create(&self.ns, route)
     }
+}
+
+/// The leg's own address: like the sandbox's, but high. A bridge without an address of its own
+/// takes the lowest of its members' (`br_stp_recalculate_bridge_id`), which shall not be ours.
+fn high(Mac([_, rest @ ..]): Mac) -> Mac {
+    let [b, c, d, e, f] = rest;
+    Mac([0xfe, b, c, d, e, f])
 }
 
 /// A container may have been told to do without IPv6; an address of ours needs it.

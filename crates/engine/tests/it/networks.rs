@@ -1,0 +1,90 @@
+//! Networks: what is refused, and what is handed over.
+
+use ropewalk_engine::Code;
+
+use crate::Host;
+use crate::host::{bridge, network, said, same};
+
+#[test]
+fn forwarding_goes_back_with_the_last_network_that_needs_it() {
+    let host = Host::new();
+    let before = host.snapshot();
+    host.create(&bridge("a", &["192.168.15.0/24"]));
+    host.create(&bridge("b", &["192.168.16.0/24"]));
+    host.engine().remove_network(&"a".parse().unwrap()).unwrap();
+    assert_eq!(host.sh("sysctl -n net.ipv4.ip_forward").trim(), "1");
+    assert!(host.works("nft list table inet ropewalk"));
+    host.engine().remove_network(&"b".parse().unwrap()).unwrap();
+    same(&before, &host.snapshot());
+}
+
+#[test]
+fn overlapping_subnets_are_refused_by_name() {
+    let host = Host::new();
+    host.create(&bridge("a", &["192.168.0.0/16"]));
+    let before = host.snapshot();
+    let wish = network(&bridge("b", &["192.168.16.0/24"]));
+    let (code, text) = said(host.engine().create_network(&wish));
+    assert_eq!(code, Code::SubnetOverlap, "{text}");
+    assert!(text.contains("network a"), "{text}");
+    same(&before, &host.snapshot());
+}
+
+#[test]
+fn a_subnet_that_the_host_routes_already_is_refused() {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    let before = host.snapshot();
+    let wish = network(&bridge("b", &["10.0.0.0/8"]));
+    let (code, text) = said(host.engine().create_network(&wish));
+    assert_eq!(code, Code::SubnetRouted, "{text}");
+    assert!(text.contains("10.0.0.0/24") && text.contains("up0"), "{text}");
+    same(&before, &host.snapshot());
+}
+
+#[test]
+fn a_network_of_the_same_name_with_other_settings_is_refused() {
+    let host = Host::new();
+    host.create(&bridge("a", &["192.168.15.0/24"]));
+    host.create(&bridge("a", &["192.168.15.0/24"]));
+    let wish = network(&bridge("a", &["192.168.99.0/24"]));
+    assert_eq!(said(host.engine().create_network(&wish)).0, Code::NetworkExists);
+}
+
+#[test]
+fn a_network_in_use_is_not_removed() {
+    let host = Host::new();
+    host.create(&bridge("a", &["192.168.15.0/24"]));
+    host.attach("new:red", "a").unwrap();
+    let (code, text) = said(host.engine().remove_network(&"a".parse().unwrap()));
+    assert_eq!(code, Code::NetworkInUse, "{text}");
+    assert!(text.contains("ropewalk detach new:red a"), "{text}");
+}
+
+#[test]
+fn a_bridge_that_was_there_is_used_and_stays_as_it_was() {
+    let host = Host::new();
+    host.sh(
+        "ip link add mine address 02:00:00:00:00:09 type bridge; ip addr add 172.17.0.1/16 dev mine; ip link set mine up",
+    );
+    let before = host.snapshot();
+    let mut raw = bridge("docker", &["172.17.0.0/16"]);
+    raw.bridge = Some("mine".into());
+    raw.range = vec!["172.17.200.1-172.17.200.9".into()];
+    host.create(&raw);
+    let row = host.attach("new:red", "docker").unwrap().row;
+    assert_eq!(row.addresses, ["172.17.200.1/16"]);
+    host.sh("ip netns exec red ping -qc1 -W2 172.17.0.1");
+    host.engine().detach(&"netns:red".parse().unwrap(), None).unwrap();
+    host.engine().remove_network(&"docker".parse().unwrap()).unwrap();
+    same(&before, &host.snapshot());
+}
+
+#[test]
+fn what_is_no_bridge_is_refused_as_one() {
+    let host = Host::new();
+    host.sh("ip link add mine type ifb");
+    let mut raw = bridge("docker", &["172.17.0.0/16"]);
+    raw.bridge = Some("mine".into());
+    assert_eq!(said(host.engine().create_network(&network(&raw))).0, Code::BridgeUnfit);
+}

@@ -1,0 +1,116 @@
+//! Published ports.
+
+use ropewalk_engine::Code;
+
+use crate::Host;
+use crate::host::{bridge, endpoint, routed, said, same};
+
+/// A server in `ns` on `port` that answers every connection with its name.
+fn serve(host: &Host, ns: &str, port: u16) -> std::process::Child {
+    let script = format!(
+        "import socket\ns=socket.create_server(('::',{port}),family=socket.AF_INET6,dualstack_ipv6=True)\n\
+         print('up',flush=True)\nwhile True:\n c,a=s.accept()\n c.sendall(a[0].encode())\n c.close()"
+    );
+    let _ = host;
+    let mut child = std::process::Command::new("ip")
+        .args(["netns", "exec", ns, "python3", "-c", &script])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut line = [0; 3];
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
+    child
+}
+
+fn ask(host: &Host, prefix: &str, addr: &str, port: u16) -> String {
+    let script = format!(
+        "import socket; print(socket.create_connection(('{addr}',{port}),2).recv(99).decode())"
+    );
+    host.sh(&format!("{prefix} python3 -c \"{script}\""))
+}
+
+fn everywhere(host: &Host, port: u16) {
+    let red = "ip netns exec red";
+    let blue = "ip netns exec blue";
+    for (from, addr) in [
+        ("ip netns exec lan", "10.0.0.1"),
+        ("ip netns exec lan", "fd00:aa::1"),
+        ("", "127.0.0.1"),
+        ("", "10.0.0.1"),
+        ("", "fd00:aa::1"),
+        (blue, "10.0.0.1"),
+        (blue, "fd00:aa::1"),
+        (red, "10.0.0.1"),
+        (red, "fd00:aa::1"),
+    ] {
+        assert!(!ask(host, from, addr, port).is_empty(), "{from} {addr}");
+    }
+}
+
+#[test]
+fn a_published_port_answers_everyone_on_a_bridge() {
+    for netfilter in [0, 1] {
+        let host = Host::new();
+        crate::attach::outside(&host);
+        host.sh(&format!(
+            "for f in /proc/sys/net/bridge/bridge-nf-call-ip*tables; do echo {netfilter} > $f; done"
+        ));
+        host.create(&bridge("web", &["192.168.15.0/24", "fd00:15::/64"]));
+        host.attach("new:blue", "web").unwrap();
+        let clean = host.snapshot();
+        host.engine().attach(&endpoint("new:red", "web", &["8080:80"])).unwrap();
+        let mut server = serve(&host, "red", 80);
+        everywhere(&host, 8080);
+        server.kill().unwrap();
+        server.wait().unwrap();
+        host.engine().detach(&"netns:red".parse().unwrap(), None).unwrap();
+        same(&clean, &host.snapshot());
+    }
+}
+
+#[test]
+fn a_published_port_answers_everyone_without_a_bridge() {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    host.create(&routed("far", &["10.9.0.0/24", "fd00:9::/64"]));
+    host.attach("new:blue", "far").unwrap();
+    host.attach("new:red", "far").unwrap();
+    let before = host.snapshot();
+    let red = "netns:red".parse().unwrap();
+    host.engine().publish(&red, &["8080:80".parse().unwrap()]).unwrap();
+    let mut server = serve(&host, "red", 80);
+    everywhere(&host, 8080);
+    server.kill().unwrap();
+    server.wait().unwrap();
+    host.engine().unpublish(&red, &["8080:80".parse().unwrap()]).unwrap();
+    let after = host.snapshot();
+    // What lets 127.0.0.1 in stays on the leg as long as the leg.
+    let left = crate::host::differences(&before, &after);
+    assert!(left.iter().all(|line| line.contains("route_localnet")), "{left:?}");
+}
+
+#[test]
+fn a_port_that_is_published_already_is_refused_by_the_name_of_its_holder() {
+    let host = Host::new();
+    host.create(&bridge("web", &["192.168.15.0/24"]));
+    host.engine().attach(&endpoint("new:red", "web", &["8080:80"])).unwrap();
+    let before = host.snapshot();
+    let (code, text) = said(host.engine().attach(&endpoint("new:blue", "web", &["8080:80"])));
+    assert_eq!(code, Code::PortTaken, "{text}");
+    assert!(text.contains("netns:red"), "{text}");
+    same(&before, &host.snapshot());
+}
+
+#[test]
+fn a_port_that_a_process_listens_on_is_refused_by_its_name() {
+    let host = Host::new();
+    host.create(&bridge("web", &["192.168.15.0/24"]));
+    host.attach("new:red", "web").unwrap();
+    let _listener = std::net::TcpListener::bind("0.0.0.0:8080").unwrap();
+    let before = host.snapshot();
+    let red = "netns:red".parse().unwrap();
+    let (code, text) = said(host.engine().publish(&red, &["8080:80".parse().unwrap()]));
+    assert_eq!(code, Code::PortTaken, "{text}");
+    assert!(text.contains(&format!("pid {}", std::process::id())), "{text}");
+    same(&before, &host.snapshot());
+}

@@ -1,0 +1,240 @@
+//! Specs in, plans out, a line a change, as `ropewalk plan` shows them.
+#![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+
+use expect_test::{Expect, expect};
+use ropewalk_facts::{Body, Id, Ns, Snapshot};
+use ropewalk_plan::{Plan, describe, predict};
+use ropewalk_spec::{Network, Publish, RawNetwork};
+
+use crate::{HostFacts, Wiring};
+
+fn raw(mode: &str, subnets: &[&str]) -> RawNetwork {
+    RawNetwork {
+        name: "web".into(),
+        mode: Some(mode.into()),
+        subnet: subnets.iter().map(ToString::to_string).collect(),
+        ..RawNetwork::default()
+    }
+}
+
+fn host() -> HostFacts {
+    HostFacts { uplink: Some("up0".parse().unwrap()), mtu: 1500, ..HostFacts::default() }
+}
+
+/// What `plan` changes on a host where nothing is known, the constant rule set left out.
+fn changes(plan: &Plan) -> String {
+    let changes = predict(plan, &mut Snapshot::default()).unwrap();
+    let base: Vec<Id> = crate::firewall::facts().iter().map(Body::id).collect();
+    let shown = changes.iter().filter(|change| !base.contains(&change.key.id));
+    let known: Snapshot =
+        crate::firewall::facts().into_iter().map(|body| body.at(Ns::HOST)).collect();
+    shown.map(|change| format!("{}\n", describe(change, &known))).collect()
+}
+
+fn network(raw: &RawNetwork, host: &HostFacts, expect: &Expect) {
+    expect.assert_eq(&changes(&crate::network(&raw.check().unwrap(), host).unwrap()));
+}
+
+fn attach(raw: &RawNetwork, addresses: &[&str], ports: &[&str], host: &HostFacts, expect: &Expect) {
+    let network: Network = raw.check().unwrap();
+    let publish: Vec<Publish> = ports.iter().map(|port| port.parse().unwrap()).collect();
+    let wiring = Wiring {
+        network: &network,
+        ns: Ns::new("netns:red"),
+        make_ns: None,
+        ifname: "eth0".parse().unwrap(),
+        leg: "rw1".parse().unwrap(),
+        altname: "ropewalk.netns-red.eth0".into(),
+        mac: Some("02:72:00:00:00:01".parse().unwrap()),
+        mtu: 1500,
+        addresses: addresses.iter().map(|net| net.parse().unwrap()).collect(),
+        default_metric: network.default_route.then_some(0),
+        publish: &publish,
+    };
+    expect.assert_eq(&changes(&crate::attach(&wiring, host).unwrap()));
+}
+
+#[test]
+fn a_bridge_network_in_both_families() {
+    network(
+        &raw("bridge", &["192.168.15.0/24", "fd00:15::/64"]),
+        &host(),
+        &expect![[r#"
+            ~ net/ipv4/ip_forward = 1
+            ~ net/ipv6/conf/all/forwarding = 1
+            + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web
+            ~ net/ipv6/conf/rw-web/accept_ra = 0
+            ~ net/ipv4/conf/rw-web/route_localnet = 1
+            + address 192.168.15.1/24 dev rw-web
+            + address fd00:15::1/64 dev rw-web nodad
+            + element inet ropewalk direct4 { 192.168.15.0/24 . 192.168.15.0/24 }
+            + element inet ropewalk direct6 { fd00:15::/64 . fd00:15::/64 }
+            + element inet ropewalk masq4 { 192.168.15.0/24 }
+            + element inet ropewalk masq6 { fd00:15::/64 }
+        "#]],
+    );
+}
+
+#[test]
+fn an_internal_bridge_has_a_gateway_and_no_way_out() {
+    let raw = RawNetwork { internal: true, ..raw("bridge", &["192.168.15.0/24"]) };
+    network(
+        &raw,
+        &host(),
+        &expect![[r#"
+        + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web
+        ~ net/ipv6/conf/rw-web/accept_ra = 0
+        ~ net/ipv4/conf/rw-web/route_localnet = 1
+        + address 192.168.15.1/24 dev rw-web
+        + element inet ropewalk direct4 { 192.168.15.0/24 . 192.168.15.0/24 }
+        + element inet ropewalk internal { "rw-web" }
+        + element inet ropewalk bridged { "rw-web" . "rw-web" }
+    "#]],
+    );
+}
+
+#[test]
+fn a_bridge_for_frames_only_has_no_address() {
+    network(
+        &RawNetwork { l2: true, ..raw("bridge", &[]) },
+        &host(),
+        &expect![[r#"
+            + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web
+            ~ net/ipv6/conf/rw-web/disable_ipv6 = 1
+        "#]],
+    );
+}
+
+#[test]
+fn a_bridge_that_was_there_is_not_marked() {
+    let raw = RawNetwork { bridge: Some("docker0".into()), ..raw("bridge", &["172.17.0.0/16"]) };
+    network(
+        &raw,
+        &HostFacts { foreign_bridge: true, ..host() },
+        &expect![[r#"
+        ~ net/ipv4/ip_forward = 1
+        + link docker0 bridge, up
+        ~ net/ipv6/conf/docker0/accept_ra = 0
+        ~ net/ipv4/conf/docker0/route_localnet = 1
+        + address 172.17.0.1/16 dev docker0
+        + element inet ropewalk direct4 { 172.17.0.0/16 . 172.17.0.0/16 }
+        + element inet ropewalk masq4 { 172.17.0.0/16 }
+    "#]],
+    );
+}
+
+#[test]
+fn forwarding_leaves_an_uplink_that_lives_on_router_advertisements_alive() {
+    let host = HostFacts { uplink_takes_ra: true, ..host() };
+    network(
+        &raw("routed", &["fd00:9::/64"]),
+        &host,
+        &expect![[r#"
+        ~ net/ipv6/conf/up0/accept_ra = 2
+        ~ net/ipv6/conf/all/forwarding = 1
+        + route unreachable fd00:9::/64 metric 4294967295 proto 114
+        + element inet ropewalk direct6 { fd00:9::/64 . fd00:9::/64 }
+    "#]],
+    );
+}
+
+#[test]
+fn a_routed_network_with_fixed_sources_either_way() {
+    let raw = RawNetwork {
+        masquerade: vec!["198.51.100.7".into()],
+        masquerade_in: vec!["yes".into()],
+        ..raw("routed", &["10.9.0.0/24"])
+    };
+    network(
+        &raw,
+        &host(),
+        &expect![[r#"
+        ~ net/ipv4/ip_forward = 1
+        + route unreachable 10.9.0.0/24 metric 4294967295 proto 114
+        + element inet ropewalk direct4 { 10.9.0.0/24 . 10.9.0.0/24 }
+        + element inet ropewalk snat4 { 10.9.0.0/24 : 198.51.100.7 }
+        + element inet ropewalk masq_in4 { 10.9.0.0/24 }
+    "#]],
+    );
+}
+
+#[test]
+fn a_bridged_sandbox() {
+    let raw = raw("bridge", &["192.168.15.0/24", "fd00:15::/64"]);
+    attach(
+        &raw,
+        &["192.168.15.2/24", "fd00:15::2/64"],
+        &[],
+        &host(),
+        &expect![[r#"
+        + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0
+        + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
+        ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
+        ~ link eth0 down → up in netns:red
+        ~ link lo down → up in netns:red
+        ~ net/ipv6/conf/eth0/disable_ipv6 = 0 in netns:red
+        + address 192.168.15.2/24 dev eth0 in netns:red
+        + address fd00:15::2/64 dev eth0 nodad in netns:red
+        + route default via 192.168.15.1 dev eth0 proto 114 in netns:red
+        + route default via fd00:15::1 dev eth0 proto 114 in netns:red
+    "#]],
+    );
+}
+
+#[test]
+fn a_bridged_sandbox_that_publishes_where_bridged_packets_pass_the_ip_hooks() {
+    let host = HostFacts { bridge_netfilter: true, ..host() };
+    let ports = ["8080:80", "192.0.2.1:53:53/udp", "9000-9001:90-91/sctp"];
+    attach(
+        &raw("bridge", &["192.168.15.0/24"]),
+        &["192.168.15.2/24"],
+        &ports,
+        &host,
+        &expect![[r#"
+            + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0
+            + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
+            ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
+            ~ link eth0 down → up in netns:red
+            ~ link lo down → up in netns:red
+            + address 192.168.15.2/24 dev eth0 in netns:red
+            + route default via 192.168.15.1 dev eth0 proto 114 in netns:red
+            ~ member rw1 hairpin off → on
+            + element inet ropewalk publish4 { tcp . 8080 : 192.168.15.2 . 80 }
+            + element inet ropewalk publish_at4 { 192.0.2.1 . udp . 53 : 192.168.15.2 . 53 }
+            + element inet ropewalk publish4 { sctp . 9000 : 192.168.15.2 . 90 }
+            + element inet ropewalk publish4 { sctp . 9001 : 192.168.15.2 . 91 }
+        "#]],
+    );
+}
+
+#[test]
+fn a_routed_sandbox() {
+    let raw = raw("routed", &["10.9.0.0/24", "fd00:9::/64"]);
+    attach(
+        &raw,
+        &["10.9.0.1/24", "fd00:9::1/64"],
+        &["8080:80"],
+        &host(),
+        &expect![[r#"
+        + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0
+        + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
+        ~ link eth0 down → up in netns:red
+        ~ link lo down → up in netns:red
+        ~ net/ipv6/conf/eth0/disable_ipv6 = 0 in netns:red
+        ~ net/ipv6/conf/rw1/accept_ra = 0
+        + address 10.9.0.1/32 dev eth0 in netns:red
+        + address 169.254.1.1/32 dev rw1
+        + route 169.254.1.1/32 dev eth0 proto 114 in netns:red
+        + route 10.9.0.1/32 dev rw1 proto 114
+        + route default via 169.254.1.1 dev eth0 proto 114 in netns:red
+        + address fd00:9::1/128 dev eth0 nodad in netns:red
+        + address fe80::1/128 dev rw1 nodad
+        + route fe80::1/128 dev eth0 proto 114 in netns:red
+        + route fd00:9::1/128 dev rw1 proto 114
+        + route default via fe80::1 dev eth0 proto 114 in netns:red
+        ~ net/ipv4/conf/rw1/route_localnet = 1
+        + element inet ropewalk publish4 { tcp . 8080 : 10.9.0.1 . 80 }
+        + element inet ropewalk publish6 { tcp . 8080 : fd00:9::1 . 80 }
+    "#]],
+    );
+}
