@@ -41,8 +41,8 @@ impl From<ropewalk_kernel::Error> for Fault {
                     _ => fault,
                 }
             }
-            Error::NoTable(key) | Error::NoSet(key) => {
-                Self::new(Code::NetworkBroken, format!("the nft table or set of {key} is gone"))
+            Error::NoTable(key) => {
+                Self::new(Code::NetworkBroken, format!("the rule set around {key} is gone"))
                     .or_try("ropewalk repair")
             }
             Error::NoLink { ns, name } => {

@@ -1,5 +1,11 @@
 //! The verbs against a real kernel, in private namespaces.
-#![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests drive programs, and wait for the kernel"
+)]
 
 mod attach;
 mod host;

@@ -58,7 +58,7 @@ fn a_network_in_use_is_not_removed() {
     host.attach("new:red", "a").unwrap();
     let (code, text) = said(host.engine().remove_network(&"a".parse().unwrap()));
     assert_eq!(code, Code::NetworkInUse, "{text}");
-    assert!(text.contains("ropewalk detach new:red a"), "{text}");
+    assert!(text.contains("ropewalk detach netns:red a"), "{text}");
 }
 
 #[test]

@@ -14,7 +14,7 @@ fn a_flushed_rule_set_and_a_lost_route_are_found_and_put_back() {
         ip -n red route del default; sysctl -qw net.ipv4.ip_forward=0");
     let found = host.engine().check().unwrap();
     assert!(found.iter().any(|f| f.wanted.contains("ip_forward")), "{found:?}");
-    assert!(found.iter().any(|f| f.owner == "new:red/eth0"), "{found:?}");
+    assert!(found.iter().any(|f| f.owner == "netns:red/eth0"), "{found:?}");
     assert!(host.engine().repair().unwrap().iter().all(|f| f.repaired));
     same(&before, &host.snapshot());
     assert!(host.engine().check().unwrap().is_empty());
