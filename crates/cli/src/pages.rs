@@ -112,7 +112,7 @@ fn built() -> Command {
 /// Visits `command`, whose words are `path`, and then each command below.
 fn each(command: &Command, path: &str, visit: &mut impl FnMut(&str)) {
     visit(path);
-    for below in command.get_subcommands() {
+    for below in command.get_subcommands().filter(|below| !below.is_hide_set()) {
         each(below, &format!("{path} {}", below.get_name()), visit);
     }
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use clap::error::ContextKind;
 use ropewalk_engine::{Code, Fault};
-use ropewalk_spec::{Problem, SpecError};
+use ropewalk_spec::SpecError;
 use serde::Serialize;
 
 use crate::answer::{Answer, written};
@@ -47,10 +47,11 @@ pub(crate) fn misuse(error: &clap::Error, json: bool) -> ExitCode {
 
 /// A value that was refused, of which we know more than the table does.
 fn unfit(error: &clap::Error) -> Option<Fault> {
-    let Unfit(problem) = error.source()?.downcast_ref()?;
+    let unfit: &Unfit = error.source()?.downcast_ref()?;
     let argument = error.get(ContextKind::InvalidArg)?.to_string();
     let argument = argument.split(' ').next().unwrap_or_default().trim_matches(['<', '>', '.']);
-    Some(refused(&format!("{argument}: "), problem))
+    let fault = Fault::new(Code::BadInput, format!("{argument}: {unfit}"));
+    Some(unfit.help.clone().into_iter().fold(fault, Fault::or_try))
 }
 
 /// What the table said, in the form of a fault: its first paragraph, and its tips.
@@ -65,13 +66,10 @@ fn misuse_as_fault(text: &str) -> Fault {
 
 /// An option of `command` that makes no sense, found by the check of the whole.
 pub(crate) fn senseless(command: &str, doing: String, error: &SpecError) -> Fault {
-    let option = format!("--{}: ", error.field.replace('_', "-"));
-    refused(&option, &error.problem).doing(doing).or_try(format!("ropewalk help {command}"))
-}
-
-fn refused(argument: &str, problem: &Problem) -> Fault {
-    let fault = Fault::new(Code::BadInput, format!("{argument}{problem}"));
-    problem.help().into_iter().fold(fault, Fault::or_try)
+    let option = error.field.replace('_', "-");
+    let fault = Fault::new(Code::BadInput, format!("--{option}: {}", error.problem)).doing(doing);
+    let fault = error.problem.help().into_iter().fold(fault, Fault::or_try);
+    fault.or_try(format!("ropewalk help {command}"))
 }
 
 fn say(text: &str) {

@@ -61,16 +61,23 @@ impl Engine {
     /// # Errors
     /// [`Code::NotPrivileged`] without root, [`Code::StateUnusable`], [`Code::StateForeign`].
     pub fn open(paths: &Paths) -> Result<Self, Fault> {
-        if !ropewalk_kernel::privileged() {
-            return Err(
-                Fault::new(Code::NotPrivileged, "this needs root").or_try("sudo ropewalk …")
-            );
-        }
+        need_root()?;
         let kernel = Kernel::new()?;
         let cookie = kernel.cookie(&Ns::HOST)?;
         let store = Store::open(&paths.state, &Stamp::of_this_boot(cookie)?)?;
         let store = Rc::new(Journal::new(store));
         Ok(Self { kernel, store, definitions: Definitions::new(&paths.config) })
+    }
+}
+
+/// Refuses who may not change networks.
+///
+/// # Errors
+/// [`Code::NotPrivileged`].
+pub fn need_root() -> Result<(), Fault> {
+    match ropewalk_kernel::privileged() {
+        true => Ok(()),
+        false => Err(Fault::new(Code::NotPrivileged, "this needs root").or_try("sudo ropewalk …")),
     }
 }
 

@@ -8,6 +8,7 @@
 
 mod attachment;
 mod files;
+mod lab;
 mod network;
 mod values;
 
@@ -18,6 +19,7 @@ use ropewalk_spec::NetworkName;
 
 pub(crate) use attachment::{Attach, Detach, Ports};
 pub(crate) use files::{File, PlanFile};
+pub(crate) use lab::{Exec, LabVerb};
 pub(crate) use network::{Create, NetworkVerb};
 pub(crate) use values::Unfit;
 
@@ -84,6 +86,9 @@ pub(crate) enum Verb {
     Purge(Purge),
     /// Print the routes that other routers need to reach a network through this host
     Routes(Routes),
+    /// Build, enter, list and take away labs: hosts and LANs as namespaces
+    #[command(subcommand)]
+    Lab(LabVerb),
     /// Print completions for a shell
     ///
     /// For bash: `ropewalk completions bash > /etc/bash_completion.d/ropewalk`.

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use ropewalk_facts::{IfName, Mac, NameError};
+use ropewalk_lab::BadName;
 use ropewalk_spec::{Form, NetworkName, Problem, Publish, SandboxRef};
 
 #[derive(Args, Clone, Copy, Debug)]
@@ -30,19 +31,34 @@ pub(crate) trait Written: FromStr {
     fn problem(text: &str, error: Self::Err) -> Problem;
 }
 
-/// A value that was refused.
+/// A value that was refused: what is wrong with it, and what to write instead.
 #[derive(Debug, thiserror::Error)]
-#[error(transparent)]
-pub(crate) struct Unfit(pub(crate) Problem);
+#[error("{what}")]
+pub(crate) struct Unfit {
+    pub(crate) what: String,
+    pub(crate) help: Option<String>,
+}
+
+impl From<Problem> for Unfit {
+    fn from(problem: Problem) -> Self {
+        Self { what: problem.to_string(), help: problem.help() }
+    }
+}
 
 /// The value that `text` stands for.
 pub(crate) fn parsed<T: Written>(text: &str) -> Result<T, Unfit> {
-    text.parse().map_err(|error| Unfit(T::problem(text, error)))
+    text.parse().map_err(|error| T::problem(text, error).into())
 }
 
 /// `text`, once it is known to stand for a value.
 pub(crate) fn checked<T: Written>(text: &str) -> Result<String, Unfit> {
     parsed::<T>(text).map(|_| text.to_owned())
+}
+
+/// A name in a lab.
+pub(crate) fn named<T: FromStr<Err = BadName>>(text: &str) -> Result<T, Unfit> {
+    let unfit = |error: BadName| Unfit { what: error.to_string(), help: None };
+    text.parse().map_err(unfit)
 }
 
 /// The name of a network.
@@ -52,7 +68,7 @@ pub(crate) fn network(text: &str) -> Result<NetworkName, Unfit> {
 
 /// A number of bytes. Whether a network can have it is for the check of the whole.
 pub(crate) fn mtu(text: &str) -> Result<u32, Unfit> {
-    text.parse().map_err(|_| Unfit(unreadable(text, Form::Mtu)))
+    text.parse().map_err(|_| unreadable(text, Form::Mtu).into())
 }
 
 fn unreadable(text: &str, form: Form) -> Problem {
