@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use ropewalk_plan::Conflict;
 
 use crate::flaw::FileError;
-use crate::name::{Name, Place};
+use crate::name::{BadName, Name, Place};
 use crate::wiring::WiringError;
 
 /// Why a lab was not made, entered or removed.
@@ -33,6 +33,9 @@ pub enum Error {
         /// The labs.
         labs: Vec<Name>,
     },
+    /// A name that cannot be one.
+    #[error(transparent)]
+    Name(BadName),
     /// Nothing to run was given.
     #[error("no command was given")]
     NoCommand,

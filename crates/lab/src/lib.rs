@@ -6,6 +6,8 @@
 //! Never here: the machine's own network namespace; a lab only makes new ones.
 
 mod check;
+mod demo;
+mod docker;
 mod doors;
 mod echo;
 mod error;
@@ -25,6 +27,8 @@ mod standing;
 mod text;
 pub mod wiring;
 
+pub use demo::Demo;
+pub use docker::clean_up;
 pub use error::{Doing, Error};
 pub use flaw::{FileError, Flaw};
 pub use model::{Action, Bridge, Container, Expect, Host, Lab, Lan, Nic, Probe, Step};
@@ -32,7 +36,7 @@ pub use name::{BadName, Name, Place};
 pub use page::serve;
 pub use pins::{Kept, Root};
 pub use play::{Event, play};
-pub use probe::{Answer, Outcome};
+pub use probe::Answer;
 pub use process::Started;
 pub use standing::Standing;
 pub use text::BadText;

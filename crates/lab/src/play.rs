@@ -4,8 +4,9 @@
 //!
 //! Never here: how it is shown (`show`); keeping a lab up (`pins`).
 
+use std::io;
 use std::path::Path;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::Serialize;
 
@@ -13,6 +14,7 @@ use crate::error::{Doing, Error, system};
 use crate::model::{Lab, Probe, Step};
 use crate::name::{Name, Place};
 use crate::picture::picture;
+use crate::probe::Answer;
 use crate::process::shell;
 use crate::scene::scene;
 use crate::standing::Standing;
@@ -137,7 +139,7 @@ fn run(
 }
 
 /// True for a command that can print what it would do as a script.
-fn scripted(line: &str) -> bool {
+pub(crate) fn scripted(line: &str) -> bool {
     let verbs = ["ropewalk network create ", "ropewalk attach ", "ropewalk publish "];
     verbs.iter().any(|verb| line.starts_with(verb)) && !line.contains("&&")
 }
@@ -150,14 +152,21 @@ fn output(standing: &Standing, on: &Place, line: &str) -> Result<(String, bool),
 }
 
 fn tried(standing: &Standing, probe: &Probe, sink: &mut dyn FnMut(Event)) -> Result<bool, Error> {
-    let outcome = standing.probe(probe)?;
-    let took = outcome.answer.as_ref().ok().map(|answer| answer.took);
-    let result = match &outcome.answer {
-        Ok(answer) => match answer.seen {
-            Some(ip) => format!("page, seen as {ip}"),
-            None => "answer".into(),
-        },
-        Err(e) if e.kind() == std::io::ErrorKind::TimedOut => "no answer".into(),
+    Ok(judged(probe, standing.probe(probe)?, sink))
+}
+
+/// Tells what came of a probe, and returns whether that is what was expected.
+pub(crate) fn judged(
+    probe: &Probe,
+    answer: io::Result<Answer>,
+    sink: &mut dyn FnMut(Event),
+) -> bool {
+    let expected = probe.expects(&answer);
+    let us = answer.as_ref().ok().map(|answer| answer.took.as_micros());
+    let result = match answer {
+        Ok(Answer { seen: Some(ip), .. }) => format!("page, seen as {ip}"),
+        Ok(_) => "answer".into(),
+        Err(e) if e.kind() == io::ErrorKind::TimedOut => "no answer".into(),
         Err(e) => e.kind().to_string(),
     };
     sink(Event::Tried {
@@ -165,8 +174,8 @@ fn tried(standing: &Standing, probe: &Probe, sink: &mut dyn FnMut(Event)) -> Res
         action: probe.action.to_string(),
         expect: probe.expect.to_string(),
         result,
-        us: took.as_ref().map(Duration::as_micros),
-        expected: outcome.expected,
+        us,
+        expected,
     });
-    Ok(outcome.expected)
+    expected
 }

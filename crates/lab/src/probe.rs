@@ -15,15 +15,6 @@ use crate::standing::Standing;
 const SHOULD: Duration = Duration::from_secs(3);
 const SHOULD_NOT: Duration = Duration::from_millis(500);
 
-/// What came of a probe.
-#[derive(Debug)]
-pub struct Outcome {
-    /// An answer, or why there is none.
-    pub answer: Result<Answer, io::Error>,
-    /// Whether that is what was expected.
-    pub expected: bool,
-}
-
 /// An answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Answer {
@@ -34,24 +25,30 @@ pub struct Answer {
 }
 
 impl Standing {
-    /// Tries `probe`.
+    /// Tries `probe`: an answer, or why there is none.
     ///
     /// # Errors
     /// When its place cannot be entered.
-    pub fn probe(&self, probe: &Probe) -> Result<Outcome, Error> {
+    pub fn probe(&self, probe: &Probe) -> Result<io::Result<Answer>, Error> {
         let limit = if probe.expect == Expect::Fail { SHOULD_NOT } else { SHOULD };
-        let answer = self.inside(&probe.from, || ask(probe.action, limit))?;
-        let expected = match (&answer, probe.expect) {
+        self.inside(&probe.from, || ask(probe.action, limit))
+    }
+}
+
+impl Probe {
+    /// True when `answer` is what is expected.
+    #[must_use]
+    pub fn expects(&self, answer: &io::Result<Answer>) -> bool {
+        match (answer, self.expect) {
             (Ok(_), Expect::Ok) | (Err(_), Expect::Fail) => true,
             (Ok(answer), Expect::Sees(ip)) => answer.seen == Some(ip),
             (Ok(_), Expect::Fail) | (Err(_), Expect::Ok | Expect::Sees(_)) => false,
-        };
-        Ok(Outcome { answer, expected })
+        }
     }
 }
 
 /// Does it in the namespace of the calling thread.
-fn ask(action: Action, limit: Duration) -> io::Result<Answer> {
+pub(crate) fn ask(action: Action, limit: Duration) -> io::Result<Answer> {
     match action {
         Action::Ping(ip) => crate::echo::ping(ip, limit).map(|took| Answer { took, seen: None }),
         Action::Http(to) => {

@@ -13,7 +13,7 @@ impl fmt::Display for Event {
                 let about = about.as_deref().unwrap_or_default();
                 writeln!(f, "\n━━ {name} ━━ {about}\n")?;
                 indented(f, "  ", picture)?;
-                writeln!(f, "  built in {}", Time(*us))
+                if *us == 0 { Ok(()) } else { writeln!(f, "  built in {}", Time(*us)) }
             }
             Self::Step { say } => writeln!(f, "\n  {say}"),
             Self::Ran { on, line, output, done, us } => {
