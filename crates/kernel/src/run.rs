@@ -149,7 +149,7 @@ impl<'a> Run<'a> {
         Ok(match (&change.old, &change.new) {
             (None, Some(new)) => {
                 let far = self.far(at, new)?;
-                rt::create(&new.body, Make::Exclusive, far.as_ref(), links)?
+                rt::create(&new.body, make(&new.body), far.as_ref(), links)?
             }
             (Some(old), Some(new)) => rt::change(&old.body, &new.body, links)?,
             (Some(old), None) => rt::delete(&old.body, links)?,
@@ -318,6 +318,12 @@ impl<'a> Run<'a> {
             }
         }
     }
+}
+
+/// An object that is made must not be there; but a bridge or a neighbour table may learn at any
+/// moment what is about to be stated, and then that makes room.
+fn make(body: &Body) -> Make {
+    if matches!(body, Body::Neigh(_) | Body::Fdb(_)) { Make::Shared } else { Make::Exclusive }
 }
 
 fn peer(link: &Link) -> Option<&Peer> {

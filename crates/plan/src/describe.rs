@@ -34,6 +34,7 @@ pub fn describe(change: &Change, context: &Snapshot) -> String {
 
 fn altered(change: &Change, old: &Fact, new: &Fact, context: &Snapshot) -> String {
     let differences = match (&old.body, &new.body) {
+        (Body::Sysctl(was), Body::Sysctl(x)) if was == x => vec![format!("stays {}", x.value)],
         (Body::Sysctl(was), Body::Sysctl(x)) => vec![format!("{} → {}", was.value, x.value)],
         (Body::Link(was), Body::Link(x)) => link_differences(was, x),
         (Body::Member(was), Body::Member(x)) => member_differences(was, x),

@@ -348,6 +348,7 @@ fn forwarding_for_all_is_forwarding_for_each() {
     expect![[r#"
         ~ net/ipv4/conf/all/forwarding 0 → 1 (implied)
         ~ net/ipv4/conf/eth0.5/forwarding 0 → 1 (implied)
+        ~ net/ipv4/conf/up/forwarding stays 1 (implied)
         ~ net/ipv4/ip_forward 0 → 1
     "#]]
     .assert_eq(&told(Step::Ensure(host(sysctl("net/ipv4/ip_forward", "1"))), &snap));
