@@ -1,8 +1,11 @@
 //! Check and repair: what is there against what was made, and the difference put right.
 
-use ropewalk_facts::{Fact, Id, Key, Snapshot};
+use std::collections::BTreeSet;
+
+use ropewalk_facts::{Fact, Id, Key, Ns, Snapshot};
 use ropewalk_plan::{Change, Plan, diff};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
+use ropewalk_topology::firewall;
 
 use crate::Engine;
 use crate::fault::Fault;
@@ -90,14 +93,51 @@ impl Engine {
         if repair && !changes.is_empty() {
             self.kernel.apply(&changes)?;
         }
-        let stated = |change: &&Change| missing.states(&change.key);
-        Ok(changes.iter().filter(stated).map(|c| finding(owner, c, &before, repair)).collect())
+        let tables: BTreeSet<Id> =
+            changes.iter().filter_map(|c| whole_table(&c.key.id, c)).collect();
+        // Names for what is said: the sets that elements are of, as they shall be.
+        let mut words =
+            firewall::facts().into_iter().map(|body| body.at(Ns::HOST)).collect::<Snapshot>();
+        words.merge(before.clone());
+        let told = |change: &&Change| {
+            missing.states(&change.key)
+                && !table_of(&change.key.id).is_some_and(|id| tables.contains(&id))
+        };
+        let told = changes.iter().filter(told);
+        Ok(told.map(|c| finding(owner, c, &before, &words, repair)).collect())
     }
 }
 
-fn finding(owner: &str, change: &Change, before: &Snapshot, repaired: bool) -> Finding {
+/// The table, if the change makes it whole.
+fn whole_table(id: &Id, change: &Change) -> Option<Id> {
+    (matches!(id, Id::Table(_)) && change.makes()).then(|| id.clone())
+}
+
+/// The table that something is part of: with the whole table gone, nobody needs to be told of it.
+fn table_of(id: &Id) -> Option<Id> {
+    let key = if let Id::Set(key) = id {
+        &key.table
+    } else if let Id::Chain(key) = id {
+        &key.table
+    } else if let Id::NftRule(key) = id {
+        &key.chain.table
+    } else if let Id::Element(key) = id {
+        &key.set.table
+    } else {
+        return None;
+    };
+    Some(Id::Table(key.clone()))
+}
+
+fn finding(
+    owner: &str,
+    change: &Change,
+    before: &Snapshot,
+    words: &Snapshot,
+    repaired: bool,
+) -> Finding {
     let say = |fact: &Fact| {
-        let line = ropewalk_plan::describe(&Change::made(fact.clone()), before);
+        let line = ropewalk_plan::describe(&Change::made(fact.clone()), words);
         line.trim_start_matches(['+', '~', ' ']).to_owned()
     };
     let or = |fact: Option<&Fact>, word: &str| fact.map_or_else(|| word.to_owned(), say);

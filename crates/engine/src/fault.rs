@@ -27,6 +27,9 @@ pub struct Words {
     pub doing: String,
     /// What is wrong, with the object: `address 10.0.0.5 is taken`.
     pub what: String,
+    /// The line of a file that it is about, with a mark under the place.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub excerpt: Option<String>,
     /// The kernel's (or the engine's, or the parser's) own words.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub kernel: Option<String>,
@@ -46,6 +49,7 @@ impl Fault {
             code,
             doing: String::new(),
             what: what.into(),
+            excerpt: None,
             kernel: None,
             cause: None,
             tries: Vec::new(),
@@ -58,6 +62,13 @@ impl Fault {
         if self.doing.is_empty() {
             self.0.doing = doing.into();
         }
+        self
+    }
+
+    /// With the line of a file that it is about.
+    #[must_use]
+    pub fn excerpt(mut self, excerpt: impl Into<String>) -> Self {
+        self.0.excerpt = Some(excerpt.into());
         self
     }
 
@@ -97,6 +108,9 @@ impl fmt::Display for Fault {
             write!(f, "{}: ", self.doing)?;
         }
         f.write_str(&self.what)?;
+        for line in self.excerpt.iter().flat_map(|text| text.lines()) {
+            write!(f, "\n  {line}")?;
+        }
         for (label, text) in [("kernel:", &self.kernel), ("cause: ", &self.cause)] {
             if let Some(text) = text {
                 write!(f, "\n{label} {}", indent(text))?;

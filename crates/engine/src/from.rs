@@ -170,7 +170,7 @@ impl From<FileError> for Fault {
             Flaw::Spec(spec) => format!("{}: {}", spec.field, spec.problem),
         };
         let fault = Self::new(Code::BadFile, format!("{}: {words}", error.place));
-        let fault = fault.kernel(error.place.excerpt());
+        let fault = fault.excerpt(error.place.excerpt());
         match error.help() {
             Some(help) => fault.or_try(help),
             None => fault,

@@ -65,6 +65,17 @@ pub(crate) fn addresses(host: &Snapshot, dev: &IfName) -> Vec<IpNet> {
     all.filter(on).map(|a| a.key.net).collect()
 }
 
+/// The addresses by which other hosts know this one: those of the uplink, else those of every link
+/// that ropewalk did not make.
+pub(crate) fn known_by(host: &Snapshot) -> Vec<IpNet> {
+    if let Some(uplink) = uplink(host) {
+        return addresses(host, &uplink);
+    }
+    let links = host.of(&Ns::HOST).filter_map(|fact| fact.body.as_link());
+    let others = links.filter(|link| link.kind != LinkKind::Loopback && !ours(link));
+    others.flat_map(|link| addresses(host, &link.name)).collect()
+}
+
 /// A route of the host that already leads to part of `net`, other than the default routes, what
 /// ropewalk made, and the connected route of the bridge that is used.
 pub(crate) fn routed<'a>(

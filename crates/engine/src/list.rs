@@ -171,12 +171,7 @@ impl Engine {
         };
         let network = network.ok_or_else(|| self.unknown(name))?;
         let found = self.kernel.read_all(&Ns::HOST)?;
-        let via: Vec<_> = host::uplink(&found)
-            .map(|dev| host::addresses(&found, &dev))
-            .unwrap_or_default()
-            .iter()
-            .map(|net| net.addr())
-            .collect();
+        let via: Vec<_> = host::known_by(&found).iter().map(|net| net.addr()).collect();
         Ok(network.subnets.iter().map(|subnet| hint(subnet.net, &via)).collect())
     }
 }

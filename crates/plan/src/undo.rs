@@ -43,7 +43,9 @@ fn drop_detours(changes: &mut Vec<Change>) {
         ends.entry(change.key.clone()).or_insert_with(first).1 = change.new.clone();
     }
     let noted = |change: &Change| change.old == change.new;
-    changes.retain(|change| noted(change) || ends.get(&change.key).is_none_or(|(old, new)| old != new));
+    changes.retain(|change| {
+        noted(change) || ends.get(&change.key).is_none_or(|(old, new)| old != new)
+    });
 }
 
 /// True when putting back the setting `cause` takes away the value of the setting in `noted`, which

@@ -48,3 +48,29 @@ fn what_a_vanished_sandbox_held_is_given_back() {
     assert_eq!(done.len(), 1, "{done:?}");
     same(&before, &host.snapshot());
 }
+
+#[test]
+fn a_rule_taken_from_the_middle_comes_back_in_its_place() {
+    let host = Host::new();
+    host.create(&bridge("web", &["192.168.15.0/24"]));
+    let before = host.sh("nft list table inet ropewalk");
+    host.sh(
+        "h=$(nft -a list chain inet ropewalk postrouting | sed -n 's/.*\"direct4\" # handle //p')
+        nft delete rule inet ropewalk postrouting handle $h",
+    );
+    let found = host.engine().check().unwrap();
+    assert!(found.iter().any(|f| f.object.contains("direct4")), "{found:?}");
+    host.engine().repair().unwrap();
+    assert_eq!(before, host.sh("nft list table inet ropewalk"));
+}
+
+#[test]
+fn a_rule_set_that_is_gone_is_one_finding() {
+    let host = Host::new();
+    host.create(&bridge("web", &["192.168.15.0/24"]));
+    host.sh("nft flush ruleset");
+    let found = host.engine().check().unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(host.engine().repair().unwrap().len(), 1);
+    assert!(host.engine().check().unwrap().is_empty());
+}
