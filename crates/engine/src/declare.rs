@@ -182,7 +182,7 @@ impl Engine {
             if attached.changed {
                 made.endpoints.push(endpoint.clone());
                 let row = attached.row;
-                let detail = format!("{} {}", row.interface, row.addresses.join(" "));
+                let detail = format!("as {} {}", row.interface, row.addresses.join(" "));
                 let object = format!("{} to {}", row.sandbox, row.network);
                 made.done.push(Done::new("attached", object).detail(detail.trim_end()));
             }

@@ -75,13 +75,12 @@ impl Engine {
     }
 
     pub(crate) fn row(&self, record: &AttachmentRecord) -> Row {
-        let list = |items: &[_]| items.iter().map(ToString::to_string).collect();
         Row {
             sandbox: record.sandbox.to_string(),
             network: record.network.to_string(),
             interface: record.ifname.to_string(),
             leg: record.leg.to_string(),
-            addresses: list(&record.addresses),
+            addresses: addresses(record),
             gateway: gateways(record),
             mac: record.mac.map(|mac| mac.to_string()),
             mtu: record.mtu,
@@ -179,6 +178,16 @@ impl Engine {
 /// The paths in a folder, none if it is not there.
 fn files(dir: &str) -> impl Iterator<Item = PathBuf> + use<> {
     std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
+}
+
+/// The addresses as they stand on the interface: a routed one is alone on its prefix.
+fn addresses(record: &AttachmentRecord) -> Vec<String> {
+    let own = |step: &Step| {
+        let Step::Create(fact) = step else { return None };
+        let addr = fact.body.as_addr().filter(|addr| addr.key.dev == record.ifname)?;
+        (fact.ns == record.ns).then(|| addr.key.net.to_string())
+    };
+    record.plan.steps().iter().filter_map(own).collect()
 }
 
 /// The gateways of the default routes that the attachment made.
