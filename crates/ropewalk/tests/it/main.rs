@@ -1,6 +1,15 @@
 //! The binary as people and scripts run it.
-#![expect(clippy::expect_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    reason = "tests fail by panicking"
+)]
 
+mod bad_input;
+mod host;
 mod pages;
+mod readme;
 mod run;
 mod usage;
+mod verbs;
