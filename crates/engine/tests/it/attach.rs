@@ -131,3 +131,28 @@ pub(crate) fn outside(host: &Host) {
         ip addr add fd00:aa::1/64 dev up0 nodad; ip -n lan addr add fd00:aa::2/64 dev eth0 nodad
         ip route add default via 10.0.0.2; ip route add default via fd00:aa::2");
 }
+
+#[test]
+fn the_mtu_is_the_uplinks_unless_it_is_given() {
+    let host = Host::new();
+    outside(&host);
+    host.sh("ip link set up0 mtu 1400");
+    host.create(&bridge("web", &["192.168.15.0/24"]));
+    host.attach("new:red", "web").unwrap();
+    assert_eq!(
+        host.sh("ip -n red -j link show eth0 | grep -o '\"mtu\":[0-9]*'").trim(),
+        "\"mtu\":1400"
+    );
+    let mut wish = endpoint("new:blue", "web", &[]);
+    wish.mtu = Some(1300);
+    assert_eq!(host.engine().attach(&wish).unwrap().row.mtu, 1300);
+}
+
+#[test]
+fn an_ipv6_address_is_usable_at_once() {
+    let host = Host::new();
+    host.create(&bridge("web", &["fd00:15::/64"]));
+    host.attach("new:red", "web").unwrap();
+    assert!(!host.sh("ip -n red addr show dev eth0 scope global").contains("tentative"));
+    host.sh("ip netns exec red ping -qc1 -W1 fd00:15::1");
+}

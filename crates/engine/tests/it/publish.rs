@@ -114,3 +114,38 @@ fn a_port_that_a_process_listens_on_is_refused_by_its_name() {
     assert!(text.contains(&format!("pid {}", std::process::id())), "{text}");
     same(&before, &host.snapshot());
 }
+
+/// A line of Python, run in a namespace.
+fn python(host: &Host, ns: &str, line: &str) -> String {
+    host.sh(&format!("ip netns exec {ns} python3 -c \"{line}\""))
+}
+
+#[test]
+fn udp_that_came_before_the_port_was_published_does_not_stay_where_it_was() {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    host.create(&bridge("web", &["192.168.15.0/24"]));
+    host.attach("new:red", "web").unwrap();
+    // The same source port each time: one flow, as conntrack sees it.
+    let send = "import socket;s=socket.socket(2,2);s.bind(('',4000));s.settimeout(1);\
+                s.sendto(b'x',('10.0.0.1',5353))";
+    python(&host, "lan", send);
+    assert!(host.sh("conntrack -L -p udp 2>/dev/null").contains("dport=5353"));
+    let red = "netns:red".parse().unwrap();
+    host.engine().publish(&red, &["5353:53/udp".parse().unwrap()]).unwrap();
+    assert!(!host.sh("conntrack -L -p udp 2>/dev/null").contains("dport=5353"));
+    let server = "import socket;s=socket.socket(2,2);s.bind(('',53));print('up',flush=True);\
+                  d,a=s.recvfrom(9);s.sendto(b'here',a)";
+    let mut child = std::process::Command::new("ip")
+        .args(["netns", "exec", "red", "python3", "-c", server])
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut [0; 3]).unwrap();
+    let answer = python(&host, "lan", &format!("{send};print(s.recv(9).decode())"));
+    assert_eq!(answer.trim(), "here");
+    child.wait().unwrap();
+    assert!(host.sh("conntrack -L -p udp 2>/dev/null").contains("192.168.15.2"));
+    host.engine().unpublish(&red, &["5353:53/udp".parse().unwrap()]).unwrap();
+    assert!(!host.sh("conntrack -L -p udp 2>/dev/null").contains("192.168.15.2"));
+}
