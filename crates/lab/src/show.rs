@@ -11,9 +11,12 @@ impl fmt::Display for Event {
         match self {
             Self::Lab { name, about, picture, us } => {
                 let about = about.as_deref().unwrap_or_default();
-                writeln!(f, "\n━━ {name} ━━ {about}\n")?;
-                indented(f, "  ", picture)?;
-                if *us == 0 { Ok(()) } else { writeln!(f, "  built in {}", Time(*us)) }
+                writeln!(f, "\n━━ {name} ━━ {about}")?;
+                if picture.is_empty() {
+                    return Ok(());
+                }
+                indented(f, "  ", &format!("\n{picture}"))?;
+                writeln!(f, "  built in {}", Time(*us))
             }
             Self::Step { say } => writeln!(f, "\n  {say}"),
             Self::Ran { on, line, output, done, us } => {

@@ -11,7 +11,7 @@
 mod api;
 mod tar;
 
-use std::io::{self, Read as _};
+use std::io::{self, Read as _, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
@@ -34,6 +34,9 @@ const HERE: &str = "machine";
 
 /// How often the network is tried to be removed: a container that ends may still be on it.
 const TRIES: u32 = 20;
+
+/// How long Docker may go on with what it was asked for by a process that was killed.
+const SETTLED: Duration = Duration::from_secs(3);
 
 /// How long a page is waited for.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -81,7 +84,9 @@ fn steps(
     sink: &mut dyn FnMut(Event),
 ) -> Result<bool, Error> {
     let Names { container, network, .. } = names;
-    sink(Event::Step { say: format!("Docker starts {container} without a network") });
+    sink(Event::Step {
+        say: format!("Docker starts {container}, as `docker run --network none` does"),
+    });
     let socket = system::<io::Error>(Doing::Start, container);
     make(docker, ropewalk, names).map_err(socket)?;
     sink(Event::Step { say: "ropewalk gives it one, and publishes a port".into() });
@@ -186,7 +191,10 @@ impl Cleaner {
 
     /// Has it done now.
     fn end(mut self) -> Result<(), Error> {
-        drop(self.0.stdin.take());
+        if let Some(mut pipe) = self.0.stdin.take() {
+            // One that has ended already is told apart by its status.
+            let _told = pipe.write_all(b"done");
+        }
         let status = self.0.wait().map_err(system(Doing::Stop, "the container"))?;
         let failed = || io::Error::other(status.to_string());
         if status.success() { Ok(()) } else { Err(system(Doing::Stop, "the container")(failed())) }
@@ -199,9 +207,22 @@ impl Cleaner {
 /// # Errors
 /// When something of it is left.
 pub fn clean_up(number: u32, ropewalk: &Path) -> Result<(), Error> {
+    let mut told = Vec::new();
     // However it ends, the demo has ended.
-    let _ended = io::stdin().read_to_end(&mut Vec::new());
-    let Names { container, image, network } = Names::new(number);
+    let _ended = io::stdin().read_to_end(&mut told);
+    let names = Names::new(number);
+    take_away(&names, ropewalk)?;
+    if told.is_empty() {
+        // It was killed: Docker, and the last command it ran, may still be at it.
+        std::thread::park_timeout(SETTLED);
+        take_away(&names, ropewalk)?;
+    }
+    Ok(())
+}
+
+/// Takes away what there is of it.
+fn take_away(names: &Names, ropewalk: &Path) -> Result<(), Error> {
+    let Names { container, image, network } = names;
     let mut left = true;
     for _ in 0..TRIES {
         // What was not made by then is not there to be removed.
@@ -215,9 +236,9 @@ pub fn clean_up(number: u32, ropewalk: &Path) -> Result<(), Error> {
         std::thread::park_timeout(Duration::from_millis(100));
     }
     let Some(docker) = Docker::find() else { return Ok(()) };
-    docker.remove(&container, &image).map_err(system(Doing::Stop, &container))?;
+    docker.remove(container, image).map_err(system(Doing::Stop, container))?;
     let busy = || io::Error::from(io::ErrorKind::ResourceBusy);
-    if left { Err(system(Doing::Remove, &network)(busy())) } else { Ok(()) }
+    if left { Err(system(Doing::Remove, network)(busy())) } else { Ok(()) }
 }
 
 #[cfg(test)]
