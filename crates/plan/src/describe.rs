@@ -12,7 +12,8 @@ use crate::Change;
 use crate::render::{is_nft, nft};
 use crate::words::{Words, addr, fdb, kind, member_flags, neigh, on_off, route, rule};
 
-/// `change` in one line. `context` knows the sets that elements are of.
+/// `change` in one line. `context` knows the sets that elements are of, found or made by other
+/// changes.
 #[must_use]
 pub fn describe(change: &Change, context: &Snapshot) -> String {
     let (sign, text) = match (&change.old, &change.new) {
@@ -38,7 +39,7 @@ fn altered(change: &Change, old: &Fact, new: &Fact, context: &Snapshot) -> Strin
         (Body::Sysctl(was), Body::Sysctl(x)) => vec![format!("{} → {}", was.value, x.value)],
         (Body::Link(was), Body::Link(x)) => link_differences(was, x),
         (Body::Member(was), Body::Member(x)) => member_differences(was, x),
-        (_, _) if is_nft(&change.key.id) => return nft_text(change, context),
+        (_, _) if is_nft(&change.key.id) => return nft_text(new, context),
         (_, _) => return format!("{} → {}", fact_text(old, context), fact_text(new, context)),
     };
     format!("{} {}", change.key.id, differences.join(", "))
@@ -97,7 +98,7 @@ fn fact_text(fact: &Fact, context: &Snapshot) -> String {
         Body::Neigh(x) => say("neigh", neigh(x)),
         Body::Fdb(x) => say("fdb", fdb(x)),
         Body::Table(_) | Body::Set(_) | Body::Chain(_) | Body::NftRule(_) | Body::Element(_) => {
-            nft_text(&Change::made(fact.clone()), context)
+            nft_text(fact, context)
         }
     }
 }
@@ -116,14 +117,10 @@ fn link_text(x: &Link, fact: &Fact) -> String {
     parts.join(", ")
 }
 
-/// The nft commands of a change, without the verb that the sign says already.
-fn nft_text(change: &Change, context: &Snapshot) -> String {
-    let mut known = context.clone();
-    if let Some(new) = &change.new {
-        known.insert(new.clone());
-    }
-    let lines = nft::lines(&[change], &known);
+/// The nft command that makes an object, without the verb.
+fn nft_text(fact: &Fact, context: &Snapshot) -> String {
+    let lines = nft::lines(&[&Change::made(fact.clone())], context);
     let text = lines.join("; ");
-    let verbs = ["add ", "delete ", "create ", "replace ", "insert "];
+    let verbs = ["add ", "insert "];
     verbs.iter().find_map(|verb| text.strip_prefix(verb)).unwrap_or(&text).to_string()
 }

@@ -234,7 +234,16 @@ fn a_teardown_takes_all_that_was_created() {
             };
             let named =
                 pair && case.plan.steps().iter().any(|s| matches!(s.key().id, Id::Netns(_)));
-            !named && !matches!(key.id, Id::Addr(_) | Id::Route(_) | Id::Neigh(_) | Id::Fdb(_))
+            !named
+                && !matches!(
+                    key.id,
+                    Id::Addr(_)
+                        | Id::Route(_)
+                        | Id::Neigh(_)
+                        | Id::Fdb(_)
+                        | Id::NftRule(_)
+                        | Id::Element(_)
+                )
         };
         for step in down.steps().iter().filter(counts) {
             let mut rest = Plan::new();

@@ -37,11 +37,13 @@ pub(crate) fn peer_key(link: &Link) -> Option<Key> {
 /// True when `fact` goes with one of the objects `gone`, the other end of a pair apart. A pair
 /// that leads out of a namespace is not left to the namespace: that goes later than its name, and
 /// not at all while something lives in it. An IPv6 route of several ways goes with the last of
-/// them, an IPv4 one with the first.
+/// them, an IPv4 one with the first. Rules and elements are not left to their chain or set: what
+/// they speak of may have to go before it.
 pub(crate) fn goes_with(fact: &Fact, gone: &BTreeSet<Key>) -> bool {
     let leads_out = fact.body.as_link().and_then(peer_key).is_some_and(|peer| peer.ns != fact.ns);
     let space = fact.ns.as_str().strip_prefix(NAMED).filter(|_| !leads_out);
-    let mut parents = parents(fact).into_iter();
+    let mut parents =
+        parents(fact).into_iter().filter(|key| !matches!(key.id, Id::Set(_) | Id::Chain(_)));
     let v6_route = |route: &Route| route.key.dst.addr().is_ipv6() && route.hops.len() > 1;
     space.is_some_and(|name| gone.contains(&Id::Netns(name.into()).at(Ns::HOST)))
         || if fact.body.as_route().is_some_and(v6_route) {

@@ -14,46 +14,59 @@ mod sh;
 
 use ropewalk_facts::{Body, Fact, Id, Ns, Snapshot};
 
-use crate::Change;
 use crate::words::{Words, member};
+use crate::{Change, apply};
 use sh::line;
 
 /// The script that does what `changes` say. `context` is what was found before: it knows the sets
-/// that elements go into.
+/// that elements go into, and the rules that a rule stands among.
 #[must_use]
 pub fn render(changes: &[Change], context: &Snapshot) -> String {
-    let mut known = context.clone();
-    changes.iter().filter_map(|c| c.new.as_ref()).for_each(|fact| {
-        known.insert(fact.clone());
-    });
-    let mut out = String::from("#!/bin/sh\nset -e\n");
-    let mut batch: Vec<&Change> = vec![];
-    for change in changes.iter().filter(|change| !change.implied) {
-        let of_nft = is_nft(&change.key.id);
-        if batch.first().is_some_and(|first| !of_nft || first.key.ns != change.key.ns) {
-            write_nft(&mut out, &batch, &known);
-            batch.clear();
-        }
-        if of_nft {
-            batch.push(change);
-        } else {
-            commands(change, changes).iter().for_each(|line| push(&mut out, line));
-        }
+    let mut script = Script { out: "#!/bin/sh\nset -e\n".into(), known: context.clone() };
+    let mut rest = changes;
+    while let Some(change) = rest.first() {
+        let batch = rest.iter().take_while(|x| x.implied || in_batch(x, change)).count().max(1);
+        let (now, later) = rest.split_at(batch);
+        script.write(now, changes);
+        rest = later;
     }
-    write_nft(&mut out, &batch, &known);
-    out
+    script.out
+}
+
+/// True for changes that one run of nft makes together.
+fn in_batch(change: &Change, first: &Change) -> bool {
+    is_nft(&change.key.id) && is_nft(&first.key.id) && change.key.ns == first.key.ns
+}
+
+struct Script {
+    out: String,
+    /// What there is after the commands so far.
+    known: Snapshot,
+}
+
+impl Script {
+    /// Writes the commands of a batch, or of one change.
+    fn write(&mut self, batch: &[Change], all: &[Change]) {
+        let asked: Vec<&Change> = batch.iter().filter(|change| !change.implied).collect();
+        match asked.first() {
+            Some(first) if is_nft(&first.key.id) => {
+                push(&mut self.out, &format!("{} <<'EOF'", sh::prefix(&first.key.ns, "nft -f -")));
+                let lines = nft::lines(&asked, &self.known);
+                lines.iter().for_each(|line| push(&mut self.out, line));
+                push(&mut self.out, "EOF");
+            }
+            Some(first) => {
+                commands(first, all).iter().for_each(|line| push(&mut self.out, line));
+            }
+            None => {}
+        }
+        apply(batch, &mut self.known);
+    }
 }
 
 fn push(out: &mut String, line: &str) {
     out.push_str(line);
     out.push('\n');
-}
-
-fn write_nft(out: &mut String, batch: &[&Change], known: &Snapshot) {
-    let Some(first) = batch.first() else { return };
-    push(out, &format!("{} <<'EOF'", sh::prefix(&first.key.ns, "nft -f -")));
-    nft::lines(batch, known).iter().for_each(|line| push(out, line));
-    push(out, "EOF");
 }
 
 pub(crate) fn is_nft(id: &Id) -> bool {

@@ -2,13 +2,13 @@
 
 use expect_test::expect;
 use ropewalk_facts::{
-    Body, Id, Link, LinkKind, MemberFlags, Ns, Route, RouteKind, Snapshot, VxlanSpec,
+    Body, Id, Link, LinkKind, MemberFlags, Ns, Route, RouteKind, Snapshot, VxlanSpec, nft,
 };
 use ropewalk_plan::{Plan, Step, invert, predict, teardown, undo};
 
 use crate::world::{
-    addr, bridge, built, changes, fdb, flags, host, lines, link_key, multipath, name, neigh, plan,
-    red, route, secondary, sysctl, told, veth,
+    addr, bridge, built, changes, fdb, flags, host, lines, lines_in, link_key, multipath, name,
+    neigh, plan, red, route, secondary, sysctl, told, veth,
 };
 
 fn absent(ns: &Ns, dev: &str) -> Step {
@@ -397,6 +397,52 @@ fn a_namespace_that_goes_takes_all_that_is_in_it() {
     .assert_eq(&lines(&invert(&changes(gone.clone(), &snap))));
     predict(&plan([gone]), &mut snap).unwrap();
     assert!(snap.is_empty(), "{snap:?}");
+}
+
+#[test]
+fn an_element_that_jumps_to_a_chain_goes_before_the_chain() {
+    let table = nft::TableKey::new(nft::Family::Inet, "t");
+    let map = nft::Set {
+        key: table.set("m"),
+        key_types: vec!["ipv4_addr".into()],
+        value_types: vec!["verdict".into()],
+        flags: nft::SetFlags::default(),
+        timeout_ms: 0,
+    };
+    let jump = nft::Verdict { code: nft::VerdictCode::Jump, chain: Some("c".into()) };
+    let key = nft::Bytes(vec![10, 0, 0, 1]);
+    let element = nft::Element {
+        key: nft::ElementKey { set: map.key.clone(), key, end: None },
+        value: Some(nft::Value::Verdict(jump)),
+        derived: false,
+    };
+    let rest = [
+        Body::Set(map),
+        Body::Chain(nft::Chain { key: table.chain("c"), base: None }),
+        Body::Element(element),
+    ];
+    let inside = plan(rest.clone().map(|body| Step::Create(host(body))));
+    let mut snap = Snapshot::default();
+    let asked = invert(&predict(&inside, &mut snap).unwrap());
+    expect![[r#"
+        - element inet t m { 10.0.0.1 : jump c }
+        - chain inet t c
+        - map inet t m { type ipv4_addr : verdict; }
+    "#]]
+    .assert_eq(&lines_in(&asked, &snap));
+
+    let whole = [Body::Table(nft::Table { key: table, dormant: false })].into_iter().chain(rest);
+    let whole = plan(whole.map(|body| Step::Create(host(body))));
+    let asked = invert(&predict(&whole, &mut Snapshot::default()).unwrap());
+    expect![[r#"
+        - element inet t m { 10.0.0.1 : jump c } (implied)
+        - chain inet t c (implied)
+        - map inet t m { type ipv4_addr : verdict; } (implied)
+        - table inet t
+    "#]]
+    .assert_eq(&lines_in(&asked, &snap));
+    assert_eq!(teardown(&inside).steps().len(), 3);
+    assert_eq!(teardown(&whole).steps().len(), 1);
 }
 
 #[test]

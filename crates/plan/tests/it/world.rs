@@ -104,8 +104,12 @@ pub(crate) fn changes(step: Step, snap: &Snapshot) -> Vec<Change> {
 
 /// One line for each change.
 pub(crate) fn lines(changes: &[Change]) -> String {
-    let line = |change| describe(change, &Snapshot::default()) + "\n";
-    changes.iter().map(line).collect()
+    lines_in(changes, &Snapshot::default())
+}
+
+/// The same where `snap` is known.
+pub(crate) fn lines_in(changes: &[Change], snap: &Snapshot) -> String {
+    changes.iter().map(|change| describe(change, snap) + "\n").collect()
 }
 
 /// What a step changes, one line each.
