@@ -2,7 +2,7 @@
 //!
 //!     consts! { "linux/rtnetlink.h"; RTM_NEWLINK: u16 = 16; RTM_DELLINK: u16 = 17; }
 //!
-//! Each table is compared with the installed headers by a test ([`crate::uapi`]).
+//! Each table is compared with the installed headers by a test (`uapi.rs`).
 
 /// Defines constants, and for tests the list `UAPI` of (header, name, value).
 macro_rules! consts {
