@@ -7,7 +7,7 @@ use std::path::Path;
 
 use ropewalk_facts::Snapshot;
 use ropewalk_plan::{Change, invert};
-use ropewalk_spec::{Declaration, Endpoint, Network};
+use ropewalk_spec::{Declaration, Endpoint, Network, Publish, SandboxRef};
 use ropewalk_store::{NetworkRecord, Origin, State};
 
 use crate::Engine;
@@ -24,6 +24,8 @@ pub enum Wanted<'a> {
     CreateNetwork(&'a Network),
     /// An attachment.
     Attach(&'a Endpoint),
+    /// Ports of an attached sandbox.
+    Publish(&'a SandboxRef, &'a [Publish]),
 }
 
 /// What would be changed, and what was found before.
@@ -54,6 +56,7 @@ impl Engine {
                 (&one, &[])
             }
             Wanted::Attach(endpoint) => (&[], std::slice::from_ref(*endpoint)),
+            Wanted::Publish(sandbox, ports) => return self.dry_publish(sandbox, ports),
         };
         let mut world = Snapshot::default();
         let mut changes = Vec::new();
@@ -65,6 +68,17 @@ impl Engine {
         let all: Vec<Change> = changes.iter().flat_map(|(_, c)| c.iter().cloned()).collect();
         ropewalk_plan::apply(&invert(&all), &mut world);
         Ok(Dry { changes, found: world })
+    }
+
+    fn dry_publish(&mut self, sandbox: &SandboxRef, ports: &[Publish]) -> Result<Dry, Fault> {
+        let doing = format!("publish {} for {sandbox}", crate::from::list(ports));
+        let mut found = Snapshot::default();
+        let draft = self.draft_publish(sandbox, ports, &mut found);
+        let draft = draft.map_err(|fault| fault.doing(doing))?;
+        let owner =
+            format!("{}/{} on {}", draft.record.sandbox, draft.record.ifname, draft.record.network);
+        ropewalk_plan::apply(&invert(&draft.changes), &mut found);
+        Ok(Dry { changes: vec![(owner, draft.changes)], found })
     }
 
     fn dry_network(

@@ -36,20 +36,13 @@ impl Engine {
     fn try_publish(&mut self, sandbox: &SandboxRef, ports: &[Publish]) -> Result<Row, Fault> {
         let _shared = self.store.shared()?;
         let _mine = self.store.sandbox_lock(&sandbox.ns())?;
-        let (mut record, network) = self.published_on(sandbox)?;
-        let new: Vec<Publish> =
-            ports.iter().filter(|port| !record.publish.contains(port)).cloned().collect();
+        let mut world = Snapshot::default();
+        let Draft { mut record, new, plan, changes } =
+            self.draft_publish(sandbox, ports, &mut world)?;
         if new.is_empty() {
             return Ok(self.row(&record));
         }
-        self.ports_free(&new)?;
-        let mut world = Snapshot::default();
-        let host = self.publish_facts(true, &mut world)?;
-        let all = ropewalk_topology::publish(&wiring(&record, &network), &new, &host)?;
-        let steps: Vec<Step> = Vec::from(all);
-        let steps = steps.into_iter().filter(|step| !record.plan.states(&step.key()));
-        let plan = Plan::try_from(steps.collect::<Vec<_>>())?;
-        record.doubtful = self.draft(&plan, &mut world)?;
+        record.doubtful = changes;
         record.doubtful_publish.clone_from(&new);
         failpoint::hit("journal publish");
         self.store.put_attachment(&record)?;
@@ -66,6 +59,26 @@ impl Engine {
         failpoint::hit("journal published");
         self.store.put_attachment(&record)?;
         Ok(self.row(&record))
+    }
+
+    /// Decides what publishing `ports` takes; those that are published already take nothing.
+    pub(crate) fn draft_publish(
+        &mut self,
+        sandbox: &SandboxRef,
+        ports: &[Publish],
+        world: &mut Snapshot,
+    ) -> Result<Draft, Fault> {
+        let (record, network) = self.published_on(sandbox)?;
+        let new: Vec<Publish> =
+            ports.iter().filter(|port| !record.publish.contains(port)).copied().collect();
+        self.ports_free(&new)?;
+        let host = self.publish_facts(!new.is_empty(), world)?;
+        let all = ropewalk_topology::publish(&wiring(&record, &network), &new, &host)?;
+        let steps: Vec<Step> = Vec::from(all);
+        let steps = steps.into_iter().filter(|step| !record.plan.states(&step.key()));
+        let plan = Plan::try_from(steps.collect::<Vec<_>>())?;
+        let changes = self.draft(&plan, world)?;
+        Ok(Draft { record, new, plan, changes })
     }
 
     /// Takes published `ports` of `sandbox` back.
@@ -146,6 +159,18 @@ impl Engine {
         Err(Fault::new(Code::NotAttached, format!("{sandbox} has no address on a network"))
             .or_try(format!("ropewalk attach {sandbox} NETWORK")))
     }
+}
+
+/// Ports about to be published.
+pub(crate) struct Draft {
+    /// The attachment that they lead to.
+    pub(crate) record: AttachmentRecord,
+    /// Those that are not published yet.
+    new: Vec<Publish>,
+    /// What they add to its plan.
+    plan: Plan,
+    /// What that changes.
+    pub(crate) changes: Vec<Change>,
 }
 
 /// An attachment as it was wired.
