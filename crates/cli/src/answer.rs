@@ -43,6 +43,12 @@ impl Answer {
     }
 }
 
+/// Tells what happens while it happens. Who no longer listens hears the exit status.
+pub(crate) fn tell(text: &str) {
+    let mut out = io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// `value` as JSON that people can read, too.
 pub(crate) fn written<T: Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
     let text = serde_json::to_string_pretty(value);

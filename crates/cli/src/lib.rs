@@ -6,6 +6,7 @@
 //! 1 refused, 2 wrong usage, 3 check found something.  Never here: the kernel, the state.
 
 mod answer;
+mod demo;
 mod lab;
 mod pages;
 mod refusal;

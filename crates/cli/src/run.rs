@@ -9,7 +9,7 @@ use crate::refusal::senseless;
 use crate::table::{
     Attach, Cli, Create, Detach, File, NetworkVerb, PlanFile, Ports, Ps, Purge, Verb,
 };
-use crate::{lab, pages, show, topics};
+use crate::{demo, lab, pages, show, topics};
 
 /// Does what was asked for.
 pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
@@ -32,6 +32,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
             Answer::of(json, &open()?.routes(&args.network)?, |hints| show::routes(hints))
         }
         Verb::Lab(verb) => lab::run(verb, json),
+        Verb::Demo(args) => demo::run(args, json),
         Verb::Completions(args) => pages::completions(args.shell, json),
         Verb::Man(args) => pages::man(args, json),
         Verb::Help(args) => topics::help(&args.topic, json),

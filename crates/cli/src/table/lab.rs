@@ -59,3 +59,16 @@ pub(crate) struct Serve {
     /// The TCP port
     pub(crate) port: u16,
 }
+
+#[derive(Args, Debug)]
+pub(crate) struct DemoArgs {
+    /// Show what each command does as a script of ip, nft and sysctl, too
+    #[arg(long)]
+    pub(crate) sh: bool,
+    /// Leave out the real container, which is shown where a Docker engine is running
+    #[arg(long)]
+    pub(crate) no_docker: bool,
+    /// Take away what an interrupted demo made with Docker
+    #[arg(long, hide = true, value_name = "NUMBER")]
+    pub(crate) clean_up: Option<u32>,
+}

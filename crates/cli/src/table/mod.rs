@@ -19,7 +19,7 @@ use ropewalk_spec::NetworkName;
 
 pub(crate) use attachment::{Attach, Detach, Ports};
 pub(crate) use files::{File, PlanFile};
-pub(crate) use lab::{Exec, LabVerb};
+pub(crate) use lab::{DemoArgs, Exec, LabVerb};
 pub(crate) use network::{Create, NetworkVerb};
 pub(crate) use values::Unfit;
 
@@ -89,6 +89,11 @@ pub(crate) enum Verb {
     /// Build, enter, list and take away labs: hosts and LANs as namespaces
     #[command(subcommand)]
     Lab(LabVerb),
+    /// Show it all: build the tutorials' labs, probe them, take them away again
+    ///
+    /// It takes about ten seconds and leaves nothing behind. The exit status is 1 when something
+    /// is not as it should be.
+    Demo(DemoArgs),
     /// Print completions for a shell
     ///
     /// For bash: `ropewalk completions bash > /etc/bash_completion.d/ropewalk`.

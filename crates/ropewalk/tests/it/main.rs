@@ -8,6 +8,7 @@
 
 mod bad_input;
 mod host;
+mod labs;
 mod pages;
 mod readme;
 mod run;
