@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use ropewalk_facts::{IfName, LinkKind, Ns, Snapshot};
+use ropewalk_facts::{IfName, LinkKind, Ns};
 use ropewalk_kernel::netns;
 use ropewalk_plan::Step;
 use ropewalk_spec::NetworkName;
@@ -98,20 +98,22 @@ impl Engine {
     pub fn ps_all(&mut self) -> Result<Vec<ForeignRow>, Fault> {
         self.open_all()?;
         let spaces: Vec<Ns> = self.kernel.open().cloned().collect();
-        let mut all = self.kernel.read_all(&Ns::HOST)?;
+        let mut all = self.kernel.read_links(&Ns::HOST)?;
         for ns in spaces.iter().filter(|ns| !ns.is_host()) {
-            if let Ok(found) = self.kernel.read_all(ns) {
+            if let Ok(found) = self.kernel.read_links(ns) {
                 all.merge(found);
             }
         }
         let owners = self.owners()?;
-        Ok(all
-            .iter()
-            .filter_map(|fact| {
-                let link = fact.body.as_link()?;
-                Some(foreign(&fact.ns, link, &all, &owners))
-            })
-            .collect())
+        let mut addresses = Addresses::new();
+        for fact in all.iter() {
+            if let Some(addr) = fact.body.as_addr() {
+                let at = (&fact.ns, &addr.key.dev);
+                addresses.entry(at).or_default().push(addr.key.net.to_string());
+            }
+        }
+        let links = all.iter().filter_map(|fact| Some((&fact.ns, fact.body.as_link()?)));
+        Ok(links.map(|(ns, link)| foreign(ns, link, &mut addresses, &owners)).collect())
     }
 
     /// Opens every namespace that has a name, belongs to an attachment or holds a process.
@@ -200,16 +202,15 @@ fn gateways(record: &AttachmentRecord) -> Vec<String> {
     record.plan.steps().iter().filter_map(via).map(|ip| ip.to_string()).collect()
 }
 
-fn foreign(
-    ns: &Ns,
-    link: &ropewalk_facts::Link,
-    all: &Snapshot,
+/// The addresses on each interface of each namespace.
+type Addresses<'a> = BTreeMap<(&'a Ns, &'a IfName), Vec<String>>;
+
+fn foreign<'a>(
+    ns: &'a Ns,
+    link: &'a ropewalk_facts::Link,
+    addresses: &mut Addresses<'a>,
     owners: &BTreeMap<(Ns, IfName), String>,
 ) -> ForeignRow {
-    let addresses = all.of(ns).filter_map(|fact| {
-        let addr = fact.body.as_addr().filter(|addr| addr.key.dev == link.name)?;
-        Some(addr.key.net.to_string())
-    });
     let peer = if let LinkKind::Veth { peer: Some(peer) } = &link.kind {
         Some(OtherEnd { ns: peer.ns.to_string(), interface: peer.name.to_string() })
     } else {
@@ -221,7 +222,7 @@ fn foreign(
         kind: link.kind.name().to_owned(),
         master: link.master.as_ref().map(ToString::to_string),
         peer,
-        addresses: addresses.collect(),
+        addresses: addresses.remove(&(ns, &link.name)).unwrap_or_default(),
         mac: link.mac.map(|mac| mac.to_string()),
         mtu: link.mtu,
         up: link.up,

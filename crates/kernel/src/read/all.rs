@@ -8,6 +8,7 @@
 
 use ropewalk_facts::{Body, Ns, Snapshot, SysctlPath};
 use ropewalk_wire::Error as WireError;
+use ropewalk_wire::nl::Request;
 use ropewalk_wire::rt::{self, Links};
 
 use super::RETRIES;
@@ -52,31 +53,41 @@ impl Kernel {
     /// # Errors
     /// [`Error::UnknownNs`], or the kernel's refusal.
     pub fn read_all(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
-        let mut facts = self.read_rt(ns)?;
+        let mut facts = self.read_rt(ns, &rt::dumps()?)?;
         facts.extend(self.inside(ns, settings)??);
         facts.extend(self.read_nft(ns)?);
         Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
     }
 
-    fn read_rt(&mut self, ns: &Ns) -> Result<Vec<Body>, Error> {
+    /// Reads the links of one namespace and their addresses.
+    ///
+    /// # Errors
+    /// As for [`Kernel::read_all`].
+    pub fn read_links(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
+        let facts = self.read_rt(ns, &[rt::addresses_dump()])?;
+        Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
+    }
+
+    /// Reads links, and what else `dumps` ask for.
+    fn read_rt(&mut self, ns: &Ns, dumps: &[Request]) -> Result<Vec<Body>, Error> {
         for _ in 0..RETRIES {
-            match self.try_read_rt(ns) {
+            match self.try_read_rt(ns, dumps) {
                 Err(Error::Wire(WireError::NoName(_))) => {}
                 other => return other,
             }
         }
-        self.try_read_rt(ns)
+        self.try_read_rt(ns, dumps)
     }
 
-    fn try_read_rt(&mut self, ns: &Ns) -> Result<Vec<Body>, Error> {
+    fn try_read_rt(&mut self, ns: &Ns, dumps: &[Request]) -> Result<Vec<Body>, Error> {
         let space = self.space_mut(ns)?;
         let mut replies = space.rt.dump(&rt::links_dump()?, |m| Some(Reply::of(&m)))?;
         space.links = Links::new(ns.clone());
         replies.iter().for_each(|reply| space.links.learn(&reply.message()));
         self.see_peers(ns, &replies)?;
         let space = self.space_mut(ns)?;
-        for request in rt::dumps()? {
-            replies.extend(space.rt.dump(&request, |m| Some(Reply::of(&m)))?);
+        for request in dumps {
+            replies.extend(space.rt.dump(request, |m| Some(Reply::of(&m)))?);
         }
         let mut facts = Vec::with_capacity(replies.len());
         for reply in replies {

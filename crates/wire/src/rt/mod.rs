@@ -216,6 +216,12 @@ pub fn dumps() -> Result<Vec<Request>, Error> {
     ])
 }
 
+/// The request for all addresses of a namespace.
+#[must_use]
+pub fn addresses_dump() -> Request {
+    addr::dump()
+}
+
 /// The facts that a message holds; none for a message of another kind. A message that an object
 /// is gone (`RTM_DEL…`) is read like one that it is there.
 ///
