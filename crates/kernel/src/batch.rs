@@ -1,14 +1,18 @@
 //! Requests that wait to be sent together, and what became of them.
 //!
-//!     [3: new link] [3: new altname] [?: that link]   one send over one socket of one namespace
+//!     [3: new link] [3: new altname] [4: address]   one send over one socket of one namespace
 //!
 //! rtnetlink goes on after a refusal, so that every request has its own outcome; an nft batch is
-//! one transaction.  Never here: what the requests are.
+//! one transaction. The index of a new link comes back as its echo; kernels before 6.2 send none
+//! (`rtnl_newlink_create` in net/core/rtnetlink.c), so that it is asked for when it is needed.
+//! It is not asked for at once: RTM_GETLINK settles first what carriers have become
+//! (`linkwatch_sync_dev`), and a leg whose other end is still down would leave its bridge and come
+//! back, which took 2 ms with 1000 others on it.  Never here: what the requests are.
 
 use ropewalk_facts::{Id, Ns, Peer};
 use ropewalk_plan::Change;
 use ropewalk_wire::nft::{self, Ruleset};
-use ropewalk_wire::nl::{Outcome, Request};
+use ropewalk_wire::nl::{Outcome, Request, flag};
 use ropewalk_wire::rt;
 
 use crate::errno::Errno;
@@ -34,13 +38,13 @@ pub(crate) struct Stop {
     pub(crate) error: Error,
 }
 
-/// One request, and what it is for.
+/// What a request is for.
 #[derive(Debug)]
-enum For {
-    /// The change at this place of the list.
-    Change(usize),
-    /// To learn the index of a link that the request before made, and of its other end.
-    Index { at: usize, peer: Option<Peer> },
+struct For {
+    /// The place of its change in the list.
+    at: usize,
+    /// The other end of the veth that it makes, whose index is wanted.
+    peer: Option<Peer>,
 }
 
 /// Requests for one socket.
@@ -62,14 +66,26 @@ impl Batch {
     pub(crate) fn push(&mut self, ns: &Ns, lane: Lane, at: usize, requests: Vec<Request>) {
         self.ns = ns.clone();
         self.lane = lane;
-        self.uses.extend(requests.iter().map(|_| For::Change(at)));
+        self.uses.extend(requests.iter().map(|_| For { at, peer: None }));
         self.requests.extend(requests);
     }
 
-    /// Adds the question for the index of what the change at `at` makes.
-    pub(crate) fn ask(&mut self, at: usize, request: Request, peer: Option<Peer>) {
-        self.uses.push(For::Index { at, peer });
-        self.requests.push(request);
+    /// Adds the requests that make a link; its index is to be learned, and that of its other end.
+    pub(crate) fn push_link(
+        &mut self,
+        ns: &Ns,
+        at: usize,
+        mut requests: Vec<Request>,
+        peer: Option<Peer>,
+    ) {
+        let place = self.uses.len();
+        if let Some(first) = requests.first_mut() {
+            first.flags |= flag::ECHO;
+        }
+        self.push(ns, Lane::Rt, at, requests);
+        if let Some(what) = self.uses.get_mut(place) {
+            what.peer = peer;
+        }
     }
 
     /// Sends all, and marks in `done` the changes of which anything was done.
@@ -114,15 +130,13 @@ impl Batch {
     }
 
     fn part(&self, kernel: &mut Kernel, changes: &[Change], done: &mut [bool]) -> Result<(), Stop> {
-        if failpoint::active() && self.uses.iter().any(For::writes) {
-            failpoint::hit("rtnetlink request");
-        }
+        failpoint::hit("rtnetlink request");
         let mut born = Vec::new();
         let exchange = |space: &mut Space| {
             let links = &mut space.links;
             space.rt.exchange(&self.requests, |place, message| {
                 links.learn(&message);
-                if let Some(For::Index { peer: Some(peer), .. }) = self.uses.get(place)
+                if let Some(For { peer: Some(peer), .. }) = self.uses.get(place)
                     && let Some(end) = rt::other_end(&message)
                 {
                     born.push((peer.clone(), end.index));
@@ -150,11 +164,10 @@ impl Batch {
     ) -> Result<(), Stop> {
         let mut refusal = None;
         for (what, outcome) in self.uses.iter().zip(outcomes) {
-            let For::Change(at) = what else { continue };
             match outcome.ok() {
-                Ok(()) => mark(done, *at),
-                Err(outcome) if gone_already(changes, *at, &outcome) => {}
-                Err(outcome) if refusal.is_none() => refusal = Some((*at, outcome)),
+                Ok(()) => mark(done, what.at),
+                Err(outcome) if gone_already(changes, what.at, &outcome) => {}
+                Err(outcome) if refusal.is_none() => refusal = Some((what.at, outcome)),
                 Err(_) => {}
             }
         }
@@ -172,7 +185,7 @@ impl Batch {
             failpoint::hit("nft transaction");
             let outcomes = self.send_nf(kernel).map_err(|e| stop(changes, self.first(), e))?;
             if outcomes.iter().all(|outcome| outcome.errno == 0) {
-                self.uses.iter().for_each(|what| mark(done, what.at()));
+                self.uses.iter().for_each(|what| mark(done, what.at));
                 return Ok(());
             }
             self = self.without_gone(changes, outcomes)?;
@@ -206,15 +219,15 @@ impl Batch {
             if outcome.errno == 0 {
                 kept.uses.push(what);
                 kept.requests.push(request);
-            } else if !gone_already(changes, what.at(), &outcome) {
-                return Err(refused_nft(changes, what.at(), &request, outcome));
+            } else if !gone_already(changes, what.at, &outcome) {
+                return Err(refused_nft(changes, what.at, &request, outcome));
             }
         }
         Ok(kept)
     }
 
     fn first(&self) -> usize {
-        self.uses.iter().map(For::at).next().unwrap_or_default()
+        self.uses.first().map_or(0, |what| what.at)
     }
 }
 
@@ -243,18 +256,6 @@ fn names_table(request: &Request, outcome: &Outcome) -> bool {
     let attr = at.and_then(|at| request.body.get(at.checked_sub(HEADER)?..)?.get(2..4));
     let kind = attr.and_then(|kind| kind.first_chunk().copied()).map(u16::from_ne_bytes);
     outcome.errno == libc::ENOENT && kind == Some(1)
-}
-
-impl For {
-    fn at(&self) -> usize {
-        match self {
-            Self::Change(at) | Self::Index { at, .. } => *at,
-        }
-    }
-
-    fn writes(&self) -> bool {
-        matches!(self, Self::Change(_))
-    }
 }
 
 pub(crate) fn mark(done: &mut [bool], at: usize) {

@@ -60,11 +60,17 @@ impl Kernel {
     pub(crate) fn see_peers(&mut self, ns: &Ns, replies: &[Reply]) -> Result<(), Error> {
         let ends = replies.iter().filter_map(|r| rt::other_end(&r.message()));
         let mut wanted: BTreeMap<i32, BTreeSet<u32>> = BTreeMap::new();
+        let mut here = Vec::new();
         for OtherEnd { nsid, index } in ends {
-            if let Some(nsid) = nsid {
-                wanted.entry(nsid).or_default().insert(index);
+            match nsid {
+                Some(nsid) => drop(wanted.entry(nsid).or_default().insert(index)),
+                None if self.space(ns)?.links.name(index).is_none() => {
+                    here.push(rt::link_at(index)?);
+                }
+                None => {}
             }
         }
+        self.ask(ns, &here)?;
         if wanted.is_empty() {
             return Ok(());
         }

@@ -120,11 +120,11 @@ impl<'a> Run<'a> {
         if requests.is_empty() {
             mark(&mut self.done, at);
         }
-        self.batch.push(ns, Lane::Rt, at, requests);
-        if let (None, Some(Fact { body: Body::Link(link), .. })) = (&change.old, &change.new) {
-            let ask = rt::link_get(link.name.as_str());
-            let ask = ask.map_err(|e| stop(self.changes, at, e.into()))?;
-            self.batch.ask(at, ask, peer(link).cloned());
+        match (&change.old, &change.new) {
+            (None, Some(Fact { body: Body::Link(link), .. })) => {
+                self.batch.push_link(ns, at, requests, peer(link).cloned());
+            }
+            _ => self.batch.push(ns, Lane::Rt, at, requests),
         }
         Ok(())
     }
