@@ -151,6 +151,32 @@ impl Error {
         Self::NotRunning { engine, name: name.to_owned(), status: "ended just now".to_owned() }
     }
 
+    /// True when the sandbox is surely not there, or not the one it was: what was made for it can go.
+    ///
+    /// False when nobody knows, as when its engine is not running: its containers may be.
+    #[must_use]
+    pub fn is_gone(&self) -> bool {
+        match self {
+            Self::NoNetns { .. }
+            | Self::NotNetns { .. }
+            | Self::NoProcess { .. }
+            | Self::NoContainer { .. }
+            | Self::NotRunning { .. }
+            | Self::HostNetwork { .. }
+            | Self::Host { .. } => true,
+            Self::Open { source, .. } => source.kind() == io::ErrorKind::NotFound,
+            Self::Own(_)
+            | Self::Address { .. }
+            | Self::Away { .. }
+            | Self::Slow { .. }
+            | Self::Speech { .. }
+            | Self::TooLong { .. }
+            | Self::Answer { .. }
+            | Self::Refused { .. }
+            | Self::Several { .. } => false,
+        }
+    }
+
     /// What to do about it, where there is something to be done.
     #[must_use]
     pub fn remedy(&self) -> Option<String> {

@@ -80,5 +80,6 @@ fn an_engine_that_is_not_running_is_named_with_its_socket() {
             "{refused}"
         );
         assert!(refused.remedy().unwrap().contains(remedy));
+        assert!(!refused.is_gone(), "the container may run without its engine");
     }
 }

@@ -29,7 +29,10 @@ fn a_namespace_is_found_by_name_path_and_process() {
     }
     net.sh(&format!("kill {pid}"));
     net.sh(&format!("while test -d /proc/{pid}; do :; done"));
-    assert_eq!(refusal(&pid_text, &Engines::default()), format!("there is no process {pid}"));
+    let refused = find(&pid_text, &Engines::default()).unwrap_err();
+    assert_eq!(refused.to_string(), format!("there is no process {pid}"));
+    assert!(refused.is_gone());
+    assert!(find("/run/netns/none", &Engines::default()).unwrap_err().is_gone());
 }
 
 #[test]
