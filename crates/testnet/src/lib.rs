@@ -45,6 +45,12 @@ impl Private {
         Self(())
     }
 
+    /// The network of the calling thread, as another process made it.
+    #[must_use]
+    pub fn inherited() -> Self {
+        Self(())
+    }
+
     /// Runs a shell script, which ends at the first command that fails, and returns what it
     /// prints.
     ///

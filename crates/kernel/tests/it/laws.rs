@@ -24,7 +24,6 @@ impl Host {
         if let Err((what, ns)) = come_true(&before, &lasting(&predicted), &lasting(&found)) {
             panic!("{what}\n{}", story(&found, &changes, &ns));
         }
-        let proxy = |step: &Step| matches!(&step.key().id, Id::Neigh(key) if key.proxy);
         let rest: Vec<Step> = diff(plan, &found).into();
         let rest = plan_of(rest.into_iter().filter(|step| !proxy(step)));
         assert!(rest.is_empty(), "still to do: {rest:?}");
@@ -52,9 +51,14 @@ impl Host {
     }
 }
 
+/// True for a step about a proxy entry.
+pub(crate) fn proxy(step: &Step) -> bool {
+    matches!(&step.key().id, Id::Neigh(key) if key.proxy)
+}
+
 /// What is stated, without proxy entries: they go when a link loses its carrier, some time after
 /// what caused that (`neigh_carrier_down`, net/core/neighbour.c).
-fn lasting(snapshot: &Snapshot) -> Snapshot {
+pub(crate) fn lasting(snapshot: &Snapshot) -> Snapshot {
     let mut lasting = snapshot.clone().stated();
     lasting.retain(|fact| fact.body.as_neigh().is_none_or(|neigh| !neigh.key.proxy));
     lasting
@@ -123,7 +127,7 @@ fn gone(fact: &Fact) -> Step {
 }
 
 /// Two sandboxes on a bridge with a gateway, and every other noun somewhere.
-fn bridged() -> Vec<Step> {
+pub(crate) fn bridged() -> Vec<Step> {
     let host = Ns::HOST;
     let mut br = link("rw-web", LinkKind::Bridge);
     br.altnames.insert("ropewalk.network.web".into());

@@ -1,6 +1,7 @@
 //! The kernel layer against a real kernel, in private namespaces.
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
+mod crash;
 mod execute;
 mod laws;
 mod netns;
@@ -11,3 +12,4 @@ mod random;
 mod read;
 mod socket;
 mod space;
+mod twin;

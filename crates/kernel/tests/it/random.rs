@@ -11,7 +11,7 @@ use crate::space::Host;
 /// How many cases each law is tried on; more by `ROPEWALK_SEEDS=FROM..TO`.
 const SEEDS: std::ops::Range<u64> = 0..24;
 
-fn seeds() -> std::ops::Range<u64> {
+pub(crate) fn seeds() -> std::ops::Range<u64> {
     let wanted = std::env::var("ROPEWALK_SEEDS").ok();
     let range = wanted.and_then(|text| {
         let (from, to) = text.split_once("..")?;
@@ -31,7 +31,7 @@ fn each(law: impl Fn(&mut Host, &Case) + Copy + Send + 'static) {
 }
 
 /// A private host, with the namespaces that cases expect.
-fn world() -> Host {
+pub(crate) fn world() -> Host {
     let net = Private::bare();
     let mut kernel = Kernel::new().unwrap();
     for space in SPACES {
@@ -42,7 +42,7 @@ fn world() -> Host {
 }
 
 /// Builds what the case starts from.
-fn build(host: &mut Host, case: &Case) {
+pub(crate) fn build(host: &mut Host, case: &Case) {
     let changes = predict(&case.before, &mut host.all()).unwrap();
     host.carry_out(&changes);
 }

@@ -72,6 +72,13 @@ impl Host {
         Self { net, kernel }
     }
 
+    /// The private host that a parent process has made.
+    pub(crate) fn here() -> Self {
+        let mut host = Self { net: Private::inherited(), kernel: Kernel::new().unwrap() };
+        host.open_new();
+        host
+    }
+
     /// A pair `leg` here, `eth0` in red, both up.
     pub(crate) fn pair(&mut self) {
         let (leg, eth0) = (veth("leg", &red(), "eth0"), veth("eth0", &Ns::HOST, "leg"));
@@ -106,6 +113,24 @@ impl Host {
             all.merge(self.kernel.read_all(&ns).unwrap());
         }
         all
+    }
+
+    /// Opens the namespaces that were made under a name by somebody else, and lets go of those
+    /// whose name is gone.
+    pub(crate) fn open_new(&mut self) {
+        let names = netns::names().unwrap();
+        let open: Vec<Ns> = self.kernel.open().cloned().collect();
+        for ns in open.iter().filter(|ns| !ns.is_host()) {
+            if !names.iter().any(|name| ns.as_str().strip_prefix("netns:") == Some(name)) {
+                self.kernel.forget(ns);
+            }
+        }
+        for name in names {
+            let ns = Ns::new(format!("netns:{name}"));
+            if !open.contains(&ns) {
+                self.kernel.add(ns, netns::open_named(&name).unwrap()).unwrap();
+            }
+        }
     }
 
     /// Makes `body`, which has to be found then, by its key and among all, and cannot be made again

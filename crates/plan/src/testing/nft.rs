@@ -140,7 +140,11 @@ impl Forge {
             _ => verdict,
         };
         let eq = |data: Vec<u8>| Expr::Cmp { sreg: REG, op: CmpOp::Eq, data: Bytes(data) };
-        let v4 = [Expr::Meta { key: MetaKey::NFPROTO, dreg: REG }, eq(vec![2])];
+        // A table of one family needs no such test, and nft(8) does not write it.
+        let v4 = match chain.key.table.family {
+            Family::Inet => vec![Expr::Meta { key: MetaKey::NFPROTO, dreg: REG }, eq(vec![2])],
+            _ => vec![],
+        };
         let mut exprs = if self.dice.chance(50) {
             let set = self.set_of_sources(ns, &chain.key)?;
             let saddr = Expr::Payload { what: SADDR, dreg: REG };

@@ -73,9 +73,15 @@ pub(super) fn decode(head: &Head, body: &[u8], links: &Links) -> Result<Option<F
             dst: attr(NDA_DST).and_then(|a| ip::read(a.data)),
             vlan: attr(NDA_VLAN).and_then(|a| a.u16()).filter(|vlan| *vlan != 0),
         },
-        state: head.state,
+        state: plain(head.state),
         derived: learned || kernels,
     }))
+}
+
+/// bridge(8) always says that an entry is static, even of one that is permanent; a tunnel keeps
+/// both.
+fn plain(state: u16) -> u16 {
+    if state & NUD_PERMANENT != 0 { state & !NUD_NOARP } else { state }
 }
 
 /// The address of an IPv4 or IPv6 multicast group (RFC 1112, RFC 2464).
