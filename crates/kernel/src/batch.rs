@@ -18,6 +18,7 @@ use ropewalk_wire::rt;
 use crate::errno::Errno;
 use crate::error::{Doing, Error};
 use crate::failpoint;
+use crate::socket::End;
 use crate::space::{Kernel, Space};
 
 /// How many requests go out in one send, so that what they bring back fits the socket.
@@ -197,7 +198,11 @@ impl Batch {
     fn send_nf(&self, kernel: &mut Kernel) -> Result<Vec<Outcome>, Error> {
         let all = nft::transaction(self.requests.clone());
         let space = kernel.space_mut(&self.ns)?;
-        let outcomes = space.nf()?.exchange_until(&all, self.requests.len(), |_, _| {})?;
+        let outcomes = space.nf()?.exchange_until(
+            &all,
+            End { last: self.requests.len(), acked: true },
+            |_, _| {},
+        )?;
         if outcomes.iter().any(|outcome| outcome.errno != 0) {
             // What it was taken to become.
             space.ruleset = Ruleset::new();

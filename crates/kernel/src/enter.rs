@@ -6,7 +6,7 @@
 //! aborts instead.  Never here: other kinds of namespaces, new threads.
 
 use std::io::Write as _;
-use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd};
 
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
@@ -18,7 +18,17 @@ use crate::netns;
 /// # Errors
 /// When the namespace cannot be entered; `work` has then not run.
 pub fn enter<T>(fd: BorrowedFd<'_>, work: impl FnOnce() -> T) -> Result<T, Error> {
-    let back = Back(netns::current()?);
+    let home = netns::current()?;
+    enter_from(home.as_fd(), fd, work)
+}
+
+/// As [`enter`], for a thread that is in `home`.
+pub(crate) fn enter_from<T>(
+    home: BorrowedFd<'_>,
+    fd: BorrowedFd<'_>,
+    work: impl FnOnce() -> T,
+) -> Result<T, Error> {
+    let back = Back(home);
     set(fd)?;
     let out = work();
     drop(back);
@@ -31,11 +41,11 @@ fn set(fd: BorrowedFd<'_>) -> Result<(), Error> {
 }
 
 /// Brings the thread back when dropped, however `work` ended.
-pub(crate) struct Back(pub(crate) OwnedFd);
+pub(crate) struct Back<'a>(pub(crate) BorrowedFd<'a>);
 
-impl Drop for Back {
+impl Drop for Back<'_> {
     fn drop(&mut self) {
-        if let Err(e) = set(self.0.as_fd()) {
+        if let Err(e) = set(self.0) {
             let mut err = std::io::stderr();
             // Nothing is left to do about a failure to say so.
             let _said = writeln!(err, "ropewalk: cannot come back from a network namespace: {e}");

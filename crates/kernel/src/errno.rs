@@ -27,6 +27,8 @@ impl Errno {
     pub const BADMSG: Self = Self(libc::EBADMSG);
     /// No such address.
     pub const ADDRNOTAVAIL: Self = Self(libc::EADDRNOTAVAIL);
+    /// An answer is larger than the buffer.
+    pub const MSGSIZE: Self = Self(libc::EMSGSIZE);
     /// The answers did not fit into the socket.
     pub const NOBUFS: Self = Self(libc::ENOBUFS);
 

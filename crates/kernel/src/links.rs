@@ -43,7 +43,7 @@ impl Kernel {
         for part in questions.chunks(AT_ONCE) {
             let mut replies = vec![Vec::new(); part.len()];
             let links = &mut space.links;
-            let outcomes = space.rt.exchange(part, |place, message| {
+            let outcomes = space.rt.ask(part, |place, message| {
                 links.learn(&message);
                 if let Some(slot) = replies.get_mut(place) {
                     slot.push(Reply::of(&message));

@@ -157,7 +157,8 @@ fn path(name: &str) -> Result<PathBuf, Error> {
 /// Makes a namespace and binds it to the file at `path`. The thread is back afterwards.
 fn mount_new(path: &Path) -> Result<(), Error> {
     failpoint::hit("netns mount");
-    let back = Back(current()?);
+    let home = current()?;
+    let back = Back(home.as_fd());
     calls::unshare_net().map_err(sys(Doing::CreateNetns))?;
     let bound = mount_bind(CURRENT, path).map_err(sys(Doing::CreateNetns));
     drop(back);

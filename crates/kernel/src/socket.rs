@@ -20,8 +20,9 @@ use crate::errno::Errno;
 use crate::error::{Doing, Error, sys};
 use crate::sys::{NetlinkOption, netns_cookie, set_netlink_option};
 
-/// The largest part of a dump that the kernel makes (`netlink_dump` in net/netlink/af_netlink.c).
-const BUFFER: usize = 32 * 1024;
+/// Twice the largest part of a dump that the kernel makes (`netlink_dump` in
+/// net/netlink/af_netlink.c).
+const BUFFER: usize = 64 * 1024;
 /// What can be sent without a larger send buffer (`net.core.wmem_default`, less overhead).
 const SENDABLE: usize = 128 * 1024;
 /// How often a disturbed dump is begun again.
@@ -36,6 +37,21 @@ pub enum Protocol {
     Netfilter,
     /// Who listens where.
     SockDiag,
+}
+
+/// By what the end of the answers is known.
+#[derive(Clone, Copy)]
+pub(crate) struct End {
+    /// The place of the request that is answered last.
+    pub(crate) last: usize,
+    /// It is acknowledged; else what it brings is the end.
+    pub(crate) acked: bool,
+}
+
+impl End {
+    fn of(len: usize, acked: bool) -> Self {
+        Self { last: len.saturating_sub(1), acked }
+    }
 }
 
 /// A netlink socket. It stays in the namespace that it was opened in.
@@ -63,8 +79,9 @@ impl Socket {
         let kind = SocketType::RAW;
         let fd = socket_with(AddressFamily::NETLINK, kind, SocketFlags::CLOEXEC, family)
             .map_err(&refused)?;
-        let options = [NetlinkOption::ExtAck, NetlinkOption::CapAck, NetlinkOption::GetStrictChk];
-        for option in options {
+        let all = [NetlinkOption::ExtAck, NetlinkOption::CapAck, NetlinkOption::GetStrictChk];
+        let strict = protocol == Protocol::Route;
+        for option in all.into_iter().filter(|o| strict || *o != NetlinkOption::GetStrictChk) {
             set_netlink_option(fd.as_fd(), option).map_err(&refused)?;
         }
         Ok(Self { fd, seq: 0, inbox: vec![0; BUFFER], outbox: Vec::new() })
@@ -85,21 +102,31 @@ impl Socket {
         requests: &[Request],
         each: impl FnMut(usize, Message<'_>),
     ) -> Result<Vec<Outcome>, Error> {
-        self.exchange_until(requests, requests.len().saturating_sub(1), each)
+        self.exchange_until(requests, End::of(requests.len(), true), each)
+    }
+
+    /// As [`Socket::exchange`], for a list whose last request is a question with one answer, which
+    /// is waited for instead of an acknowledgement.
+    pub(crate) fn ask(
+        &mut self,
+        requests: &[Request],
+        each: impl FnMut(usize, Message<'_>),
+    ) -> Result<Vec<Outcome>, Error> {
+        self.exchange_until(requests, End::of(requests.len(), false), each)
     }
 
     /// As [`Socket::exchange`], for a list whose end need not be answered: that of an nft
-    /// transaction is not, before Linux 6.18. The answers end with that to the request at `last`.
+    /// transaction is not, before Linux 6.18.
     pub(crate) fn exchange_until(
         &mut self,
         requests: &[Request],
-        last: usize,
+        end: End,
         mut each: impl FnMut(usize, Message<'_>),
     ) -> Result<Vec<Outcome>, Error> {
         if requests.is_empty() {
             return Ok(Vec::new());
         }
-        let first = self.post(requests, Some(last))?;
+        let first = self.post(requests, end.acked.then_some(end.last))?;
         let mut outcomes = vec![Outcome::default(); requests.len()];
         loop {
             let datagram = match self.receive() {
@@ -119,11 +146,16 @@ impl Socket {
                         if let Some(slot) = outcomes.get_mut(place) {
                             *slot = outcome;
                         }
-                        if place == last {
+                        if place == end.last {
                             return Ok(outcomes);
                         }
                     }
-                    Answer::Data(message) => each(place, message),
+                    Answer::Data(message) => {
+                        each(place, message);
+                        if place == end.last && !end.acked {
+                            return Ok(outcomes);
+                        }
+                    }
                     Answer::Done(_) | Answer::Noop => {}
                 }
             }
@@ -162,7 +194,9 @@ impl Socket {
         loop {
             let datagram = match self.receive() {
                 Ok(datagram) => datagram,
-                Err(e) if e.errno() == Some(Errno::NOBUFS) => return Ok(None),
+                Err(e) if matches!(e.errno(), Some(Errno::NOBUFS | Errno::MSGSIZE)) => {
+                    return Ok(None);
+                }
                 Err(e) => return Err(e),
             };
             for message in messages(datagram) {
@@ -203,18 +237,17 @@ impl Socket {
         Ok(first)
     }
 
-    /// One datagram, whatever its size.
+    /// One datagram. One that does not fit is lost (`EMSGSIZE`), but the next of its size is not;
+    /// no acknowledgement is that large.
     fn receive(&mut self) -> Result<&[u8], Error> {
         let refused = sys(Doing::Receive);
-        let empty: &mut [u8] = &mut [];
-        let look = RecvFlags::DONTWAIT | RecvFlags::TRUNC | RecvFlags::PEEK;
-        let (_, len) = retry_on_intr(|| recv(&self.fd, &mut *empty, look)).map_err(&refused)?;
+        let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
+        let receive = || recv(&self.fd, &mut self.inbox[..], flags);
+        let (_, len) = retry_on_intr(receive).map_err(&refused)?;
         if len > self.inbox.len() {
             self.inbox.resize(len, 0);
+            return Err(refused(Sys::MSGSIZE));
         }
-        let take = RecvFlags::DONTWAIT;
-        let (_, len) =
-            retry_on_intr(|| recv(&self.fd, &mut self.inbox[..], take)).map_err(&refused)?;
         Ok(self.inbox.get(..len).unwrap_or_default())
     }
 
@@ -224,7 +257,7 @@ impl Socket {
             match self.receive() {
                 Ok(_) => {}
                 Err(e) if e.errno() == Some(Errno::AGAIN) => return Ok(()),
-                Err(e) if e.errno() == Some(Errno::NOBUFS) => {}
+                Err(e) if matches!(e.errno(), Some(Errno::NOBUFS | Errno::MSGSIZE)) => {}
                 Err(e) => return Err(e),
             }
         }

@@ -6,14 +6,14 @@
 //! Never here: what is asked over the sockets.
 
 use std::collections::BTreeMap;
-use std::marker::PhantomData;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::rc::Rc;
 
 use ropewalk_facts::Ns;
 use ropewalk_wire::nft::Ruleset;
 use ropewalk_wire::rt::Links;
 
-use crate::enter::enter;
+use crate::enter::enter_from;
 use crate::error::Error;
 use crate::netns;
 use crate::socket::{Protocol, Socket};
@@ -21,15 +21,18 @@ use crate::socket::{Protocol, Socket};
 /// The open namespaces. It belongs to the thread that made it, for it enters namespaces with it.
 #[derive(Debug)]
 pub struct Kernel {
+    /// The namespace of the thread, to which it comes back.
+    home: Rc<OwnedFd>,
     spaces: BTreeMap<Ns, Space>,
-    one_thread: PhantomData<*const ()>,
 }
 
 /// One open namespace.
 #[derive(Debug)]
 pub(crate) struct Space {
     /// The namespace.
-    pub(crate) fd: OwnedFd,
+    pub(crate) fd: Rc<OwnedFd>,
+    /// That of the thread.
+    home: Rc<OwnedFd>,
     /// Its number, the same for every name it is known by.
     pub(crate) cookie: u64,
     /// For links, addresses, routes, rules, neighbours.
@@ -42,19 +45,28 @@ pub(crate) struct Space {
 }
 
 impl Space {
-    fn open(ns: Ns, fd: OwnedFd) -> Result<Self, Error> {
-        let rt = enter(fd.as_fd(), || Socket::open(Protocol::Route))??;
+    fn open(ns: Ns, fd: Rc<OwnedFd>, home: Rc<OwnedFd>) -> Result<Self, Error> {
+        let rt = socket(&home, &fd, Protocol::Route)?;
         let cookie = rt.cookie()?;
-        Ok(Self { fd, cookie, rt, nf: None, links: Links::new(ns), ruleset: Ruleset::new() })
+        let (links, ruleset) = (Links::new(ns), Ruleset::new());
+        Ok(Self { fd, home, cookie, rt, nf: None, links, ruleset })
     }
 
     /// For nf_tables and connection tracking.
     pub(crate) fn nf(&mut self) -> Result<&mut Socket, Error> {
         if self.nf.is_none() {
-            self.nf = Some(enter(self.fd.as_fd(), || Socket::open(Protocol::Netfilter))??);
+            self.nf = Some(socket(&self.home, &self.fd, Protocol::Netfilter)?);
         }
         self.nf.as_mut().ok_or(Error::UnknownNs(Ns::HOST))
     }
+}
+
+/// A socket in the namespace `fd`, for a thread that is in `home`.
+fn socket(home: &Rc<OwnedFd>, fd: &Rc<OwnedFd>, protocol: Protocol) -> Result<Socket, Error> {
+    if Rc::ptr_eq(home, fd) {
+        return Socket::open(protocol);
+    }
+    enter_from(home.as_fd(), fd.as_fd(), || Socket::open(protocol))?
 }
 
 impl Kernel {
@@ -63,9 +75,9 @@ impl Kernel {
     /// # Errors
     /// When there is no /proc, or no netlink.
     pub fn new() -> Result<Self, Error> {
-        let mut kernel = Self { spaces: BTreeMap::new(), one_thread: PhantomData };
-        kernel.add(Ns::HOST, netns::current()?)?;
-        Ok(kernel)
+        let home = Rc::new(netns::current()?);
+        let host = Space::open(Ns::HOST, Rc::clone(&home), Rc::clone(&home))?;
+        Ok(Self { home, spaces: BTreeMap::from([(Ns::HOST, host)]) })
     }
 
     /// Opens one more: what plans call `ns` is the namespace `fd`. One already known by that name
@@ -74,7 +86,7 @@ impl Kernel {
     /// # Errors
     /// When it cannot be entered.
     pub fn add(&mut self, ns: Ns, fd: OwnedFd) -> Result<(), Error> {
-        let space = Space::open(ns.clone(), fd)?;
+        let space = Space::open(ns.clone(), Rc::new(fd), Rc::clone(&self.home))?;
         self.spaces.insert(ns, space);
         Ok(())
     }
@@ -114,7 +126,7 @@ impl Kernel {
         if ns.is_host() {
             return Ok(work());
         }
-        enter(self.fd(ns)?, work)
+        enter_from(self.home.as_fd(), self.fd(ns)?, work)
     }
 
     pub(crate) fn spaces(&self) -> impl Iterator<Item = (&Ns, &Space)> {

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 use rustix::io::Errno;
 
 /// The netlink options that every socket of ours has (include/uapi/linux/netlink.h).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub(crate) enum NetlinkOption {
     /// A refused request comes back as its header only.

@@ -148,6 +148,7 @@ impl Kernel {
         debug_assert!(requests.iter().all(|r| r.flags & flag::DUMP == 0));
         for part in requests.chunks(AT_ONCE) {
             let nf = self.space_mut(ns)?.nf()?;
+            // A range is answered in two messages, so the end has to be acknowledged.
             let outcomes = nf.exchange(part, |_, message| reader.take(&message))?;
             outcomes.into_iter().try_for_each(crate::reply::answered)?;
         }

@@ -4,6 +4,7 @@
 
 use std::fmt::Write as _;
 
+use ropewalk_facts::nft::Expr;
 use ropewalk_facts::{
     Addr, Body, Fact, Fdb, FdbKey, Id, Key, LinkKind, MemberFlags, Neigh, NeighKey, Ns, Route,
     RouteKey, Rule, RuleAction, Snapshot, Sysctl, SysctlPath, proto,
@@ -57,11 +58,21 @@ pub(crate) fn proxy(step: &Step) -> bool {
 }
 
 /// What is stated, without proxy entries: they go when a link loses its carrier, some time after
-/// what caused that (`neigh_carrier_down`, net/core/neighbour.c).
+/// what caused that (`neigh_carrier_down`, net/core/neighbour.c). Counters stand at nothing.
 pub(crate) fn lasting(snapshot: &Snapshot) -> Snapshot {
     let mut lasting = snapshot.clone().stated();
     lasting.retain(|fact| fact.body.as_neigh().is_none_or(|neigh| !neigh.key.proxy));
-    lasting
+    let uncounted = lasting.iter().cloned().map(|mut fact| {
+        if let Body::NftRule(rule) = &mut fact.body {
+            for expr in &mut rule.exprs {
+                if matches!(expr, Expr::Counter { .. }) {
+                    *expr = Expr::Counter { packets: 0, bytes: 0 };
+                }
+            }
+        }
+        fact
+    });
+    uncounted.collect()
 }
 
 /// What is in a namespace, and what was changed there.
