@@ -7,7 +7,7 @@ use ropewalk_engine::{Code, Engine, Fault, Finding, Paths, Wanted};
 use crate::answer::{Answer, FOUND};
 use crate::refusal::senseless;
 use crate::table::{
-    Attach, Cli, Create, Detach, File, NetworkVerb, PlanFile, Ports, Ps, Purge, Verb,
+    Attach, Cli, Create, Detach, File, NetworkVerb, Opened, PlanFile, Ports, Ps, Purge, Verb,
 };
 use crate::{demo, lab, pages, show, topics};
 
@@ -85,9 +85,14 @@ fn detach(args: &Detach, json: bool) -> Result<Answer, Fault> {
     Answer::of(json, &rows, |rows| show::detached(rows))
 }
 
-fn publish(args: &Ports, json: bool) -> Result<Answer, Fault> {
-    let row = open()?.publish(&args.sandbox, &args.ports)?;
-    Answer::of(json, &row, |row| show::published(row, &args.ports))
+fn publish(args: &Opened, json: bool) -> Result<Answer, Fault> {
+    let Ports { sandbox, ports } = &args.what;
+    let mut engine = open()?;
+    if args.trial.asked() {
+        let dry = engine.plan(&Wanted::Publish(sandbox, ports))?;
+        return show::trial(&dry, args.trial.sh, json);
+    }
+    Answer::of(json, &engine.publish(sandbox, ports)?, |row| show::published(row, ports))
 }
 
 fn unpublish(args: &Ports, json: bool) -> Result<Answer, Fault> {

@@ -75,12 +75,23 @@ pub(crate) struct Detach {
 }
 
 #[derive(Args, Debug)]
-#[command(after_help = "\
+#[command(after_help = PORTS)]
+pub(crate) struct Opened {
+    #[command(flatten)]
+    pub(crate) what: Ports,
+    #[command(flatten)]
+    pub(crate) trial: Trial,
+}
+
+const PORTS: &str = "\
 Ports:
   8080:80              port 8080 of the host, at each of its addresses, leads to 80
   127.0.0.1:8080:80    only at this address; IPv6 as [::1]:8080:80
   53:53/udp            udp or sctp instead of tcp
-  8000-8010:80-90      ports in pairs")]
+  8000-8010:80-90      ports in pairs";
+
+#[derive(Args, Debug)]
+#[command(after_help = PORTS)]
 pub(crate) struct Ports {
     /// The sandbox
     #[arg(value_parser = parsed::<SandboxRef>)]

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ropewalk_spec::NetworkName;
 
-pub(crate) use attachment::{Attach, Detach, Ports};
+pub(crate) use attachment::{Attach, Detach, Opened, Ports};
 pub(crate) use files::{File, PlanFile};
 pub(crate) use lab::{DemoArgs, Exec, LabVerb};
 pub(crate) use network::{Create, NetworkVerb};
@@ -63,7 +63,7 @@ pub(crate) enum Verb {
     /// Take a sandbox off a network, or off all of them
     Detach(Detach),
     /// Lead ports of the host to a sandbox
-    Publish(Ports),
+    Publish(Opened),
     /// No longer lead ports of the host to a sandbox
     Unpublish(Ports),
     /// Make what a file declares

@@ -37,7 +37,8 @@ fn a_lab_is_built_entered_listed_and_taken_away() {
 fn a_lab_file_with_a_mistake_is_refused_by_line_and_column() {
     let host = Host::new();
     let file = "/run/ropewalk/lab.toml";
-    std::fs::write(file, "name = \"x\"\n[host.h1]\nnic.eth0 = { lan = \"wan\", ip = [] }\n").expect(file);
+    std::fs::write(file, "name = \"x\"\n[host.h1]\nnic.eth0 = { lan = \"wan\", ip = [] }\n")
+        .expect(file);
     host.refuses(&format!("lab up {file}"), 1, &["lab.toml:3:", "`wan`", "[bad-file]"]);
     host.refuses("lab up /nope.toml", 1, &["/nope.toml", "[bad-file]", "try:"]);
 }
