@@ -15,14 +15,12 @@ impl Engine {
             return Ok(record);
         }
         let _lock = self.store.exclusive()?;
-        let interrupted = self.store.network(name)?;
-        match (self.definitions.read(name)?, interrupted) {
-            (_, Some(record)) if record.state == State::Ready => Ok(record),
-            (Some(network), _) => self.make_network(&network, Origin::Command),
-            (None, Some(record)) if record.state == State::Pending => {
-                self.make_network(&record.network.clone(), record.origin)
-            }
-            (None, _) => Err(self.unknown(name)),
+        if let Some(record) = self.settled_network(name)? {
+            return Ok(record);
+        }
+        match self.definitions.read(name)? {
+            Some(network) => self.make_network(&network, Origin::Command, false),
+            None => Err(self.unknown(name)),
         }
     }
 

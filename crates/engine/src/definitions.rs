@@ -8,6 +8,7 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use ropewalk_kernel::failpoint;
 use ropewalk_spec::{Declaration, Network, NetworkName};
 
 use crate::code::Code;
@@ -28,6 +29,11 @@ impl Definitions {
 
     pub(crate) fn path(&self, name: &NetworkName) -> PathBuf {
         self.dir.join(format!("{name}.toml"))
+    }
+
+    /// Where it is written before it gets its name; one process writes at a time.
+    fn draft(&self, name: &NetworkName) -> PathBuf {
+        self.dir.join(format!(".{name}.new"))
     }
 
     /// The definition of `name`, if there is one.
@@ -69,10 +75,12 @@ impl Definitions {
         }
         let write = || -> std::io::Result<()> {
             fs::create_dir_all(&self.dir)?;
-            let temporary = self.dir.join(format!(".{}.{}", network.name, std::process::id()));
-            let mut file = fs::File::create(&temporary)?;
+            let draft = self.draft(&network.name);
+            failpoint::hit("definition written");
+            let mut file = fs::File::create(&draft)?;
             file.write_all(text.as_bytes())?;
-            fs::rename(&temporary, &path)
+            failpoint::hit("definition named");
+            fs::rename(&draft, &path)
         };
         write().map_err(|e| {
             Fault::new(Code::StateUnusable, format!("cannot write {}", path.display()))
@@ -84,16 +92,20 @@ impl Definitions {
     /// Removes the definition of `name` if ropewalk wrote it. A person's file stays, and is returned.
     pub(crate) fn remove(&self, name: &NetworkName) -> Result<Option<PathBuf>, Fault> {
         let path = self.path(name);
-        match fs::read_to_string(&path) {
+        // A draft is there only after a crash.
+        let _absent = fs::remove_file(self.draft(name));
+        let kept = match fs::read_to_string(&path) {
             Ok(text) if text.starts_with(WRITTEN) => {
+                failpoint::hit("definition removed");
                 fs::remove_file(&path).map_err(|e| unreadable(&path, &e))?;
-                // The folders go with the last file; where others are left, they stay.
-                let _empty = fs::remove_dir(&self.dir);
-                Ok(None)
+                None
             }
-            Ok(_) => Ok(Some(path)),
-            Err(_) => Ok(None),
-        }
+            Ok(_) => Some(path),
+            Err(_) => None,
+        };
+        // The folder goes with the last file; where others are left, it stays.
+        let _empty = fs::remove_dir(&self.dir);
+        Ok(kept)
     }
 }
 

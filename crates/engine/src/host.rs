@@ -112,10 +112,12 @@ pub(crate) fn is_bridge(link: &Link) -> bool {
     link.kind == LinkKind::Bridge
 }
 
+/// True too where another network has seen to it that it goes on: each of them states it.
 fn takes_ra(host: &Snapshot, dev: &IfName) -> bool {
     let accept = SysctlPath::conf6(dev, "accept_ra");
     let forwarding = SysctlPath::conf6(dev, "forwarding");
-    is(host, accept.as_str(), "1") && !is(host, forwarding.as_str(), "1")
+    let yet = is(host, accept.as_str(), "1") && !is(host, forwarding.as_str(), "1");
+    yet || is(host, accept.as_str(), "2")
 }
 
 fn is(host: &Snapshot, path: &str, value: &str) -> bool {

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 
 use ropewalk_facts::{Ns, Route, Snapshot};
-use ropewalk_kernel::{Errno, Error};
+use ropewalk_kernel::{Errno, Error, failpoint};
 use ropewalk_plan::{Change, Plan};
 use ropewalk_spec::{Network, NetworkName};
 use ropewalk_store::{NetworkRecord, Origin, State};
@@ -26,13 +26,14 @@ impl Engine {
     pub fn create_network(&mut self, network: &Network) -> Result<NetworkView, Fault> {
         let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
         let _lock = self.store.exclusive()?;
-        if let Some(other) = self.definitions.read(&network.name)?.filter(|old| old != network) {
-            return Err(doing(exists(&other)));
+        let made = self.settled_network(&network.name).map_err(doing)?.is_some();
+        let defined = self.definitions.read(&network.name)?;
+        if let Some(other) = defined.as_ref().filter(|old| *old != network) {
+            return Err(doing(exists(other)));
         }
-        let record = self.make_network(network, Origin::Command).map_err(doing)?;
-        if let Err(fault) = self.definitions.write(network) {
-            self.unmake_network(&record)?;
-            return Err(doing(fault));
+        self.make_network(network, Origin::Command, defined.is_none()).map_err(doing)?;
+        if made && defined.is_none() {
+            self.definitions.write(network).map_err(doing)?;
         }
         self.network(&network.name)
     }
@@ -53,6 +54,7 @@ impl Engine {
             ));
         }
         if let Some(record) = self.store.network(name)? {
+            let record = NetworkRecord { with_definition: true, ..record };
             self.unmake_network(&record).map_err(doing)?;
         }
         if let Some(kept) = self.definitions.remove(name).map_err(doing)? {
@@ -65,28 +67,52 @@ impl Engine {
         Ok(seen)
     }
 
-    /// Makes the kernel state that the attachments of `network` share. The caller holds the lock.
+    /// The network `name` if it is made. One whose making or removal was cut short is cleared away.
+    /// The caller holds the lock.
+    pub(crate) fn settled_network(
+        &mut self,
+        name: &NetworkName,
+    ) -> Result<Option<NetworkRecord>, Fault> {
+        let found = self.store.network(name)?;
+        if let Some(half) = found.as_ref().filter(|record| record.state != State::Ready) {
+            self.unmake_network(half)?;
+            return Ok(None);
+        }
+        Ok(found)
+    }
+
+    /// Makes the kernel state that the attachments of `network` share, and its definition if
+    /// `defines`. The caller holds the lock.
     pub(crate) fn make_network(
         &mut self,
         network: &Network,
         origin: Origin,
+        defines: bool,
     ) -> Result<NetworkRecord, Fault> {
-        match self.store.network(&network.name)? {
-            Some(old) if old.state != State::Ready => self.unmake_network(&old)?,
+        match self.settled_network(&network.name)? {
             Some(old) if old.network == *network => return Ok(old),
             Some(old) => return Err(exists(&old.network)),
             None => {}
         }
         let mut world = Snapshot::default();
         let mut record = self.draft_network(network, origin, &mut world)?;
-        ropewalk_kernel::failpoint::hit("journal network");
+        record.with_definition = defines;
+        failpoint::hit("journal network");
         self.store.put_network(&record)?;
         if let Err(failure) = self.kernel.apply(&record.changes) {
-            self.store.replace_network(&network.name, &[])?;
+            // What could not be undone stays in the journal.
+            if failure.stuck.is_empty() {
+                self.store.replace_network(&network.name, &[])?;
+            }
             return Err(failure.into());
         }
+        if let Err(fault) = if defines { self.definitions.write(network) } else { Ok(()) } {
+            self.unmake_network(&record)?;
+            return Err(fault);
+        }
         record.state = State::Ready;
-        ropewalk_kernel::failpoint::hit("journal network ready");
+        record.with_definition = false;
+        failpoint::hit("journal network ready");
         self.store.put_network(&record)?;
         Ok(record)
     }
@@ -111,6 +137,7 @@ impl Engine {
             plan,
             changes,
             state: State::Pending,
+            with_definition: false,
             created_ms: crate::now(),
         })
     }
@@ -148,7 +175,7 @@ impl Engine {
         let name = &record.network.name;
         let mut leaving = record.clone();
         leaving.state = State::Leaving;
-        ropewalk_kernel::failpoint::hit("journal network leaving");
+        failpoint::hit("journal network leaving");
         self.store.put_network(&leaving)?;
         let mut others: Vec<NetworkRecord> = self
             .store
@@ -158,7 +185,10 @@ impl Engine {
             .collect();
         let changes = share(record.changes.clone(), &mut others);
         self.take_back(&changes)?;
-        ropewalk_kernel::failpoint::hit("journal network gone");
+        if record.with_definition {
+            self.definitions.remove(name)?;
+        }
+        failpoint::hit("journal network gone");
         self.store.replace_network(name, &others)?;
         Ok(())
     }
@@ -222,6 +252,7 @@ pub(crate) fn inactive(network: Network, path: std::path::PathBuf) -> NetworkRec
         plan: Plan::new(),
         changes: Vec::new(),
         state: State::Pending,
+        with_definition: false,
         created_ms: 0,
     }
 }

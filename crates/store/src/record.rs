@@ -48,6 +48,9 @@ pub struct NetworkRecord {
     pub changes: Vec<Change>,
     /// How far it has come.
     pub state: State,
+    /// While it is being made or removed: its definition comes and goes with it.
+    #[serde(default)]
+    pub with_definition: bool,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: u64,
 }

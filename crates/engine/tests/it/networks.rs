@@ -88,3 +88,28 @@ fn what_is_no_bridge_is_refused_as_one() {
     raw.bridge = Some("mine".into());
     assert_eq!(said(host.engine().create_network(&network(&raw))).0, Code::BridgeUnfit);
 }
+
+#[test]
+fn a_network_that_goes_leaves_router_advertisements_to_the_others() {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    host.sh("sysctl -qw net.ipv6.conf.up0.accept_ra=1");
+    let before = host.snapshot();
+    host.create(&bridge("a", &["fd00:15::/64"]));
+    host.create(&bridge("b", &["fd00:16::/64"]));
+    host.engine().remove_network(&"a".parse().unwrap()).unwrap();
+    assert_eq!(host.sh("sysctl -n net.ipv6.conf.up0.accept_ra").trim(), "2");
+    host.engine().remove_network(&"b".parse().unwrap()).unwrap();
+    same(&before, &host.snapshot());
+}
+
+#[test]
+fn a_definition_written_by_hand_is_not_written_over() {
+    let host = Host::new();
+    let file = host.paths().config.join("networks/a.toml");
+    std::fs::create_dir_all(file.parent().unwrap()).unwrap();
+    let text = "# Ours.\n[network.a]\nsubnet = \"192.168.15.0/24\"\n";
+    std::fs::write(&file, text).unwrap();
+    host.create(&bridge("a", &["192.168.15.0/24"]));
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}

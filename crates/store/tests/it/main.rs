@@ -97,6 +97,7 @@ fn record(ns: &str, addresses: &[&str], publish: &[&str]) -> AttachmentRecord {
 
 fn network_record(subnet: &str) -> NetworkRecord {
     NetworkRecord {
+        with_definition: false,
         network: network(subnet),
         origin: Origin::File("/etc/x.toml".into()),
         uplink: None,
