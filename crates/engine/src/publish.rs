@@ -3,12 +3,14 @@
 //! A port on its way in or out is in doubt: it is in the journal, and whoever finds it there after
 //! a crash takes it away.
 
-use ropewalk_facts::Snapshot;
+use std::collections::BTreeSet;
+
+use ropewalk_facts::{Key, Snapshot};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Change, Plan, Step};
 use ropewalk_spec::{Publish, Reach, SandboxRef};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
-use ropewalk_topology::Wiring;
+use ropewalk_topology::{HostFacts, Wiring};
 
 use crate::code::Code;
 use crate::fault::Fault;
@@ -93,30 +95,52 @@ impl Engine {
     fn try_unpublish(&mut self, sandbox: &SandboxRef, ports: &[Publish]) -> Result<Row, Fault> {
         let _shared = self.store.shared()?;
         let _mine = self.store.sandbox_lock(&sandbox.ns())?;
+        let interrupted = self.in_doubt(sandbox)?;
         let (mut record, network) = self.published_on(sandbox)?;
+        let ports: Vec<Publish> = ports
+            .iter()
+            .filter(|port| record.publish.contains(port) || !interrupted.contains(port))
+            .copied()
+            .collect();
+        if ports.is_empty() {
+            return Ok(self.row(&record));
+        }
         if let Some(other) = ports.iter().find(|port| !record.publish.contains(port)) {
             let published = from::list(&record.publish);
             return Err(Fault::new(Code::NotPublished, format!("{other} is not published"))
                 .cause(format!("published: {published}"))
                 .or_try("ropewalk ps"));
         }
-        let elements =
-            ropewalk_topology::publish(&wiring(&record, &network), ports, &<_>::default())?;
-        let goes =
-            |key| elements.steps().iter().any(|s| matches!(s, Step::Create(_)) && s.key() == key);
+        record.publish.retain(|port| !ports.contains(port));
+        let host = HostFacts { bridge_netfilter: true, ..HostFacts::default() };
+        let all = ropewalk_topology::publish(&wiring(&record, &network), &ports, &host)?;
+        // What lets packets turn round goes with the last port.
+        let last = record.publish.is_empty();
+        let mine = all.steps().iter().filter(|step| last || matches!(step, Step::Create(_)));
+        let goes: BTreeSet<Key> = mine.map(Step::key).collect();
         let (out, kept): (Vec<Change>, Vec<Change>) =
-            record.changes.into_iter().partition(|change| goes(change.key.clone()));
-        let steps: Vec<Step> =
-            record.plan.steps().iter().filter(|step| !goes(step.key())).cloned().collect();
+            record.changes.into_iter().partition(|change| goes.contains(&change.key));
+        let steps: Vec<Step> = record
+            .plan
+            .steps()
+            .iter()
+            .filter(|step| !goes.contains(&step.key()))
+            .cloned()
+            .collect();
         record.plan = Plan::try_from(steps)?;
         record.changes = kept;
-        record.publish.retain(|port| !ports.contains(port));
         record.doubtful = out;
-        record.doubtful_publish = ports.to_vec();
+        record.doubtful_publish = ports;
         failpoint::hit("journal unpublish");
         self.store.put_attachment(&record)?;
         let record = self.settled(record)?;
         Ok(self.row(&record))
+    }
+
+    /// The ports of `sandbox` that a run which was cut short has left in doubt.
+    fn in_doubt(&self, sandbox: &SandboxRef) -> Result<Vec<Publish>, Fault> {
+        let all = self.store.attachments_of(&sandbox.ns())?;
+        Ok(all.into_iter().flat_map(|record| record.doubtful_publish).collect())
     }
 
     /// Takes away what is in doubt after a crash, or on its way out.

@@ -149,3 +149,18 @@ fn udp_that_came_before_the_port_was_published_does_not_stay_where_it_was() {
     host.engine().unpublish(&red, &["5353:53/udp".parse().unwrap()]).unwrap();
     assert!(!host.sh("conntrack -L -p udp 2>/dev/null").contains("192.168.15.2"));
 }
+
+#[test]
+fn the_last_port_takes_along_what_let_packets_turn_round() {
+    let host = Host::new();
+    host.create(&routed("far", &["10.9.0.0/24"]));
+    host.attach("new:red", "far").unwrap();
+    let before = host.snapshot();
+    let red = "netns:red".parse().unwrap();
+    let ports = ["8080:80".parse().unwrap(), "8081:81".parse().unwrap()];
+    host.engine().publish(&red, &ports).unwrap();
+    host.engine().unpublish(&red, &ports[..1]).unwrap();
+    assert_eq!(host.engine().check().unwrap(), []);
+    host.engine().unpublish(&red, &ports[1..]).unwrap();
+    same(&before, &host.snapshot());
+}
