@@ -61,12 +61,15 @@ impl Engine {
     ) -> Result<Attached, Fault> {
         let _shared = self.store.shared()?;
         let _mine = self.store.sandbox_lock(&endpoint.sandbox.ns())?;
-        let sandbox = self.open_sandbox(&endpoint.sandbox)?;
-        self.clear(&sandbox)?;
+        let ns = endpoint.sandbox.ns();
+        self.clear(&ns, |record| record.state != State::Ready)?;
+        let mut sandbox = self.open_sandbox(&endpoint.sandbox)?;
+        if self.clear(&ns, |record| record.cookie != sandbox.cookie)? {
+            sandbox = self.open_sandbox(&endpoint.sandbox)?;
+        }
         if let Some(record) = self.attached(endpoint, &sandbox)? {
             return Ok(Attached { row: self.row(&record), changed: false });
         }
-        let sandbox = self.open_sandbox(&endpoint.sandbox)?;
         let mut world = Snapshot::default();
         self.ports_free(&endpoint.publish)?;
         let store = self.store.clone();
@@ -77,7 +80,10 @@ impl Engine {
         tx.put(&record)?;
         tx.commit()?;
         if let Err(failure) = self.kernel.apply(&record.changes) {
-            self.forget(&record)?;
+            // What could not be undone stays in the journal.
+            if failure.stuck.is_empty() {
+                self.forget(&record)?;
+            }
             return Err(from::refused(failure, &record));
         }
         if record.made_netns {
@@ -90,14 +96,20 @@ impl Engine {
         Ok(Attached { row: self.row(&record), changed: true })
     }
 
-    /// Clears away what an earlier crash, or a sandbox of the same name that is no more, has left.
-    fn clear(&mut self, sandbox: &Sandbox) -> Result<(), Fault> {
-        for record in self.store.attachments_of(&sandbox.ns)? {
-            if record.state != State::Ready || record.cookie != sandbox.cookie {
-                self.leave(record)?;
-            }
+    /// Clears away those records of a sandbox that are `over`: left by a crash, or by a sandbox of
+    /// the same name that is no more. True when there were any.
+    pub(crate) fn clear(
+        &mut self,
+        ns: &Ns,
+        over: impl Fn(&AttachmentRecord) -> bool,
+    ) -> Result<bool, Fault> {
+        let mut any = false;
+        // What one leaves to another stands in the store, not in a list.
+        while let Some(record) = self.store.attachments_of(ns)?.into_iter().find(&over) {
+            self.leave(&record)?;
+            any = true;
         }
-        Ok(())
+        Ok(any)
     }
 
     /// The attachment that is wanted, when it is there.

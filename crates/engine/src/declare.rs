@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use ropewalk_facts::Snapshot;
+use ropewalk_facts::{Id, Ns, Snapshot};
 use ropewalk_plan::{Change, invert};
 use ropewalk_spec::{Declaration, Endpoint, Network, Publish, SandboxRef};
 use ropewalk_store::{NetworkRecord, Origin, State};
@@ -148,7 +148,9 @@ impl Engine {
             }
         };
         endpoint.fits(&network.network)?;
-        let sandbox = self.open_sandbox(&endpoint.sandbox)?;
+        let mut sandbox = self.open_sandbox(&endpoint.sandbox)?;
+        let drafted = |name: &String| world.contains(&Id::Netns(name.clone()).at(Ns::HOST));
+        sandbox.make = sandbox.make.filter(|name| !drafted(name));
         if self.attached(endpoint, &sandbox)?.is_some() {
             return Ok(None);
         }
@@ -163,6 +165,7 @@ impl Engine {
     /// # Errors
     /// Those of networks and attachments; nothing is changed then.
     pub fn up(&mut self, file: &Path, declaration: &Declaration) -> Result<Vec<Done>, Fault> {
+        self.settle_declared(declaration)?;
         self.plan(&Wanted::Up(declaration))?;
         let origin = Origin::File(file.to_owned());
         let mut done = Made::default();
@@ -175,6 +178,18 @@ impl Engine {
         }
     }
 
+    /// Clears away what a run that was cut short has left of what is declared.
+    fn settle_declared(&mut self, declaration: &Declaration) -> Result<(), Fault> {
+        let _lock = self.store.exclusive()?;
+        for endpoint in &declaration.attachments {
+            self.clear(&endpoint.sandbox.ns(), |record| record.state != State::Ready)?;
+        }
+        for network in &declaration.networks {
+            self.settled_network(&network.name)?;
+        }
+        Ok(())
+    }
+
     fn make_all(
         &mut self,
         declaration: &Declaration,
@@ -185,7 +200,7 @@ impl Engine {
             let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
             let _lock = self.store.exclusive()?;
             let ready = self.store.network(&network.name)?.is_some_and(|r| r.state == State::Ready);
-            self.make_network(network, origin.clone()).map_err(doing)?;
+            self.make_network(network, origin.clone(), false).map_err(doing)?;
             if !ready {
                 made.networks.push(network.clone());
                 made.done.push(Done::new("created", format!("network {}", network.name)));

@@ -43,22 +43,29 @@ impl Engine {
         let rows = self.rows(&all);
         // The last made goes first, as its changes build on those of the others.
         all.sort_by_key(|record| std::cmp::Reverse(record.created_ms));
-        for record in all {
+        for record in &all {
             self.leave(record).map_err(|fault| fault.doing(doing.clone()))?;
         }
         Ok(rows)
     }
 
     /// Takes an attachment down, in whatever state it is. The caller holds the locks.
-    pub(crate) fn leave(&mut self, mut record: AttachmentRecord) -> Result<(), Fault> {
+    pub(crate) fn leave(&mut self, record: &AttachmentRecord) -> Result<(), Fault> {
+        // What another has left to it meanwhile stands in the store.
+        let mut heirs = self.store.attachments_of(&record.ns)?;
+        let own = heirs.iter().position(|other| other.ifname == record.ifname);
+        let Some(mut record) = own.map(|at| heirs.remove(at)) else { return Ok(()) };
+        heirs.retain(|heir| heir.state == State::Ready);
         let whole = record.state == State::Ready && record.doubtful.is_empty();
+        // A sandbox of the same name is not the one that was attached.
+        if self.kernel.cookie(&record.ns).is_ok_and(|cookie| cookie != record.cookie) {
+            self.kernel.forget(&record.ns);
+        }
         if record.state != State::Leaving {
             record.state = State::Leaving;
             failpoint::hit("journal attachment leaving");
             self.store.put_attachment(&record)?;
         }
-        let mut heirs = self.store.attachments_of(&record.ns)?;
-        heirs.retain(|heir| heir.ifname != record.ifname && heir.state == State::Ready);
         let mut changes = record.changes.clone();
         changes.extend(record.doubtful.iter().cloned());
         let changes = inherit(&mut record, changes, &mut heirs);

@@ -156,3 +156,32 @@ fn an_ipv6_address_is_usable_at_once() {
     assert!(!host.sh("ip -n red addr show dev eth0 scope global").contains("tentative"));
     host.sh("ip netns exec red ping -qc1 -W1 fd00:15::1");
 }
+
+#[test]
+fn what_a_former_sandbox_of_the_name_was_given_is_not_taken_from_the_new_one() {
+    let host = Host::new();
+    host.create(&bridge("web", &["192.168.15.0/24"]));
+    host.sh("ip netns add red");
+    host.attach("netns:red", "web").unwrap();
+    host.sh("ip netns del red; ip netns add red; ip -n red link set lo up");
+    host.attach("netns:red", "web").unwrap();
+    host.engine().detach(&sandbox("netns:red"), None).unwrap();
+    host.sh("ip -n red link show lo | grep -q UP");
+}
+
+#[test]
+fn a_file_puts_a_sandbox_that_it_makes_on_two_networks() {
+    let host = Host::new();
+    let file = host.paths().state.with_extension("toml");
+    let text = "[network.a]\nsubnet = \"192.168.15.0/24\"\n[network.b]\nsubnet = \"10.9.0.0/24\"\n\
+         mode = \"routed\"\n[[attach]]\nsandbox = \"new:red\"\nnetwork = \"a\"\n\
+         [[attach]]\nsandbox = \"new:red\"\nnetwork = \"b\"\n";
+    std::fs::write(&file, text).unwrap();
+    let before = host.snapshot();
+    let declared = host.engine().read(&file).unwrap();
+    host.engine().up(&file, &declared).unwrap();
+    assert_eq!(host.engine().check().unwrap(), []);
+    host.engine().down(&declared).unwrap();
+    same(&before, &host.snapshot());
+    std::fs::remove_file(&file).unwrap();
+}
