@@ -7,10 +7,12 @@
 )]
 
 mod bad_input;
+mod crash;
 mod host;
 mod labs;
 mod pages;
 mod readme;
 mod run;
+mod scene;
 mod usage;
 mod verbs;
