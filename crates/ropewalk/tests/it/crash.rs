@@ -51,7 +51,7 @@ impl Verb<'_> {
         self.each(|at| {
             self.host.ok(self.line);
             end.same(&self.host.scene(), &format!("{at}, then again"));
-            self.is_healthy(at);
+            self.host.is_healthy(at);
             (self.back)();
             start.same(&self.host.scene(), &format!("{at}, then again and back"));
         });
@@ -79,19 +79,11 @@ impl Verb<'_> {
             Leaves::NothingOrAll => start.same(&now, &when),
             Leaves::WholeParts => {}
         }
-        self.is_healthy(&when);
+        self.host.is_healthy(&when);
         if now != *start {
             (self.back)();
             start.same(&self.host.scene(), &format!("{when} and back"));
         }
-    }
-
-    /// Nothing is amiss, and nothing is left to be cleaned up.
-    fn is_healthy(&self, when: &str) {
-        let check = self.host.run("check");
-        assert_eq!(check.status, Some(0), "{when}: check\n{}{}", check.out, check.err);
-        let gc = self.host.json("gc");
-        assert_eq!(gc, serde_json::json!([]), "{when}: gc finds more");
     }
 }
 

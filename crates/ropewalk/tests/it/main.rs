@@ -7,7 +7,9 @@
 )]
 
 mod bad_input;
+mod chance;
 mod crash;
+mod crowd;
 mod host;
 mod labs;
 mod pages;

@@ -23,14 +23,12 @@ pub(crate) fn ropewalk_with(line: &str, vars: &[(&str, &str)]) -> Ran {
 }
 
 /// Starts it, to run beside others.
-#[expect(dead_code, reason = "for what comes next")]
 pub(crate) fn start(line: &str) -> Child {
     let mut command = command(line, &[]);
     command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("the binary runs")
 }
 
 /// Waits for the end of what was started.
-#[expect(dead_code, reason = "for what comes next")]
 pub(crate) fn finish(child: Child) -> Ran {
     ended(child.wait_with_output())
 }
