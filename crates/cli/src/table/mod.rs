@@ -28,7 +28,6 @@ pub(crate) use values::Unfit;
 #[command(
     name = "ropewalk",
     version,
-    color = clap::ColorChoice::Never,
     max_term_width = 80,
     disable_help_subcommand = true,
     after_help = AFTER_HELP
