@@ -15,7 +15,8 @@
 //!     Kernel::know_sets(&mut self, &Ns, impl IntoIterator<Item = nft::Set>)   saves asking for them
 //!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) -> Result<(), Error>
 //!     listeners(proto, port) -> Result<Vec<Listener{addr, both, holder}>, Error> · port_free(addr, proto, port)
-//!     netns::{create delete open_named open_path open_pid current names exists}
+//!     Kernel::take_back(&mut self, &[Change]) -> Vec<Error>             undoes what is there of them
+//!     netns::{create delete open_named open_path open_pid current names exists facts}
 //!
 //! The only crate that touches the kernel, and the only one with `unsafe`, all of it in `sys`.
 //! Threads are never spawned: a namespace is entered by the calling thread and left again, or the

@@ -10,7 +10,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ropewalk_facts::{Body, Fact, Id, Key, Link, LinkKind, MemberFlags, nft};
+use ropewalk_facts::{Body, Fact, Id, Key, Link, LinkKind, MemberFlags};
 
 use crate::Change;
 use crate::lineage::{goes_with, peer_key};
@@ -54,7 +54,7 @@ impl Inverse<'_> {
 
     fn remove(&mut self, change: &Change, made: &Fact) {
         let made = self.latest.get(&change.key).map_or(made, |latest| *latest).clone();
-        let goes = self.goes(&made);
+        let goes = goes_with(&made, &self.made);
         let implied = if stays(&change.key) {
             // A member goes free with a change of its link, which is why its flags were implied.
             let left = matches!(change.key.id, Id::Member(_)) && change.implied;
@@ -66,16 +66,6 @@ impl Inverse<'_> {
             goes || (change.implied && self.other_end_in(&self.made, &made))
         };
         self.push(Some(&made), None, implied);
-    }
-
-    /// True when what `made` says goes with another object. A rule, and an element that leads to a
-    /// chain, go with their table only: they may hold a set or a chain that goes before their own
-    /// chain or set does.
-    fn goes(&self, made: &Fact) -> bool {
-        let Some(key) = holder(&made.body) else { return goes_with(made, &self.made) };
-        let table = nft::Table { key: key.clone(), dormant: false };
-        let table = Body::Table(table).at(made.ns.clone());
-        self.made.contains(&table.key()) || goes_with(&table, &self.made)
     }
 
     fn remake(&mut self, gone: &Fact) {
@@ -111,15 +101,6 @@ impl Inverse<'_> {
         let (old, new) = (old.cloned(), new.cloned());
         self.out.push(Change { key, old, new, implied });
     }
-}
-
-/// The table of what may hold sets or chains.
-fn holder(body: &Body) -> Option<&nft::TableKey> {
-    if let Some(rule) = body.as_nft_rule() {
-        return Some(&rule.key.chain.table);
-    }
-    let element = body.as_element()?;
-    matches!(element.value, Some(nft::Value::Verdict(_))).then_some(&element.key.set.table)
 }
 
 /// True for objects that cannot be removed by asking.
