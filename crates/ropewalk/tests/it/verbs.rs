@@ -110,7 +110,10 @@ fn a_file_is_planned_made_once_and_taken_down() {
     let before = host.trace();
     let planned = host.ok(&format!("plan {file}"));
     assert!(planned.contains("10.9.0.5") && planned.ends_with(" to remove\n"), "{planned}");
-    assert!(host.ok(&format!("plan {file} --sh")).contains("ip -n green "));
+    let script = host.ok(&format!("plan {file} --sh"));
+    assert!(script.contains("ip -n green "), "{script}");
+    assert_eq!(host.json(&format!("plan {file} --sh"))["script"], json!(script));
+    assert_eq!(host.json(&format!("plan {file}"))[0]["owner"], json!("network lan"));
     assert_eq!(host.json(&format!("up {file}")).as_array().map(Vec::len), Some(2));
     assert_eq!(host.ok(&format!("plan {file}")), "nothing to do\n");
     assert_eq!(host.ok(&format!("up {file}")), "nothing to do\n");
