@@ -3,30 +3,33 @@
 
 use ropewalk_facts::Snapshot;
 use ropewalk_spec::NetworkName;
-use ropewalk_store::{NetworkRecord, Origin, State};
+use ropewalk_store::{NetworkHead, Origin, State};
 
 use crate::Engine;
 use crate::fault::Fault;
 
 impl Engine {
     /// The network `name`, made if need be. Takes the lock for that; the caller holds none.
-    pub(crate) fn active(&mut self, name: &NetworkName) -> Result<NetworkRecord, Fault> {
-        if let Some(record) = self.store.network(name)?.filter(|r| r.state == State::Ready) {
+    pub(crate) fn active(&mut self, name: &NetworkName) -> Result<NetworkHead, Fault> {
+        if let Some(record) = self.store.network_head(name)?.filter(|r| r.state == State::Ready) {
             return Ok(record);
         }
         let _lock = self.store.exclusive()?;
         if let Some(record) = self.settled_network(name)? {
-            return Ok(record);
+            return Ok(record.head());
         }
         match self.definitions.read(name)? {
-            Some(network) => self.make_network(&network, Origin::Command, false),
+            Some(network) => {
+                self.make_network(&network, Origin::Command, false).map(|record| record.head())
+            }
             None => Err(self.unknown(name)),
         }
     }
 
     /// Puts back what is missing of what the network's attachments share. The caller holds no lock.
-    pub(crate) fn restore(&mut self, record: &NetworkRecord) -> Result<(), Fault> {
+    pub(crate) fn restore(&mut self, name: &NetworkName) -> Result<(), Fault> {
         let _lock = self.store.exclusive()?;
+        let record = self.store.network(name)?.ok_or_else(|| self.unknown(name))?;
         let changes = self.draft(&record.plan, &mut Snapshot::default())?;
         self.kernel.apply(&changes)?;
         Ok(())

@@ -12,7 +12,7 @@ use ropewalk_facts::{Id, IfName, Key, Ns, RouteKey, Snapshot, SysctlPath};
 use ropewalk_kernel::failpoint;
 use ropewalk_spec::names::{self, Seed};
 use ropewalk_spec::{Endpoint, Network, Publish};
-use ropewalk_store::{AttachmentKey, AttachmentRecord, NetworkRecord, Origin, State, Writer};
+use ropewalk_store::{AttachmentKey, AttachmentRecord, NetworkHead, Origin, State, Writer};
 use ropewalk_topology::{HostFacts, Wiring};
 
 use crate::code::Code;
@@ -46,7 +46,7 @@ impl Engine {
         let first = self.try_attach(&network, endpoint, origin.clone());
         match first {
             Err(fault) if from::shared_is_gone(&fault) => {
-                self.restore(&network)?;
+                self.restore(&endpoint.network)?;
                 self.try_attach(&network, endpoint, origin)
             }
             other => other,
@@ -55,7 +55,7 @@ impl Engine {
 
     fn try_attach(
         &mut self,
-        network: &NetworkRecord,
+        network: &NetworkHead,
         endpoint: &Endpoint,
         origin: Origin,
     ) -> Result<Attached, Fault> {
@@ -130,7 +130,7 @@ impl Engine {
     pub(crate) fn draft_attachment(
         &mut self,
         tx: &mut Writer<'_>,
-        network: &NetworkRecord,
+        network: &NetworkHead,
         endpoint: &Endpoint,
         sandbox: &Sandbox,
         world: &mut Snapshot,
@@ -218,7 +218,7 @@ impl Engine {
     /// that the sandbox gets, a worse one for those after it.
     fn default_metric(
         tx: &Writer<'_>,
-        network: &NetworkRecord,
+        network: &NetworkHead,
         endpoint: &Endpoint,
         sandbox: &Sandbox,
         world: &Snapshot,

@@ -139,11 +139,11 @@ impl Engine {
         tx: &mut ropewalk_store::Writer<'_>,
         world: &mut Snapshot,
     ) -> Result<Option<ropewalk_store::AttachmentRecord>, Fault> {
-        let draft = drafts.iter().find(|draft| draft.network.name == endpoint.network).cloned();
+        let draft = drafts.iter().find(|draft| draft.network.name == endpoint.network);
         let network = match draft {
-            Some(draft) => draft,
+            Some(draft) => draft.head(),
             None => {
-                let made = self.store.network(&endpoint.network)?;
+                let made = self.store.network_head(&endpoint.network)?;
                 made.ok_or_else(|| self.unknown(&endpoint.network))?
             }
         };

@@ -3,7 +3,7 @@
 use ropewalk_facts::Ns;
 use ropewalk_spec::NetworkName;
 use ropewalk_store::{
-    AttachmentKey, AttachmentRecord, Held, NetworkRecord, Store, StoreError, Writer,
+    AttachmentKey, AttachmentRecord, Held, NetworkHead, NetworkRecord, Store, StoreError, Writer,
 };
 
 /// The store of this host.
@@ -37,6 +37,10 @@ impl Journal {
 
     pub(crate) fn network(&self, name: &NetworkName) -> Result<Option<NetworkRecord>> {
         self.0.read()?.network(name)
+    }
+
+    pub(crate) fn network_head(&self, name: &NetworkName) -> Result<Option<NetworkHead>> {
+        self.0.read()?.network_head(name)
     }
 
     pub(crate) fn networks(&self) -> Result<Vec<NetworkRecord>> {

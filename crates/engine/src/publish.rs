@@ -9,7 +9,7 @@ use ropewalk_facts::{Key, Snapshot};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Change, Plan, Step};
 use ropewalk_spec::{Publish, Reach, SandboxRef};
-use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
+use ropewalk_store::{AttachmentRecord, NetworkHead, State};
 use ropewalk_topology::{HostFacts, Wiring};
 
 use crate::code::Code;
@@ -27,7 +27,7 @@ impl Engine {
         match self.try_publish(sandbox, ports) {
             Err(fault) if from::shared_is_gone(&fault) => {
                 let (_, network) = self.published_on(sandbox)?;
-                self.restore(&network)?;
+                self.restore(&network.network.name)?;
                 self.try_publish(sandbox, ports)
             }
             other => other,
@@ -170,12 +170,12 @@ impl Engine {
     fn published_on(
         &mut self,
         sandbox: &SandboxRef,
-    ) -> Result<(AttachmentRecord, NetworkRecord), Fault> {
+    ) -> Result<(AttachmentRecord, NetworkHead), Fault> {
         let mut all = self.store.attachments_of(&sandbox.ns())?;
         all.retain(|record| record.state == State::Ready && !record.addresses.is_empty());
         all.sort_by_key(|record| record.default_metric.unwrap_or(u32::MAX));
         for record in all {
-            let network = self.store.network(&record.network)?;
+            let network = self.store.network_head(&record.network)?;
             if let Some(network) = network.filter(|n| n.network.reach() != Reach::L2) {
                 return Ok((self.settled(record)?, network));
             }
@@ -198,7 +198,7 @@ pub(crate) struct Draft {
 }
 
 /// An attachment as it was wired.
-fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkRecord) -> Wiring<'a> {
+fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkHead) -> Wiring<'a> {
     Wiring {
         network: &network.network,
         ns: record.ns.clone(),

@@ -2,6 +2,7 @@
 //! everything of one namespace or one network stands together.
 //!
 //!     nNETWORK            → record        aNS·IFNAME                → record
+//!     wNETWORK            → its works
 //!     lNETWORK·IP         → NS·IFNAME     iNETWORK·NS·IFNAME        → nothing
 //!     cNETWORK·SUBNET     → IP            pPROTO PORT HOST-ADDRESS  → NS·IFNAME
 
@@ -25,6 +26,11 @@ const NS_MAX: usize = 400;
 
 pub(crate) fn network(name: &NetworkName) -> Vec<u8> {
     join(b'n', &[name.as_str().as_bytes()])
+}
+
+/// The plan and the changes of a network.
+pub(crate) fn works(name: &NetworkName) -> Vec<u8> {
+    join(b'w', &[name.as_str().as_bytes()])
 }
 
 /// The namespace and interface of an attachment: the tail of its keys, and the value of leases and

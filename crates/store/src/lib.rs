@@ -21,7 +21,7 @@ mod write;
 pub use error::StoreError;
 pub use lock::Held;
 pub use read::Reader;
-pub use record::{AttachmentKey, AttachmentRecord, NetworkRecord, Origin, State};
+pub use record::{AttachmentKey, AttachmentRecord, NetworkHead, NetworkRecord, Origin, State};
 pub use stamp::Stamp;
 pub use store::Store;
 pub use write::Writer;

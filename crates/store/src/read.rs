@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
 use crate::key;
-use crate::record::{AttachmentKey, AttachmentRecord, NetworkRecord};
+use crate::record::{AttachmentKey, AttachmentRecord, NetworkHead, NetworkRecord, Works};
 use crate::store::Store;
 
 /// A transaction of the store.
@@ -46,6 +46,15 @@ impl<T: Readable> Tx<'_, T> {
     /// # Errors
     /// The database failed, or the record is damaged.
     pub fn network(&self, name: &NetworkName) -> Result<Option<NetworkRecord>, StoreError> {
+        let Some(record) = self.record(&key::network(name))? else { return Ok(None) };
+        self.with_works(record).map(Some)
+    }
+
+    /// What attachments need of a network's record.
+    ///
+    /// # Errors
+    /// As for [`Tx::network`].
+    pub fn network_head(&self, name: &NetworkName) -> Result<Option<NetworkHead>, StoreError> {
         self.record(&key::network(name))
     }
 
@@ -54,7 +63,15 @@ impl<T: Readable> Tx<'_, T> {
     /// # Errors
     /// As for [`Tx::network`].
     pub fn networks(&self) -> Result<Vec<NetworkRecord>, StoreError> {
-        self.records(key::NETWORKS)
+        let records = self.records(key::NETWORKS)?;
+        records.into_iter().map(|record| self.with_works(record)).collect()
+    }
+
+    fn with_works(&self, mut record: NetworkRecord) -> Result<NetworkRecord, StoreError> {
+        let works = self.record(&key::works(&record.network.name))?;
+        let Works { plan, changes } = works.ok_or_else(|| self.damaged())?;
+        (record.plan, record.changes) = (plan, changes);
+        Ok(record)
     }
 
     /// The record of an attachment.

@@ -43,8 +43,10 @@ pub struct NetworkRecord {
     /// The MTU of its interfaces.
     pub mtu: u32,
     /// What shall be in the kernel for it.
+    #[serde(skip)]
     pub plan: Plan,
     /// What was changed to get there.
+    #[serde(skip)]
     pub changes: Vec<Change>,
     /// How far it has come.
     pub state: State,
@@ -53,6 +55,33 @@ pub struct NetworkRecord {
     pub with_definition: bool,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: u64,
+}
+
+impl NetworkRecord {
+    /// What attachments need of it.
+    #[must_use]
+    pub fn head(&self) -> NetworkHead {
+        NetworkHead { network: self.network.clone(), mtu: self.mtu, state: self.state }
+    }
+}
+
+/// The plan and the changes of a network, kept apart from the rest of its record: they hold the
+/// whole rule set, and reading them takes longer than all else that an attach does in its process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Works<P, C> {
+    pub(crate) plan: P,
+    pub(crate) changes: C,
+}
+
+/// What attachments need of a network's record.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+pub struct NetworkHead {
+    /// What was wanted.
+    pub network: Network,
+    /// The MTU of its interfaces.
+    pub mtu: u32,
+    /// How far it has come.
+    pub state: State,
 }
 
 /// An attachment as it was made.

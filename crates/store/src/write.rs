@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::error::StoreError;
 use crate::key;
 use crate::read::Tx;
-use crate::record::{AttachmentKey, AttachmentRecord, Holding, NetworkRecord};
+use crate::record::{AttachmentKey, AttachmentRecord, Holding, NetworkRecord, Works};
 
 /// A transaction that writes.
 pub type Writer<'s> = Tx<'s, RwTxn<'s>>;
@@ -150,6 +150,8 @@ impl Writer<'_> {
     /// # Errors
     /// The database failed.
     pub fn put_network(&mut self, record: &NetworkRecord) -> Result<(), StoreError> {
+        let works = Works { plan: &record.plan, changes: &record.changes };
+        self.set_record(&key::works(&record.network.name), &works)?;
         self.set_record(&key::network(&record.network.name), record)
     }
 
@@ -166,6 +168,7 @@ impl Writer<'_> {
         for cursor in self.scan(&prefix, |rest, _| [&prefix, rest].concat())? {
             self.delete(&cursor)?;
         }
+        self.delete(&key::works(name))?;
         self.delete(&key::network(name))
     }
 
