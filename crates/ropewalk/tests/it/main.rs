@@ -10,6 +10,7 @@ mod bad_input;
 mod chance;
 mod crash;
 mod crowd;
+mod docker;
 mod host;
 mod labs;
 mod pages;
