@@ -13,5 +13,6 @@ mod networks;
 mod publish;
 mod purge;
 mod repair;
+mod twin;
 
 use host::Host;

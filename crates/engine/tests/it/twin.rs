@@ -1,0 +1,94 @@
+//! The script that a dry run prints, run by a shell, against the verb itself: equal hosts.
+
+use std::path::Path;
+
+use ropewalk_engine::Wanted;
+use ropewalk_facts::{Body, Snapshot};
+use ropewalk_plan::{Change, render};
+use ropewalk_spec::Declaration;
+
+use crate::Host;
+use crate::host::same;
+
+/// What each topology is declared by.
+const TOPOLOGIES: &[(&str, &str)] = &[
+    ("bridge", "subnet = '192.168.15.0/24'"),
+    ("bridge of both families", "subnet = ['192.168.15.0/24', 'fd00:15::/64']"),
+    ("bridge of IPv6", "subnet = 'fd00:15::/64'\nmasquerade = 'no'"),
+    ("bridge with a fixed source", "subnet = '192.168.15.0/24'\nmasquerade = '10.0.0.1'"),
+    ("bridge masqueraded inwards", "subnet = '192.168.15.0/24'\nmasquerade_in = 'yes'"),
+    ("internal bridge", "subnet = ['192.168.15.0/24', 'fd00:15::/64']\ninternal = true"),
+    ("routed", "mode = 'routed'\nsubnet = '192.168.15.0/24'"),
+    ("routed of both families", "mode = 'routed'\nsubnet = ['192.168.15.0/24', 'fd00:15::/64']"),
+    (
+        "routed with fixed sources",
+        "mode = 'routed'\nsubnet = '192.168.15.0/24'\nmasquerade = '10.0.0.1'\nmasquerade_in = 'yes'",
+    ),
+    (
+        "bridge that was there",
+        "bridge = 'mine'\nsubnet = '172.17.0.0/16'\nrange = '172.17.9.1-172.17.9.9'",
+    ),
+];
+
+const ATTACHMENTS: &str = "
+[[attach]]
+sandbox = 'new:red'
+network = 'web'
+publish = ['8080:80', '5353:53/udp', '9000-9003:90-93/sctp']
+[[attach]]
+sandbox = 'new:blue'
+network = 'web'
+mtu = 1400
+mac = '02:00:00:00:00:77'
+";
+
+fn host() -> Host {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    host.sh("ip link add mine address 02:00:00:00:00:09 type bridge
+        ip addr add 172.17.0.1/16 dev mine; ip link set mine up");
+    host
+}
+
+/// What is stated; hardware addresses that nobody chose are left out.
+fn found(host: &Host) -> Snapshot {
+    let mut all = host.snapshot();
+    all.retain(|fact| !matches!(&fact.body, Body::Link(link) if link.name.as_str() == "up0"));
+    all.retain(|fact| fact.ns.as_str() != "netns:lan");
+    all
+}
+
+fn twins(what: &str, text: &str) {
+    let by_script = {
+        let host = host();
+        let mut engine = host.engine();
+        let wanted = Declaration::parse("twin.toml", text, &[]).unwrap();
+        let dry = engine.plan(&Wanted::Up(&wanted)).unwrap();
+        let changes: Vec<Change> =
+            dry.changes.into_iter().flat_map(|(_, changes)| changes).collect();
+        host.sh(&render::render(&changes, &dry.found));
+        found(&host)
+    };
+    let by_verb = {
+        let host = host();
+        let wanted = Declaration::parse("twin.toml", text, &[]).unwrap();
+        host.engine().up(Path::new("twin.toml"), &wanted).unwrap();
+        found(&host)
+    };
+    assert!(by_verb.len() > 20, "{what}");
+    println!("{what}");
+    same(&by_script, &by_verb);
+}
+
+#[test]
+fn a_script_makes_what_the_verb_makes_for_every_topology() {
+    for (what, network) in TOPOLOGIES {
+        twins(what, &format!("[network.web]\n{network}\n{ATTACHMENTS}"));
+    }
+}
+
+#[test]
+fn a_script_makes_what_the_verb_makes_without_addresses() {
+    let attach = "[[attach]]\nsandbox = 'new:red'\nnetwork = 'wire'\n";
+    twins("l2", &format!("[network.wire]\nl2 = true\n{attach}"));
+}
