@@ -1,0 +1,68 @@
+//! Networks, made and removed.
+
+use super::{DB, FAR, Leaves, WEB, host};
+
+#[test]
+fn a_network_whose_making_is_killed_leaves_nothing() {
+    let host = host();
+    let rm = ["network rm web"];
+    host.unharmed(|| {
+        host.survives(Leaves::NothingOrAll, WEB, &rm);
+        for options in ["--internal --subnet 192.168.15.0/24", "--l2"] {
+            let line = format!("network create web {options}");
+            host.survives(Leaves::NothingOrAll, &line, &rm);
+        }
+    });
+}
+
+#[test]
+fn a_routed_network_whose_making_is_killed_leaves_nothing() {
+    let host = host();
+    host.unharmed(|| {
+        host.survives(Leaves::NothingOrAll, FAR, &["network rm far"]);
+        host.ok(WEB);
+        host.survives(Leaves::NothingOrAll, FAR, &["network rm far"]);
+    });
+}
+
+#[test]
+fn a_network_whose_removal_is_killed_is_removed_or_whole() {
+    let host = host();
+    host.unharmed(|| {
+        host.ok(WEB);
+        host.survives(Leaves::NothingOrAll, "network rm web", &[WEB]);
+        host.ok(FAR);
+        host.survives(Leaves::NothingOrAll, "network rm far", &[FAR]);
+    });
+}
+
+#[test]
+fn a_network_whose_removal_is_killed_leaves_others_what_they_share() {
+    let host = host();
+    host.unharmed(|| {
+        host.ok(WEB);
+        host.ok(DB);
+        // Each in turn is the one that turned forwarding on.
+        host.survives(Leaves::NothingOrAll, "network rm web", &[WEB]);
+        host.survives(Leaves::NothingOrAll, "network rm db", &[DB]);
+        host.survives(Leaves::NothingOrAll, "network rm web", &[WEB]);
+        host.ok("network rm db");
+        host.ok("network rm web");
+    });
+}
+
+#[test]
+fn a_bridge_of_others_is_as_it_was_after_a_network_on_it_is_killed() {
+    let host = host();
+    host.net.sh("ip link add mine address 02:00:00:00:00:09 type bridge
+        ip addr add 172.17.0.1/16 dev mine");
+    host.unharmed(|| {
+        let create = "network create web --bridge mine --subnet 172.17.0.0/16 \
+                      --subnet fd00:17::/64 --masquerade no --masquerade-in yes";
+        host.survives(Leaves::NothingOrAll, create, &["network rm web"]);
+        host.ok(create);
+        let attach = "attach new:blue web --ip 172.17.0.9 --ip fd00:17::9 --publish 8080:80";
+        host.survives(Leaves::Nothing, attach, &["detach new:blue"]);
+        host.survives(Leaves::NothingOrAll, "network rm web", &[create]);
+    });
+}
