@@ -22,13 +22,6 @@ impl Host {
         });
         all.collect()
     }
-
-    /// Nothing is amiss, and nothing is left to be cleaned up.
-    pub(crate) fn is_healthy(&self, when: &str) {
-        let check = self.run("check");
-        assert_eq!(check.status, Some(0), "{when}: check\n{}{}", check.out, check.err);
-        assert_eq!(self.json("gc"), serde_json::json!([]), "{when}: gc");
-    }
 }
 
 /// The values of a list of texts in each of `rows`.

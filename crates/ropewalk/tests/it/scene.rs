@@ -6,75 +6,81 @@
 //! A line holds no time. A hardware address that the kernel chose for an end of ours is left out.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::fs;
 
+use ropewalk_engine::{Engine, Paths};
 use ropewalk_facts::{Body, Fact, LinkKind, Ns, Snapshot};
 use ropewalk_kernel::{Kernel, netns};
-use serde_json::Value;
 
 use crate::host::Host;
 
 /// How many differences a test that fails shows.
 const SHOWN: usize = 25;
 
-/// Object → how it is.
+/// Everything, to be compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Scene(BTreeMap<String, String>);
+pub(crate) struct Scene {
+    /// What the kernel says.
+    facts: Snapshot,
+    /// What files and commands say: object → how it is.
+    lines: BTreeMap<String, String>,
+}
 
 impl Host {
     /// Everything, as it is now.
     pub(crate) fn scene(&self) -> Scene {
-        let mut lines = kernel();
-        for (row, id) in [("ps", "interface"), ("network ls", "name")] {
-            let shown = self.json(row);
-            for row_of in shown.as_array().expect("a list of rows") {
-                let mut shown = row_of.clone();
-                let fields = shown.as_object_mut().expect("a row has fields");
-                fields.retain(|name, _| !["age_s", "created", "leg"].contains(&name.as_str()));
-                lines.insert(
-                    format!("{row} {} {}", field(row_of, "sandbox"), field(row_of, id)),
-                    shown.to_string(),
-                );
-            }
+        let mut lines = files();
+        let mut engine = self.engine();
+        for mut row in engine.ps().expect("attachments") {
+            (row.age_s, row.leg) = (0, String::new());
+            row.created.clear();
+            lines.insert(format!("ps {} {}", row.sandbox, row.interface), format!("{row:?}"));
         }
-        Scene(lines)
+        for row in engine.networks().expect("networks") {
+            lines.insert(format!("network {}", row.name), format!("{row:?}"));
+        }
+        Scene { facts: facts(), lines }
     }
-}
 
-fn field(row: &Value, name: &str) -> String {
-    row[name].as_str().unwrap_or_default().to_owned()
+    /// The engine, in this process: what is looked at often is looked at faster.
+    fn engine(&self) -> Engine {
+        let paths = Paths { state: "/run/ropewalk".into(), config: "/etc/ropewalk".into() };
+        Engine::open(&paths).expect("the engine")
+    }
+
+    /// Nothing is amiss, and nothing is left to be cleaned up.
+    pub(crate) fn is_healthy(&self, when: &str) {
+        assert_eq!(self.engine().check(), Ok(Vec::new()), "{when}: check");
+        assert_eq!(self.engine().gc(), Ok(Vec::new()), "{when}: gc");
+    }
 }
 
 impl Scene {
     /// What is in one and not in the other, a line each.
-    pub(crate) fn differences(&self, other: &Self) -> Vec<String> {
-        let only = |a: &Self, b: &Self, sign: char| -> Vec<String> {
-            let missing = a.0.iter().filter(|(object, how)| b.0.get(*object) != Some(how));
-            missing.map(|(object, how)| format!("{sign} {object}  {how}")).collect()
+    fn differences(&self, other: &Self) -> Vec<String> {
+        let (ours, theirs) = (self.text(), other.text());
+        let only = |a: &BTreeMap<String, String>, b: &BTreeMap<String, String>, sign| {
+            let missing = a.iter().filter(|(object, how)| b.get(*object) != Some(how));
+            missing.map(|(object, how)| format!("{sign} {object}  {how}")).collect::<Vec<_>>()
         };
-        [only(self, other, '-'), only(other, self, '+')].concat()
+        [only(&ours, &theirs, '-'), only(&theirs, &ours, '+')].concat()
+    }
+
+    fn text(&self) -> BTreeMap<String, String> {
+        let facts = self.facts.iter();
+        let facts = facts.map(|fact| (fact.key().to_string(), format!("{:?}", fact.body)));
+        facts.chain(self.lines.clone()).collect()
     }
 
     /// Fails unless `now` is the same.
     pub(crate) fn same(&self, now: &Self, when: &str) {
+        if self == now {
+            return;
+        }
         let differences = self.differences(now);
         let first: Vec<&str> = differences.iter().take(SHOWN).map(String::as_str).collect();
-        let all = differences.len();
-        assert!(differences.is_empty(), "{when}: {all} differences\n{}", first.join("\n"));
+        panic!("{when}: {} differences\n{}", differences.len(), first.join("\n"));
     }
-}
-
-/// What the kernel and the files say.
-pub(crate) fn kernel() -> BTreeMap<String, String> {
-    let mut lines = BTreeMap::new();
-    for fact in &facts() {
-        lines.insert(fact.key().to_string(), format!("{:?}", masked(fact).body));
-    }
-    for name in netns::names().expect("/run/netns") {
-        lines.insert(format!("file {name}"), "in /run/netns".into());
-    }
-    files(Path::new("/etc/ropewalk"), &mut lines);
-    lines
 }
 
 /// What is stated in the host and in each named namespace.
@@ -86,7 +92,7 @@ pub(crate) fn facts() -> Snapshot {
     for ns in &spaces {
         all.merge(kernel.read_all(ns).expect("a sandbox is read"));
     }
-    all.stated()
+    all.stated().iter().map(masked).collect()
 }
 
 /// Opens a named namespace; a file that is none has no facts.
@@ -108,15 +114,15 @@ fn masked(fact: &Fact) -> Fact {
     fact
 }
 
-/// Every file below `dir` with what is in it.
-fn files(dir: &Path, lines: &mut BTreeMap<String, String>) {
-    for entry in std::fs::read_dir(dir).into_iter().flatten().flatten() {
-        let path = entry.path();
-        if path.is_dir() {
-            files(&path, lines);
-        } else {
-            let text = std::fs::read_to_string(&path).expect("a file of text");
-            lines.insert(path.display().to_string(), text);
-        }
+/// The names of namespaces, and the definitions of networks.
+fn files() -> BTreeMap<String, String> {
+    let names = netns::names().expect("/run/netns").into_iter();
+    let mut lines: BTreeMap<String, String> =
+        names.map(|name| (format!("/run/netns/{name}"), "there".into())).collect();
+    let definitions = fs::read_dir("/etc/ropewalk/networks").into_iter().flatten().flatten();
+    for path in definitions.map(|entry| entry.path()) {
+        let text = fs::read_to_string(&path).expect("a file of text");
+        lines.insert(path.display().to_string(), text);
     }
+    lines
 }
