@@ -33,6 +33,12 @@ pub(crate) fn network(
         return Ok(plan);
     }
     plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(&name, "accept_ra"), "0"))?;
+    if !host.foreign_bridge {
+        // The host asks for a sandbox's hardware address from the bridge's link-local address, and
+        // not at all while that is being checked (`ndisc_send_ns`): a second after the first
+        // attach in which nothing gets in.
+        plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(&name, "accept_dad"), "0"))?;
+    }
     plan.ensure(&Ns::HOST, setting(SysctlPath::conf4(&name, "route_localnet"), "1"))?;
     for subnet in &network.subnets {
         if let Some(net) = subnet.gateway.and_then(|ip| subnet.on_link(ip)) {

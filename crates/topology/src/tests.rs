@@ -64,6 +64,7 @@ fn a_bridge_network_in_both_families() {
             ~ net/ipv6/conf/all/forwarding = 1
             + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web
             ~ net/ipv6/conf/rw-web/accept_ra = 0
+            ~ net/ipv6/conf/rw-web/accept_dad = 0
             ~ net/ipv4/conf/rw-web/route_localnet = 1
             + address 192.168.15.1/24 dev rw-web
             + address fd00:15::1/64 dev rw-web nodad
@@ -82,14 +83,15 @@ fn an_internal_bridge_has_a_gateway_and_no_way_out() {
         &raw,
         &host(),
         &expect![[r#"
-        + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web
-        ~ net/ipv6/conf/rw-web/accept_ra = 0
-        ~ net/ipv4/conf/rw-web/route_localnet = 1
-        + address 192.168.15.1/24 dev rw-web
-        + element inet ropewalk direct4 { 192.168.15.0/24 . 192.168.15.0/24 }
-        + element inet ropewalk internal { "rw-web" }
-        + element inet ropewalk bridged { "rw-web" . "rw-web" }
-    "#]],
+            + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web
+            ~ net/ipv6/conf/rw-web/accept_ra = 0
+            ~ net/ipv6/conf/rw-web/accept_dad = 0
+            ~ net/ipv4/conf/rw-web/route_localnet = 1
+            + address 192.168.15.1/24 dev rw-web
+            + element inet ropewalk direct4 { 192.168.15.0/24 . 192.168.15.0/24 }
+            + element inet ropewalk internal { "rw-web" }
+            + element inet ropewalk bridged { "rw-web" . "rw-web" }
+        "#]],
     );
 }
 

@@ -5,13 +5,22 @@ use ropewalk_engine::Code;
 use crate::Host;
 use crate::host::{bridge, endpoint, routed, said, same};
 
-/// A server in `ns` on `port` that answers every connection with its name.
-fn serve(host: &Host, ns: &str, port: u16) -> std::process::Child {
+/// A process that ends with its test, however that ends.
+struct Server(std::process::Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A server in `ns` on `port` that answers every connection with the address it came from.
+fn serve(ns: &str, port: u16) -> Server {
     let script = format!(
         "import socket\ns=socket.create_server(('::',{port}),family=socket.AF_INET6,dualstack_ipv6=True)\n\
          print('up',flush=True)\nwhile True:\n c,a=s.accept()\n c.sendall(a[0].encode())\n c.close()"
     );
-    let _ = host;
     let mut child = std::process::Command::new("ip")
         .args(["netns", "exec", ns, "python3", "-c", &script])
         .stdout(std::process::Stdio::piped())
@@ -19,7 +28,7 @@ fn serve(host: &Host, ns: &str, port: u16) -> std::process::Child {
         .unwrap();
     let mut line = [0; 3];
     std::io::Read::read_exact(child.stdout.as_mut().unwrap(), &mut line).unwrap();
-    child
+    Server(child)
 }
 
 fn ask(host: &Host, prefix: &str, addr: &str, port: u16) -> String {
@@ -59,13 +68,22 @@ fn a_published_port_answers_everyone_on_a_bridge() {
         host.attach("new:blue", "web").unwrap();
         let clean = host.snapshot();
         host.engine().attach(&endpoint("new:red", "web", &["8080:80"])).unwrap();
-        let mut server = serve(&host, "red", 80);
+        let server = serve("red", 80);
         everywhere(&host, 8080);
-        server.kill().unwrap();
-        server.wait().unwrap();
+        drop(server);
         host.engine().detach(&"netns:red".parse().unwrap(), None).unwrap();
         same(&clean, &host.snapshot());
     }
+}
+
+#[test]
+fn ipv6_gets_in_within_the_second_after_the_first_attach() {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    host.create(&bridge("web", &["fd00:15::/64"]));
+    host.engine().attach(&endpoint("new:red", "web", &["8080:80"])).unwrap();
+    let _server = serve("red", 80);
+    assert_eq!(ask(&host, "ip netns exec lan", "fd00:aa::1", 8080).trim(), "fd00:aa::2");
 }
 
 #[test]
@@ -78,10 +96,9 @@ fn a_published_port_answers_everyone_without_a_bridge() {
     let before = host.snapshot();
     let red = "netns:red".parse().unwrap();
     host.engine().publish(&red, &["8080:80".parse().unwrap()]).unwrap();
-    let mut server = serve(&host, "red", 80);
+    let server = serve("red", 80);
     everywhere(&host, 8080);
-    server.kill().unwrap();
-    server.wait().unwrap();
+    drop(server);
     host.engine().unpublish(&red, &["8080:80".parse().unwrap()]).unwrap();
     let after = host.snapshot();
     // What lets 127.0.0.1 in stays on the leg as long as the leg.
