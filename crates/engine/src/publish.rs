@@ -176,7 +176,7 @@ impl Engine {
         all.sort_by_key(|record| record.default_metric.unwrap_or(u32::MAX));
         for record in all {
             let network = self.store.network_head(&record.network)?;
-            if let Some(network) = network.filter(|n| n.network.reach() != Reach::L2) {
+            if let Some(network) = network.filter(|n| n.network.mode.reach() != Reach::L2) {
                 return Ok((self.settled(record)?, network));
             }
         }

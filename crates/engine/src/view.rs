@@ -150,20 +150,20 @@ fn subnet(subnet: &Subnet) -> SubnetView {
 
 pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize) -> NetworkView {
     let network = &record.network;
-    let (mode, reach, bridge) = match &network.mode {
+    let (reach, bridge) = match &network.mode {
         Mode::Bridge { bridge, reach } => {
             let word = match reach {
                 Reach::Open => "open",
                 Reach::Internal => "internal",
                 Reach::L2 => "l2",
             };
-            ("bridge", Some(word), Some(bridge_name(network, bridge.as_ref()).to_string()))
+            (Some(word), Some(bridge_name(network, bridge.as_ref()).to_string()))
         }
-        Mode::Routed => ("routed", None, None),
+        Mode::Routed => (None, None),
     };
     NetworkView {
         name: network.name.to_string(),
-        mode,
+        mode: network.mode.word(),
         reach,
         bridge,
         subnets: network.subnets.iter().map(subnet).collect(),

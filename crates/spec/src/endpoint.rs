@@ -55,7 +55,7 @@ impl Endpoint {
             }
         }
         check_mtu(At::field(&object, "mtu"), self.mtu, network.has_v6())?;
-        match network.reach() {
+        match network.mode.reach() {
             crate::Reach::L2 if !self.publish.is_empty() => {
                 At::field(&object, "publish").fail(Problem::Conflict { with: "an l2 network" })
             }

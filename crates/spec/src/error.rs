@@ -148,6 +148,8 @@ pub enum Problem {
     RangeEmpty,
     #[error("it has no meaning together with {with}")]
     Conflict { with: &'static str },
+    #[error("it has no meaning together with mode {mode}")]
+    ConflictMode { mode: &'static str },
     #[error("{value} is not an MTU: {min} to 65535 are")]
     Mtu { value: u32, min: u32 },
     #[error("no subnet of the network is of the family of {ip}")]
@@ -199,6 +201,7 @@ impl Problem {
             | Self::Second { .. }
             | Self::RangeEmpty
             | Self::Conflict { .. }
+            | Self::ConflictMode { .. }
             | Self::Mtu { .. }
             | Self::Family { .. }
             | Self::Contradiction { .. } => return None,

@@ -6,11 +6,11 @@
 //! options that read equal.
 
 use ipnet::IpNet;
-use ropewalk_facts::IfName;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Form, Object, Problem, SpecError};
+use crate::error::{Object, Problem, SpecError};
 use crate::masquerade::Masquerade;
+use crate::mode::{Mode, Reach};
 use crate::name::NetworkName;
 use crate::raw::{At, one_or_list, one_or_many};
 use crate::subnet::{Subnet, overlap};
@@ -37,41 +37,7 @@ pub struct Network {
     pub default_route: bool,
 }
 
-/// How the sandboxes of a network are connected.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Mode {
-    /// As members of a bridge.
-    Bridge {
-        /// A bridge that is there already; else the network makes its own.
-        bridge: Option<IfName>,
-        /// How far its sandboxes reach.
-        reach: Reach,
-    },
-    /// By a host route to each, without a bridge.
-    Routed,
-}
-
-/// How far the sandboxes of a bridge reach.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    /// To each other, the host, and what the host reaches.
-    Open,
-    /// To each other and the host: no way out.
-    Internal,
-    /// To each other: no gateway, no address on the bridge.
-    L2,
-}
-
 impl Network {
-    /// How far its sandboxes reach; those of a routed network reach everything.
-    #[must_use]
-    pub fn reach(&self) -> Reach {
-        match &self.mode {
-            Mode::Bridge { reach, .. } => *reach,
-            Mode::Routed => Reach::Open,
-        }
-    }
-
     /// True when it has a subnet of IPv4.
     #[must_use]
     pub fn has_v4(&self) -> bool {
@@ -106,7 +72,7 @@ pub struct RawNetwork {
     /// Its name. In a file it stands in the heading, `[network.NAME]`.
     #[serde(skip)]
     pub name: String,
-    /// `bridge` (unless given) or `routed`.
+    /// One of [`Mode::words`]; `bridge` unless given.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub mode: Option<String>,
     /// An existing bridge.
@@ -156,19 +122,18 @@ impl RawNetwork {
         let at = |field| At::field(&object, field);
         let name = NetworkName::new(self.name.as_str());
         let name = at("name").ok(name.map_err(|why| Problem::name(&self.name, why)))?;
-        let mode = self.mode(&object)?;
+        let mode = Mode::read(self, &object)?;
         let subnets = subnets::Reader { raw: self, mode: &mode, object: &object }.read()?;
-        let open = !matches!(mode, Mode::Bridge { reach: Reach::Internal | Reach::L2, .. });
         let mut network = Network {
             name,
             mtu: self.mtu,
             masquerade: Masquerade::No,
             masquerade_in: Masquerade::No,
-            default_route: self.default_route.unwrap_or(open),
+            default_route: self.default_route.unwrap_or(mode.reach() == Reach::Open),
             mode,
             subnets,
         };
-        if matches!(network.mode, Mode::Bridge { reach: Reach::Open, .. }) {
+        if network.mode.masquerades() {
             network.masquerade = Masquerade::Yes;
         }
         if let Some(wish) = masquerade(at("masquerade"), &self.masquerade, &network)? {
@@ -179,32 +144,6 @@ impl RawNetwork {
         }
         check_combination(&network, &object)?;
         Ok(network)
-    }
-
-    fn mode(&self, object: &Object) -> Result<Mode, SpecError> {
-        let at = |field| At::field(object, field);
-        let name = |text: &String| {
-            IfName::new(text.as_str()).map_err(|why| at("bridge").error(Problem::name(text, why)))
-        };
-        let bridge = self.bridge.as_ref().map(name).transpose()?;
-        let reach = match (self.internal, self.l2) {
-            (true, true) => return at("l2").fail(Problem::Conflict { with: "internal" }),
-            (true, false) => Reach::Internal,
-            (false, true) => Reach::L2,
-            (false, false) => Reach::Open,
-        };
-        match self.mode.as_deref() {
-            None | Some("bridge") => Ok(Mode::Bridge { bridge, reach }),
-            Some("routed") => {
-                let odd =
-                    [("bridge", bridge.is_some()), ("internal", self.internal), ("l2", self.l2)];
-                match odd.into_iter().find(|(_, given)| *given) {
-                    Some((field, _)) => at(field).fail(Problem::Conflict { with: "mode routed" }),
-                    None => Ok(Mode::Routed),
-                }
-            }
-            Some(text) => at("mode").fail(Problem::unreadable(text, Form::Mode)),
-        }
     }
 }
 
@@ -229,7 +168,7 @@ fn masquerade(
 fn check_combination(network: &Network, object: &Object) -> Result<(), SpecError> {
     let at = |field| At::field(object, field);
     let no = |wish| wish == Masquerade::No;
-    let (without, masquerade, masquerade_in) = match network.reach() {
+    let (without, masquerade, masquerade_in) = match network.mode.reach() {
         Reach::Open => return check_mtu(at("mtu"), network.mtu, network.has_v6()),
         Reach::Internal => ("internal", no(network.masquerade), true),
         Reach::L2 => ("l2", no(network.masquerade), no(network.masquerade_in)),
@@ -277,25 +216,20 @@ impl From<Network> for Named {
 
 impl From<Network> for RawNetwork {
     fn from(network: Network) -> Self {
-        let (mode, bridge, reach) = match network.mode {
-            Mode::Bridge { bridge, reach } => ("bridge", bridge, reach),
-            Mode::Routed => ("routed", None, Reach::Open),
-        };
         let subnets = network.subnets.iter();
         let range = subnets.clone().filter_map(|subnet| subnet.range);
-        Self {
+        let mut raw = Self {
             name: network.name.into(),
-            mode: Some(mode.to_owned()),
-            bridge: bridge.map(String::from),
             subnet: subnets.clone().map(|subnet| subnet.net.to_string()).collect(),
             gateway: subnets::write_gateways(&network.subnets),
             range: range.map(|(first, last)| format!("{first}-{last}")).collect(),
-            internal: reach == Reach::Internal,
-            l2: reach == Reach::L2,
             masquerade: network.masquerade.write(),
             masquerade_in: network.masquerade_in.write(),
             mtu: network.mtu,
             default_route: Some(network.default_route),
-        }
+            ..Self::default()
+        };
+        network.mode.write(&mut raw);
+        raw
     }
 }

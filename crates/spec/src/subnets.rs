@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 
 use crate::error::{Form, Object, Problem, SpecError};
-use crate::network::{Mode, RawNetwork, Reach};
+use crate::mode::{Gateway, Mode};
+use crate::network::RawNetwork;
 use crate::pool;
 use crate::raw::At;
 use crate::subnet::{ROUTED_V4, ROUTED_V6, Subnet, check_host, check_net, overlap, read_net};
@@ -56,16 +57,9 @@ impl Reader<'_> {
             }
             subnets.push(Subnet { net, gateway: None, range: None });
         }
-        match subnets.is_empty() && self.reach() != Some(Reach::L2) {
+        match subnets.is_empty() && self.mode.gateway() != Gateway::None {
             true => self.at("subnet").fail(Problem::Missing),
             false => Ok(subnets),
-        }
-    }
-
-    fn reach(&self) -> Option<Reach> {
-        match self.mode {
-            Mode::Bridge { reach, .. } => Some(*reach),
-            Mode::Routed => None,
         }
     }
 
@@ -78,23 +72,23 @@ impl Reader<'_> {
             let ip: Option<IpAddr> = text.parse().ok();
             let ip = at.ok(ip.ok_or_else(|| Problem::unreadable(text, Form::Address)))?;
             match subnets.iter_mut().find(|subnet| subnet.net.contains(&ip)) {
-                _ if self.reach() == Some(Reach::L2) => {
+                _ if self.mode.gateway() == Gateway::None => {
                     return at.fail(Problem::Conflict { with: "l2" });
                 }
                 Some(subnet) => at.ok(own_gateway(subnet, ip))?,
-                None if self.reach().is_some() => return at.fail(Problem::Outside { ip }),
-                None => outside.push((at, ip)),
+                None if self.mode.gateway() == Gateway::Legs => outside.push((at, ip)),
+                None => return at.fail(Problem::Outside { ip }),
             }
         }
         outside.into_iter().try_for_each(|(at, ip)| at.ok(shared_gateway(subnets, ip)))
     }
 
     fn default_gateway(&self, net: IpNet) -> Option<IpAddr> {
-        match (self.reach(), net) {
-            (Some(Reach::L2), _) => None,
-            (Some(Reach::Open | Reach::Internal), net) => Some(pool::hosts(net).0),
-            (None, IpNet::V4(_)) => Some(ROUTED_V4.into()),
-            (None, IpNet::V6(_)) => Some(ROUTED_V6.into()),
+        match (self.mode.gateway(), net) {
+            (Gateway::None, _) => None,
+            (Gateway::Subnet, net) => Some(pool::hosts(net).0),
+            (Gateway::Legs, IpNet::V4(_)) => Some(ROUTED_V4.into()),
+            (Gateway::Legs, IpNet::V6(_)) => Some(ROUTED_V6.into()),
         }
     }
 }

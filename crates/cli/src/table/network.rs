@@ -1,8 +1,9 @@
 //! `ropewalk network …`
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::builder::{PossibleValue, PossibleValuesParser};
+use clap::{Args, Subcommand};
 use ropewalk_facts::IfName;
-use ropewalk_spec::{NetworkName, RawNetwork};
+use ropewalk_spec::{Mode, NetworkName, RawNetwork};
 
 use super::values::{Trial, checked, mtu, network};
 
@@ -27,15 +28,6 @@ pub(crate) struct Name {
     pub(crate) name: NetworkName,
 }
 
-/// How the sandboxes of a network are connected.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Mode {
-    /// As members of a bridge
-    Bridge,
-    /// By a host route to each, without a bridge
-    Routed,
-}
-
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -48,8 +40,8 @@ pub(crate) struct Create {
     #[arg(value_parser = checked::<NetworkName>)]
     name: String,
     /// How its sandboxes are connected
-    #[arg(long, value_enum, default_value = "bridge")]
-    mode: Mode,
+    #[arg(long, value_parser = modes(), default_value = "bridge")]
+    mode: String,
     /// A subnet, IPv4 or IPv6; may be given several times
     #[arg(long, value_name = "PREFIX")]
     subnet: Vec<String>,
@@ -86,7 +78,7 @@ impl Create {
     pub(crate) fn raw(&self) -> RawNetwork {
         RawNetwork {
             name: self.name.clone(),
-            mode: Some(if self.mode == Mode::Routed { "routed" } else { "bridge" }.to_owned()),
+            mode: Some(self.mode.clone()),
             bridge: self.bridge.clone(),
             subnet: self.subnet.clone(),
             gateway: self.gateway.clone(),
@@ -99,4 +91,11 @@ impl Create {
             default_route: None,
         }
     }
+}
+
+/// The words for how sandboxes are connected.
+fn modes() -> PossibleValuesParser {
+    PossibleValuesParser::new(
+        Mode::words().map(|(word, meaning)| PossibleValue::new(word).help(meaning)),
+    )
 }

@@ -1,0 +1,159 @@
+//! Modes: how the sandboxes of a network are connected, and which options belong to which way.
+//!
+//!     mode = "bridge"   bridge, internal, l2
+//!     mode = "routed"
+//!
+//! An option that a mode has no use for is refused.  Never here: subnets, addresses.
+
+use ropewalk_facts::IfName;
+
+use crate::error::{Form, Object, Problem, SpecError};
+use crate::network::RawNetwork;
+use crate::raw::At;
+
+/// How the sandboxes of a network are connected.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// As members of a bridge.
+    Bridge {
+        /// A bridge that is there already; else the network makes its own.
+        bridge: Option<IfName>,
+        /// How far its sandboxes reach.
+        reach: Reach,
+    },
+    /// By a host route to each, without a bridge.
+    Routed,
+}
+
+/// How far the sandboxes of a bridge reach.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// To each other, the host, and what the host reaches.
+    Open,
+    /// To each other and the host: no way out.
+    Internal,
+    /// To each other: no gateway, no address on the bridge.
+    L2,
+}
+
+/// Where the gateway of a mode's sandboxes is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Gateway {
+    /// The host's address in each subnet; the first one unless it is given.
+    Subnet,
+    /// One for all, outside of the subnets: on the host's end of each pair.
+    Legs,
+    /// There is none.
+    None,
+}
+
+/// What is said about a mode.
+struct Word {
+    word: &'static str,
+    /// For people: how its sandboxes are connected.
+    meaning: &'static str,
+    /// The options that only some modes have, and this one has.
+    options: &'static [&'static str],
+}
+
+const MODES: [Word; 2] = [
+    Word {
+        word: "bridge",
+        meaning: "As members of a bridge",
+        options: &["bridge", "internal", "l2"],
+    },
+    Word { word: "routed", meaning: "By a host route to each, without a bridge", options: &[] },
+];
+
+impl Mode {
+    /// The words that name the modes, each with what it means.
+    pub fn words() -> impl Iterator<Item = (&'static str, &'static str)> {
+        MODES.iter().map(|mode| (mode.word, mode.meaning))
+    }
+
+    /// The word that names this one.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::Bridge { .. } => "bridge",
+            Self::Routed => "routed",
+        }
+    }
+
+    /// How far its sandboxes reach; those that have no bridge reach everything.
+    #[must_use]
+    pub fn reach(&self) -> Reach {
+        match self {
+            Self::Bridge { reach, .. } => *reach,
+            Self::Routed => Reach::Open,
+        }
+    }
+
+    pub(crate) fn gateway(&self) -> Gateway {
+        match self {
+            Self::Bridge { reach: Reach::L2, .. } => Gateway::None,
+            Self::Bridge { .. } => Gateway::Subnet,
+            Self::Routed => Gateway::Legs,
+        }
+    }
+
+    /// True when its sandboxes leave by the uplink's address unless told otherwise.
+    pub(crate) fn masquerades(&self) -> bool {
+        matches!(self, Self::Bridge { reach: Reach::Open, .. })
+    }
+
+    /// Reads the mode of `raw` and the options that belong to it.
+    pub(crate) fn read(raw: &RawNetwork, object: &Object) -> Result<Self, SpecError> {
+        let at = |field| At::field(object, field);
+        let text = raw.mode.as_deref().unwrap_or("bridge");
+        let Some(Word { word, options, .. }) = MODES.iter().find(|mode| mode.word == text) else {
+            return at("mode").fail(Problem::unreadable(text, Form::Mode));
+        };
+        let odd = given(raw).into_iter().find(|option| !options.contains(option));
+        if let Some(option) = odd {
+            return at(option).fail(Problem::ConflictMode { mode: word });
+        }
+        match *word {
+            "routed" => Ok(Self::Routed),
+            _ => Ok(Self::Bridge {
+                bridge: ifname(raw.bridge.as_ref(), at("bridge"))?,
+                reach: reach(raw, object)?,
+            }),
+        }
+    }
+
+    /// Writes the mode back as options.
+    pub(crate) fn write(self, raw: &mut RawNetwork) {
+        raw.mode = Some(self.word().to_owned());
+        match self {
+            Self::Bridge { bridge, reach } => {
+                raw.bridge = bridge.map(String::from);
+                raw.internal = reach == Reach::Internal;
+                raw.l2 = reach == Reach::L2;
+            }
+            Self::Routed => {}
+        }
+    }
+}
+
+/// The options of `raw` that only some modes have.
+fn given(raw: &RawNetwork) -> Vec<&'static str> {
+    let all = [("bridge", raw.bridge.is_some()), ("internal", raw.internal), ("l2", raw.l2)];
+    all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
+}
+
+fn ifname(text: Option<&String>, at: At<'_>) -> Result<Option<IfName>, SpecError> {
+    let read = |text: &String| {
+        IfName::new(text.as_str()).map_err(|why| at.error(Problem::name(text, why)))
+    };
+    text.map(read).transpose()
+}
+
+fn reach(raw: &RawNetwork, object: &Object) -> Result<Reach, SpecError> {
+    match (raw.internal, raw.l2) {
+        (true, true) => At::field(object, "l2").fail(Problem::Conflict { with: "internal" }),
+        (true, false) => Ok(Reach::Internal),
+        (false, true) => Ok(Reach::L2),
+        (false, false) => Ok(Reach::Open),
+    }
+}
