@@ -150,6 +150,8 @@ pub enum Problem {
     Conflict { with: &'static str },
     #[error("it has no meaning together with mode {mode}")]
     ConflictMode { mode: &'static str },
+    #[error("the sandboxes of {name} reach each other already")]
+    Itself { name: String },
     #[error("{value} is not an MTU: {min} to 65535 are")]
     Mtu { value: u32, min: u32 },
     #[error("no subnet of the network is of the family of {ip}")]
@@ -202,6 +204,7 @@ impl Problem {
             | Self::RangeEmpty
             | Self::Conflict { .. }
             | Self::ConflictMode { .. }
+            | Self::Itself { .. }
             | Self::Mtu { .. }
             | Self::Family { .. }
             | Self::Contradiction { .. } => return None,

@@ -9,6 +9,7 @@
 mod endpoint;
 mod error;
 mod file;
+mod joins;
 mod masquerade;
 mod mode;
 mod name;
@@ -25,6 +26,7 @@ mod subnets;
 pub use endpoint::{Endpoint, RawEndpoint};
 pub use error::{Form, Object, Problem, SpecError};
 pub use file::{Declaration, FileError, Flaw, to_toml};
+pub use joins::Joins;
 pub use masquerade::Masquerade;
 pub use mode::{Mode, Reach};
 pub use name::{ContainerName, NetnsName, NetworkName};

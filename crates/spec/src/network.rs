@@ -9,6 +9,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Object, Problem, SpecError};
+use crate::joins::Joins;
 use crate::masquerade::Masquerade;
 use crate::mode::{Mode, Reach};
 use crate::name::NetworkName;
@@ -35,6 +36,10 @@ pub struct Network {
     pub mtu: Option<u32>,
     /// Whether its sandboxes get a default route; they do unless told, where there is a way out.
     pub default_route: bool,
+    /// What its sandboxes reach beyond what every network offers.
+    pub joins: Joins,
+    /// Its sandboxes may use any address, and send any kind of frame.
+    pub allow_spoofing: bool,
 }
 
 impl Network {
@@ -110,6 +115,13 @@ pub struct RawNetwork {
     /// Whether sandboxes get a default route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_route: Option<bool>,
+    /// `host`, or the names of other networks.
+    #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub reach: Vec<String>,
+    /// No protection against what its sandboxes pretend to be.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub allow_spoofing: bool,
 }
 
 impl RawNetwork {
@@ -124,7 +136,11 @@ impl RawNetwork {
         let name = at("name").ok(name.map_err(|why| Problem::name(&self.name, why)))?;
         let mode = Mode::read(self, &object)?;
         let subnets = subnets::Reader { raw: self, mode: &mode, object: &object }.read()?;
+        let joins = Joins::read(&name, &self.reach)
+            .map_err(|(index, problem)| at("reach").index(index).error(problem))?;
         let mut network = Network {
+            joins,
+            allow_spoofing: self.allow_spoofing,
             name,
             mtu: self.mtu,
             masquerade: Masquerade::No,
@@ -227,6 +243,8 @@ impl From<Network> for RawNetwork {
             masquerade_in: network.masquerade_in.write(),
             mtu: network.mtu,
             default_route: Some(network.default_route),
+            reach: network.joins.write(),
+            allow_spoofing: network.allow_spoofing,
             ..Self::default()
         };
         network.mode.write(&mut raw);

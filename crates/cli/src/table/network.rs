@@ -88,7 +88,7 @@ impl Create {
             masquerade: self.masquerade.clone(),
             masquerade_in: self.masquerade_in.clone(),
             mtu: self.mtu,
-            default_route: None,
+            ..RawNetwork::default()
         }
     }
 }

@@ -101,7 +101,7 @@ fn keys_and_values_of_the_wrong_kind() {
     refused(
         "[network.web]\nsubnets = '10.9.0.0/24'\n",
         expect![[r#"
-            web.toml:2:1: unknown field `subnets`, expected one of `mode`, `bridge`, `subnet`, `gateway`, `range`, `internal`, `l2`, `masquerade`, `masquerade_in`, `mtu`, `default_route`
+            web.toml:2:1: unknown field `subnets`, expected one of `mode`, `bridge`, `subnet`, `gateway`, `range`, `internal`, `l2`, `masquerade`, `masquerade_in`, `mtu`, `default_route`, `reach`, `allow_spoofing`
               |
             2 | subnets = '10.9.0.0/24'
               | ^^^^^^^
@@ -197,11 +197,11 @@ fn values_that_make_no_sense() {
     refused(
         "[network.web]\nname = 'web'\n",
         expect![[r#"
-        web.toml:2:1: unknown field `name`, expected one of `mode`, `bridge`, `subnet`, `gateway`, `range`, `internal`, `l2`, `masquerade`, `masquerade_in`, `mtu`, `default_route`
-          |
-        2 | name = 'web'
-          | ^^^^
-    "#]],
+            web.toml:2:1: unknown field `name`, expected one of `mode`, `bridge`, `subnet`, `gateway`, `range`, `internal`, `l2`, `masquerade`, `masquerade_in`, `mtu`, `default_route`, `reach`, `allow_spoofing`
+              |
+            2 | name = 'web'
+              | ^^^^
+        "#]],
     );
     refused(
         "[network.'a b']\nsubnet = '10.9.0.0/24'\n",

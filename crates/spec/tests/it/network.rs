@@ -220,3 +220,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_a_network_reaches_is_the_host_or_another_network() {
+    let web = network("subnet = '10.9.0.0/24'\nreach = ['db', 'host']");
+    assert!(web.joins.host);
+    assert_eq!(web.joins.networks.iter().map(|n| n.as_str()).collect::<Vec<_>>(), ["db"]);
+    assert_eq!(reread(&web), web);
+    let refused = |reach: &str| {
+        let mut raw = options("subnet = '10.9.0.0/24'");
+        raw.name = "web".into();
+        raw.reach = vec!["host".into(), reach.into()];
+        raw.check().unwrap_err().to_string()
+    };
+    expect!["network web: reach: the sandboxes of web reach each other already"].assert_eq(&refused("web"));
+    expect![[r#"network web: reach: "a/b" is not a usable name: it holds the character '/'"#]].assert_eq(&refused("a/b"));
+}
