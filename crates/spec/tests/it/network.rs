@@ -233,6 +233,8 @@ fn what_a_network_reaches_is_the_host_or_another_network() {
         raw.reach = vec!["host".into(), reach.into()];
         raw.check().unwrap_err().to_string()
     };
-    expect!["network web: reach: the sandboxes of web reach each other already"].assert_eq(&refused("web"));
-    expect![[r#"network web: reach: "a/b" is not a usable name: it holds the character '/'"#]].assert_eq(&refused("a/b"));
+    expect!["network web: reach: the sandboxes of web reach each other already"]
+        .assert_eq(&refused("web"));
+    expect![[r#"network web: reach: "a/b" is not a usable name: it holds the character '/'"#]]
+        .assert_eq(&refused("a/b"));
 }
