@@ -148,6 +148,7 @@ impl Engine {
             network: &network.network,
             ns: sandbox.ns.clone(),
             make_ns: sandbox.make.clone(),
+            parent: network.parent.clone(),
             altname: names::leg_altname(sandbox.ns.as_str(), &ifname),
             leg: leg.clone(),
             mac: Some(mac),

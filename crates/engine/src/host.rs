@@ -13,18 +13,23 @@ use ropewalk_plan::Change;
 use ropewalk_spec::{Mode, Network};
 use ropewalk_topology::{HostFacts, bridge_name, firewall};
 
+use crate::parent;
+
 /// MTU where there is no uplink to take it from: Ethernet's (RFC 894).
 const ETHERNET_MTU: u32 = 1500;
 
 /// What the plan of `network` depends on.
 pub(crate) fn facts(network: &Network, host: &Snapshot) -> HostFacts {
     let uplink = uplink(host);
-    let uplink_mtu = uplink.as_ref().and_then(|dev| link(host, dev)).and_then(|link| link.mtu);
+    let parent = parent::of(network, host);
+    let way_out = parent.as_ref().or(uplink.as_ref());
+    let uplink_mtu = way_out.and_then(|dev| link(host, dev)).and_then(|link| link.mtu);
     let bridge = bridge(network).and_then(|name| link(host, &name));
     let foreign = bridge.filter(|link| !ours(link));
     HostFacts {
         uplink_takes_ra: uplink.as_ref().is_some_and(|dev| takes_ra(host, dev)),
         uplink,
+        parent,
         mtu: network
             .mtu
             .or(foreign.and_then(|link| link.mtu))
@@ -39,7 +44,7 @@ pub(crate) fn facts(network: &Network, host: &Snapshot) -> HostFacts {
 pub(crate) fn bridge(network: &Network) -> Option<IfName> {
     match &network.mode {
         Mode::Bridge { bridge, .. } => Some(bridge_name(network, bridge.as_ref())),
-        Mode::Routed => None,
+        Mode::Routed | Mode::Flat { .. } => None,
     }
 }
 
@@ -98,7 +103,7 @@ pub(crate) fn overlap(a: IpNet, b: IpNet) -> bool {
     a.contains(&b.network()) || b.contains(&a.network())
 }
 
-fn routes(host: &Snapshot) -> impl Iterator<Item = &Route> {
+pub(crate) fn routes(host: &Snapshot) -> impl Iterator<Item = &Route> {
     host.of(&Ns::HOST).filter_map(|fact| fact.body.as_route())
 }
 

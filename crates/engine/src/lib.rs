@@ -23,6 +23,7 @@ mod host;
 mod journal;
 mod list;
 mod network;
+mod parent;
 mod paths;
 mod publish;
 mod purge;

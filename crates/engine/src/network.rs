@@ -15,7 +15,7 @@ use crate::code::Code;
 use crate::fault::Fault;
 use crate::hand_over::{Heir, hand_over};
 use crate::view::{self, NetworkView};
-use crate::{Engine, host};
+use crate::{Engine, host, parent};
 
 impl Engine {
     /// Makes `network` and writes its definition. Made so already, nothing changes.
@@ -133,6 +133,7 @@ impl Engine {
             network: network.clone(),
             origin,
             uplink: facts.uplink,
+            parent: facts.parent,
             mtu: facts.mtu,
             plan,
             changes,
@@ -157,6 +158,10 @@ impl Engine {
         if let Some(link) = link.filter(|link| !host::is_bridge(link)) {
             let what = format!("{} is there, but is no bridge", link.name);
             return Err(Fault::new(Code::BridgeUnfit, what).or_try("name another with --bridge"));
+        }
+        if network.mode.parent().is_some() {
+            return parent::objection(network, found, ropewalk_kernel::wireless)
+                .map_or(Ok(()), Err);
         }
         for subnet in &network.subnets {
             if let Some(route) = host::routed(found, subnet.net, bridge.as_ref()) {
@@ -218,7 +223,7 @@ impl Engine {
 }
 
 /// The links that a route leads to.
-fn ways(route: &Route) -> String {
+pub(crate) fn ways(route: &Route) -> String {
     let devs: Vec<String> =
         route.hops.iter().filter_map(|hop| hop.dev.as_ref()).map(ToString::to_string).collect();
     devs.join(", ")
@@ -249,6 +254,7 @@ pub(crate) fn inactive(network: Network, path: std::path::PathBuf) -> NetworkRec
         network,
         origin: Origin::File(path),
         uplink: None,
+        parent: None,
         plan: Plan::new(),
         changes: Vec::new(),
         state: State::Pending,

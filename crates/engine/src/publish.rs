@@ -203,6 +203,7 @@ fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkHead) -> Wiring<
         network: &network.network,
         ns: record.ns.clone(),
         make_ns: None,
+        parent: network.parent.clone(),
         ifname: record.ifname.clone(),
         leg: record.leg.clone(),
         altname: String::new(),

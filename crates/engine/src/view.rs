@@ -1,7 +1,7 @@
 //! What people are shown: rows of plain text, the same for a table and for JSON.
 
 use ropewalk_plan::Change;
-use ropewalk_spec::{Masquerade, Mode, Reach, Subnet};
+use ropewalk_spec::{Masquerade, Mode, Parent, Reach, Subnet};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, Origin, State};
 use ropewalk_topology::bridge_name;
 use serde::Serialize;
@@ -11,7 +11,7 @@ use serde::Serialize;
 pub struct NetworkView {
     /// Its name.
     pub name: String,
-    /// `bridge` or `routed`.
+    /// The word for how its sandboxes are connected: `bridge`, `routed` …
     pub mode: &'static str,
     /// `open`, `internal` or `l2`; none for a routed network, which is open.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -19,6 +19,9 @@ pub struct NetworkView {
     /// The bridge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<String>,
+    /// The interface of the host that it hangs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Its subnets.
     pub subnets: Vec<SubnetView>,
     /// How outgoing traffic is masqueraded: `no`, `yes` or the address.
@@ -159,13 +162,14 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
             };
             (Some(word), Some(bridge_name(network, bridge.as_ref()).to_string()))
         }
-        Mode::Routed => (None, None),
+        Mode::Routed | Mode::Flat { .. } => (None, None),
     };
     NetworkView {
         name: network.name.to_string(),
         mode: network.mode.word(),
         reach,
         bridge,
+        parent: parent(record),
         subnets: network.subnets.iter().map(subnet).collect(),
         masquerade: masquerade(network.masquerade),
         masquerade_in: masquerade(network.masquerade_in),
@@ -175,6 +179,15 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
         origin,
         sandboxes: Vec::new(),
     }
+}
+
+/// The interface that it hangs on: as it was found, else as it is defined.
+fn parent(record: &NetworkRecord) -> Option<String> {
+    let defined = match record.network.mode.parent() {
+        Some(Parent::Named(name)) => Some(name),
+        Some(Parent::Uplink) | None => None,
+    };
+    record.parent.as_ref().or(defined).map(ToString::to_string)
 }
 
 /// How people read where a thing was declared.

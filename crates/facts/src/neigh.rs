@@ -5,6 +5,7 @@ use std::net::IpAddr;
 use serde::{Deserialize, Serialize};
 
 use crate::name::{IfName, Mac};
+use crate::route::proto;
 
 /// Which neighbour entry.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -39,6 +40,13 @@ pub struct Neigh {
 impl Neigh {
     /// The state of an entry that never ages (`NUD_PERMANENT`).
     pub const PERMANENT: u16 = 0x80;
+
+    /// This host answers for `ip` on `dev`, and bears ropewalk's mark for it.
+    #[must_use]
+    pub fn proxy(dev: IfName, ip: IpAddr) -> Self {
+        let key = NeighKey { dev, ip, proxy: true };
+        Self { key, mac: None, state: 0, proto: proto::ROPEWALK, derived: false }
+    }
 }
 
 /// Which forwarding entry.

@@ -47,6 +47,12 @@ impl SysctlPath {
         Self("net/ipv6/conf/all/forwarding".into())
     }
 
+    /// `net/ipv6/conf/all/proxy_ndp`: whether IPv6 addresses are answered for that have an entry.
+    #[must_use]
+    pub fn proxy_ndp() -> Self {
+        Self("net/ipv6/conf/all/proxy_ndp".into())
+    }
+
     /// `net/ipv4/conf/DEV/LEAF`.
     #[must_use]
     pub fn conf4(dev: &IfName, leaf: &str) -> Self {
@@ -57,6 +63,18 @@ impl SysctlPath {
     #[must_use]
     pub fn conf6(dev: &IfName, leaf: &str) -> Self {
         Self(format!("net/ipv6/conf/{dev}/{leaf}"))
+    }
+
+    /// `net/ipv4/neigh/DEV/LEAF`.
+    #[must_use]
+    pub fn neigh4(dev: &IfName, leaf: &str) -> Self {
+        Self(format!("net/ipv4/neigh/{dev}/{leaf}"))
+    }
+
+    /// `net/ipv6/neigh/DEV/LEAF`.
+    #[must_use]
+    pub fn neigh6(dev: &IfName, leaf: &str) -> Self {
+        Self(format!("net/ipv6/neigh/{dev}/{leaf}"))
     }
 
     /// The interface whose setting this is: `net/ipv4/conf/eth0/proxy_arp` is one of eth0.

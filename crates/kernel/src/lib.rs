@@ -52,6 +52,14 @@ pub use port::port_free;
 pub use socket::{Protocol, Socket};
 pub use space::Kernel;
 
+/// True for a link that is a radio: sysfs has a folder for that in it. As sysfs shows the namespace
+/// that it was mounted in, this speaks of the host's links only.
+#[must_use]
+pub fn wireless(dev: &ropewalk_facts::IfName) -> bool {
+    let link = std::path::Path::new("/sys/class/net").join(dev.as_str());
+    ["wireless", "phy80211"].iter().any(|name| link.join(name).exists())
+}
+
 /// True for root, without whom the kernel refuses almost everything that is done here.
 #[must_use]
 pub fn privileged() -> bool {

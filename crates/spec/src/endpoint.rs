@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use ropewalk_facts::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +53,13 @@ impl Endpoint {
             let before = self.ips.iter().take(index);
             if before.filter(|other| subnet.net.contains(*other)).count() > 0 {
                 return at.index(index).fail(Problem::Second { net: subnet.net });
+            }
+        }
+        if network.mode.on_lan() {
+            let asked = |net: &IpNet| self.ips.iter().any(|ip| net.contains(ip));
+            let open = network.subnets.iter().filter(|subnet| subnet.range.is_none());
+            if let Some(net) = open.map(|subnet| subnet.net).find(|net| !asked(net)) {
+                return at.fail(Problem::NoRange { net });
             }
         }
         check_mtu(At::field(&object, "mtu"), self.mtu, network.has_v6())?;

@@ -152,6 +152,8 @@ pub enum Problem {
     ConflictMode { mode: &'static str },
     #[error("the sandboxes of {name} reach each other already")]
     Itself { name: String },
+    #[error("none of {net} is asked for, and the network has no range to take one from")]
+    NoRange { net: IpNet },
     #[error("{value} is not an MTU: {min} to 65535 are")]
     Mtu { value: u32, min: u32 },
     #[error("no subnet of the network is of the family of {ip}")]
@@ -197,6 +199,9 @@ impl Problem {
             Self::AttachedTwice { .. } => "give each attachment a name of its own",
             Self::InterfaceTwice { .. } => "choose another name",
             Self::PublishTwice { .. } => "choose another port or address of the host",
+            Self::NoRange { .. } => {
+                "give an address that is free on the LAN, or the network a range that is kept for it"
+            }
             Self::AddressTwice { .. } => "choose another address",
             Self::RelativePath { .. } => "write the path from / on",
             Self::NotHost { .. }

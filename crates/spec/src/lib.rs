@@ -28,7 +28,7 @@ pub use error::{Form, Object, Problem, SpecError};
 pub use file::{Declaration, FileError, Flaw, to_toml};
 pub use joins::Joins;
 pub use masquerade::Masquerade;
-pub use mode::{Mode, Reach};
+pub use mode::{Mode, Parent, Reach};
 pub use name::{ContainerName, NetnsName, NetworkName};
 pub use network::{Network, RawNetwork};
 pub use publish::{PortRange, Proto, Publish, hosts_meet};

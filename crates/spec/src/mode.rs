@@ -2,6 +2,7 @@
 //!
 //!     mode = "bridge"   bridge, internal, l2
 //!     mode = "routed"
+//!     mode = "flat"     parent
 //!
 //! An option that a mode has no use for is refused.  Never here: subnets, addresses.
 
@@ -23,6 +24,11 @@ pub enum Mode {
     },
     /// By a host route to each, without a bridge.
     Routed,
+    /// As [`Mode::Routed`], with addresses of a LAN that the host is on: it answers there for them.
+    Flat {
+        /// The host's interface on that LAN; else the link of its default route.
+        parent: Option<IfName>,
+    },
 }
 
 /// How far the sandboxes of a bridge reach.
@@ -34,6 +40,15 @@ pub enum Reach {
     Internal,
     /// To each other: no gateway, no address on the bridge.
     L2,
+}
+
+/// The interface of the host that a network hangs on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Parent<'a> {
+    /// The link of the default route.
+    Uplink,
+    /// The one of this name.
+    Named(&'a IfName),
 }
 
 /// Where the gateway of a mode's sandboxes is.
@@ -56,13 +71,14 @@ struct Word {
     options: &'static [&'static str],
 }
 
-const MODES: [Word; 2] = [
+const MODES: [Word; 3] = [
     Word {
         word: "bridge",
         meaning: "As members of a bridge",
         options: &["bridge", "internal", "l2"],
     },
     Word { word: "routed", meaning: "By a host route to each, without a bridge", options: &[] },
+    Word { word: "flat", meaning: "With addresses of the host's own LAN", options: &["parent"] },
 ];
 
 impl Mode {
@@ -77,6 +93,7 @@ impl Mode {
         match self {
             Self::Bridge { .. } => "bridge",
             Self::Routed => "routed",
+            Self::Flat { .. } => "flat",
         }
     }
 
@@ -85,7 +102,7 @@ impl Mode {
     pub fn reach(&self) -> Reach {
         match self {
             Self::Bridge { reach, .. } => *reach,
-            Self::Routed => Reach::Open,
+            Self::Routed | Self::Flat { .. } => Reach::Open,
         }
     }
 
@@ -93,8 +110,24 @@ impl Mode {
         match self {
             Self::Bridge { reach: Reach::L2, .. } => Gateway::None,
             Self::Bridge { .. } => Gateway::Subnet,
-            Self::Routed => Gateway::Legs,
+            Self::Routed | Self::Flat { .. } => Gateway::Legs,
         }
+    }
+
+    /// The interface of the host that it hangs on; none for one that needs none.
+    #[must_use]
+    pub fn parent(&self) -> Option<Parent<'_>> {
+        match self {
+            Self::Bridge { .. } | Self::Routed => None,
+            Self::Flat { parent } => Some(parent.as_ref().map_or(Parent::Uplink, Parent::Named)),
+        }
+    }
+
+    /// True when its subnets are those of a LAN that others are on too: addresses are taken from a
+    /// range that is kept for them, or asked for one by one.
+    #[must_use]
+    pub fn on_lan(&self) -> bool {
+        matches!(self, Self::Flat { .. })
     }
 
     /// True when its sandboxes leave by the uplink's address unless told otherwise.
@@ -115,6 +148,7 @@ impl Mode {
         }
         match *word {
             "routed" => Ok(Self::Routed),
+            "flat" => Ok(Self::Flat { parent: ifname(raw.parent.as_ref(), at("parent"))? }),
             _ => Ok(Self::Bridge {
                 bridge: ifname(raw.bridge.as_ref(), at("bridge"))?,
                 reach: reach(raw, object)?,
@@ -132,13 +166,19 @@ impl Mode {
                 raw.l2 = reach == Reach::L2;
             }
             Self::Routed => {}
+            Self::Flat { parent } => raw.parent = parent.map(String::from),
         }
     }
 }
 
 /// The options of `raw` that only some modes have.
 fn given(raw: &RawNetwork) -> Vec<&'static str> {
-    let all = [("bridge", raw.bridge.is_some()), ("internal", raw.internal), ("l2", raw.l2)];
+    let all = [
+        ("bridge", raw.bridge.is_some()),
+        ("internal", raw.internal),
+        ("l2", raw.l2),
+        ("parent", raw.parent.is_some()),
+    ];
     all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
 }
 

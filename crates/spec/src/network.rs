@@ -83,6 +83,9 @@ pub struct RawNetwork {
     /// An existing bridge.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bridge: Option<String>,
+    /// The interface of the host that the network hangs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub parent: Option<String>,
     /// Subnets.
     #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -75,6 +75,10 @@ impl Reader<'_> {
                 _ if self.mode.gateway() == Gateway::None => {
                     return at.fail(Problem::Conflict { with: "l2" });
                 }
+                // On every leg it would hide the LAN's own router.
+                Some(_) if self.mode.on_lan() => {
+                    return at.fail(Problem::ConflictMode { mode: self.mode.word() });
+                }
                 Some(subnet) => at.ok(own_gateway(subnet, ip))?,
                 None if self.mode.gateway() == Gateway::Legs => outside.push((at, ip)),
                 None => return at.fail(Problem::Outside { ip }),

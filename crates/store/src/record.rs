@@ -40,6 +40,9 @@ pub struct NetworkRecord {
     pub origin: Origin,
     /// The interface of its way out.
     pub uplink: Option<IfName>,
+    /// The interface of the host that it hangs on, if it is of such a mode.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<IfName>,
     /// The MTU of its interfaces.
     pub mtu: u32,
     /// What shall be in the kernel for it.
@@ -61,7 +64,12 @@ impl NetworkRecord {
     /// What attachments need of it.
     #[must_use]
     pub fn head(&self) -> NetworkHead {
-        NetworkHead { network: self.network.clone(), mtu: self.mtu, state: self.state }
+        NetworkHead {
+            network: self.network.clone(),
+            parent: self.parent.clone(),
+            mtu: self.mtu,
+            state: self.state,
+        }
     }
 }
 
@@ -78,6 +86,9 @@ pub(crate) struct Works<P, C> {
 pub struct NetworkHead {
     /// What was wanted.
     pub network: Network,
+    /// The interface of the host that it hangs on, if it is of such a mode.
+    #[serde(default)]
+    pub parent: Option<IfName>,
     /// The MTU of its interfaces.
     pub mtu: u32,
     /// How far it has come.

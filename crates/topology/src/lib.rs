@@ -9,6 +9,7 @@
 
 mod bridge;
 pub mod firewall;
+mod flat;
 mod passage;
 mod publish;
 mod routed;
@@ -32,6 +33,7 @@ pub fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
     match &network.mode {
         Mode::Bridge { bridge, reach } => bridge::network(network, bridge.as_ref(), *reach, host),
         Mode::Routed => routed::network(network, host),
+        Mode::Flat { .. } => flat::network(network, host),
     }
 }
 
@@ -43,6 +45,7 @@ pub fn attach(wiring: &Wiring<'_>, host: &HostFacts) -> Result<Plan, Duplicate> 
     let mut plan = match &wiring.network.mode {
         Mode::Bridge { bridge, reach } => bridge::attach(wiring, bridge.as_ref(), *reach)?,
         Mode::Routed => routed::attach(wiring)?,
+        Mode::Flat { .. } => flat::attach(wiring)?,
     };
     plan.extend(publish(wiring, wiring.publish, host)?)?;
     Ok(plan)

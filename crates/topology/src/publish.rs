@@ -34,7 +34,7 @@ pub fn publish(
             plan.ensure(&Ns::HOST, hairpin(wiring))?;
         }
         Mode::Bridge { .. } => {}
-        Mode::Routed => {
+        Mode::Routed | Mode::Flat { .. } => {
             let path = SysctlPath::conf4(&wiring.leg, "route_localnet");
             plan.ensure(&Ns::HOST, setting(path, "1"))?;
         }

@@ -42,6 +42,7 @@ fn attach(raw: &RawNetwork, addresses: &[&str], ports: &[&str], host: &HostFacts
         network: &network,
         ns: Ns::new("netns:red"),
         make_ns: None,
+        parent: host.parent.clone(),
         ifname: "eth0".parse().unwrap(),
         leg: "rw1".parse().unwrap(),
         altname: "ropewalk.netns-red.eth0".into(),
@@ -238,5 +239,52 @@ fn a_routed_sandbox() {
         + element inet ropewalk publish4 { tcp . 8080 : 10.9.0.1 . 80 }
         + element inet ropewalk publish6 { tcp . 8080 : fd00:9::1 . 80 }
     "#]],
+    );
+}
+
+#[test]
+fn a_flat_network_answers_at_once_for_what_hangs_on_its_parent() {
+    network(
+        &raw("flat", &["10.0.0.0/24", "fd00:aa::/64"]),
+        &HostFacts { parent: Some("up0".parse().unwrap()), ..host() },
+        &expect![[r#"
+            ~ net/ipv4/ip_forward = 1
+            ~ net/ipv6/conf/all/forwarding = 1
+            ~ net/ipv4/neigh/up0/proxy_delay = 0
+            ~ net/ipv6/neigh/up0/proxy_delay = 0
+            ~ net/ipv6/conf/all/proxy_ndp = 1
+            + element inet ropewalk direct4 { 10.0.0.0/24 . 10.0.0.0/24 }
+            + element inet ropewalk direct6 { fd00:aa::/64 . fd00:aa::/64 }
+        "#]],
+    );
+}
+
+#[test]
+fn a_flat_sandbox_is_wired_as_a_routed_one_and_answered_for() {
+    attach(
+        &raw("flat", &["10.0.0.0/24", "fd00:aa::/64"]),
+        &["10.0.0.50/24", "fd00:aa::50/64"],
+        &[],
+        &HostFacts { parent: Some("up0".parse().unwrap()), ..host() },
+        &expect![[r#"
+            + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0
+            + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
+            ~ link eth0 down → up in netns:red
+            ~ link lo down → up in netns:red
+            ~ net/ipv6/conf/eth0/disable_ipv6 = 0 in netns:red
+            ~ net/ipv6/conf/rw1/accept_ra = 0
+            + address 10.0.0.50/32 dev eth0 in netns:red
+            + address 169.254.1.1/32 dev rw1
+            + route 169.254.1.1/32 dev eth0 proto 114 in netns:red
+            + route 10.0.0.50/32 dev rw1 proto 114
+            + route default via 169.254.1.1 dev eth0 proto 114 in netns:red
+            + address fd00:aa::50/128 dev eth0 nodad in netns:red
+            + address fe80::1/128 dev rw1 nodad
+            + route fe80::1/128 dev eth0 proto 114 in netns:red
+            + route fd00:aa::50/128 dev rw1 proto 114
+            + route default via fe80::1 dev eth0 proto 114 in netns:red
+            + neigh proxy 10.0.0.50 dev up0 protocol 114
+            + neigh proxy fd00:aa::50 dev up0 protocol 114
+        "#]],
     );
 }

@@ -14,6 +14,8 @@ use ropewalk_spec::{Network, Publish};
 pub struct HostFacts {
     /// The link of the default route.
     pub uplink: Option<IfName>,
+    /// The link that the network hangs on, if it is of such a mode.
+    pub parent: Option<IfName>,
     /// The uplink takes its IPv6 default route from router advertisements (`accept_ra` is 1), which
     /// the kernel stops doing when forwarding goes on, unless it is told to go on (2).
     pub uplink_takes_ra: bool,
@@ -35,6 +37,8 @@ pub struct Wiring<'a> {
     pub ns: Ns,
     /// The namespace is made by this plan.
     pub make_ns: Option<String>,
+    /// The host's link that the network hangs on, if it is of such a mode.
+    pub parent: Option<IfName>,
     /// The interface in the sandbox.
     pub ifname: IfName,
     /// The host's end of the veth pair.

@@ -65,6 +65,9 @@ fn kind(network: &NetworkView) -> String {
     if let Some(bridge) = &network.bridge {
         text += &format!(" {bridge}");
     }
+    if let Some(parent) = &network.parent {
+        text += &format!(" on {parent}");
+    }
     match network.reach.as_ref().map(|reach| reach.to_string()).as_deref() {
         None | Some("open") => text,
         Some(reach) => text + ", " + reach,

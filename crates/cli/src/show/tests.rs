@@ -43,6 +43,7 @@ fn web() -> NetworkView {
         mode: "bridge",
         reach: Some("open"),
         bridge: Some("rw-web".into()),
+        parent: None,
         subnets: vec![
             SubnetView {
                 net: "192.168.15.0/24".into(),

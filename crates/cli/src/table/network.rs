@@ -12,7 +12,7 @@ use super::values::{Trial, checked, mtu, network};
 #[command(defer = true)]
 pub(crate) enum NetworkVerb {
     /// Define a network and make it
-    Create(Create),
+    Create(Box<Create>),
     /// List the networks
     Ls,
     /// Show a network and the sandboxes on it
@@ -33,6 +33,8 @@ pub(crate) struct Name {
 Examples:
   ropewalk network create web --subnet 192.168.15.0/24 --subnet fd00:15::/64
   ropewalk network create lan --mode routed --subnet 10.9.0.0/24 --masquerade no
+  ropewalk network create lan --mode flat --subnet 192.168.2.0/24 \
+                              --range 192.168.2.200-192.168.2.219
   ropewalk network create quiet --subnet 10.8.0.0/24 --internal
   ropewalk network create web --subnet 192.168.15.0/24 --sh")]
 pub(crate) struct Create {
@@ -54,6 +56,9 @@ pub(crate) struct Create {
     /// Use a bridge that is there already (docker0, say)
     #[arg(long, value_name = "NAME", value_parser = checked::<IfName>)]
     bridge: Option<String>,
+    /// The host's interface that the network hangs on (flat), else that of its default route
+    #[arg(long, value_name = "NAME", value_parser = checked::<IfName>)]
+    parent: Option<String>,
     /// No way out: sandboxes reach each other and the host
     #[arg(long, conflicts_with = "l2")]
     internal: bool,
@@ -80,6 +85,7 @@ impl Create {
             name: self.name.clone(),
             mode: Some(self.mode.clone()),
             bridge: self.bridge.clone(),
+            parent: self.parent.clone(),
             subnet: self.subnet.clone(),
             gateway: self.gateway.clone(),
             range: self.range.clone(),

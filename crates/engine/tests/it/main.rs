@@ -8,6 +8,7 @@
 )]
 
 mod attach;
+mod flat;
 mod host;
 mod networks;
 mod publish;

@@ -107,6 +107,20 @@ fn a_published_port_answers_everyone_without_a_bridge() {
 }
 
 #[test]
+fn a_published_port_answers_everyone_with_addresses_of_the_lan() {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    host.create(&crate::flat::flat());
+    let flat = crate::flat::endpoint;
+    host.engine().attach(&flat("new:blue", &["10.0.0.51", "fd00:aa::51"])).unwrap();
+    let mut wish = flat("new:red", crate::flat::BOTH);
+    wish.publish = vec!["8080:80".parse().unwrap()];
+    host.engine().attach(&wish).unwrap();
+    let _server = serve("red", 80);
+    everywhere(&host, 8080);
+}
+
+#[test]
 fn a_port_that_is_published_already_is_refused_by_the_name_of_its_holder() {
     let host = Host::new();
     host.create(&bridge("web", &["192.168.15.0/24"]));

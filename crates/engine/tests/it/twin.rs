@@ -25,6 +25,15 @@ const TOPOLOGIES: &[(&str, &str)] = &[
         "mode = 'routed'\nsubnet = '192.168.15.0/24'\nmasquerade = '10.0.0.1'\nmasquerade_in = 'yes'",
     ),
     (
+        "flat",
+        "mode = 'flat'\nparent = 'up0'\nsubnet = '10.0.0.0/24'\nrange = '10.0.0.50-10.0.0.59'",
+    ),
+    (
+        "flat of both families",
+        "mode = 'flat'\nsubnet = ['10.0.0.0/24', 'fd00:aa::/64']\n\
+         range = ['10.0.0.50-10.0.0.59', 'fd00:aa::50-fd00:aa::59']",
+    ),
+    (
         "bridge that was there",
         "bridge = 'mine'\nsubnet = '172.17.0.0/16'\nrange = '172.17.9.1-172.17.9.9'",
     ),

@@ -82,9 +82,9 @@ fn values_that_are_none_are_refused_with_what_was_expected() {
         error: SANDBOX: "red" is not a sandbox
         try:    write netns:NAME, a path, pid:N, docker:NAME, podman:NAME or new:NAME
                 [bad-input]
-        $ ropewalk network create web --mode vxlan
-        error: invalid value 'vxlan' for '--mode <MODE>'
-          [possible values: bridge, routed]
+        $ ropewalk network create web --mode mesh
+        error: invalid value 'mesh' for '--mode <MODE>'
+          [possible values: bridge, routed, flat]
         $ ropewalk network create ""
         error: NAME: "" is not a usable name: it is empty
         try:    use a letter or digit, then letters, digits, '_', '.' and '-'
@@ -105,7 +105,7 @@ fn values_that_are_none_are_refused_with_what_was_expected() {
         "publish netns:red 0:80",
         "publish netns:red",
         "detach red",
-        "network create web --mode vxlan",
+        "network create web --mode mesh",
         "network create \"\"",
     ]));
 }

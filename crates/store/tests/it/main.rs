@@ -101,6 +101,7 @@ fn network_record(subnet: &str) -> NetworkRecord {
         network: network(subnet),
         origin: Origin::File("/etc/x.toml".into()),
         uplink: None,
+        parent: None,
         mtu: 1500,
         plan: Plan::new(),
         changes: Vec::new(),

@@ -27,9 +27,11 @@ fn named(key: &NeighKey, state: u16, links: &Links) -> Result<Writer, Error> {
     Ok(w)
 }
 
-/// A proxy entry may always be there already: the kernel does not say so.
+/// A proxy entry may always be there already: the kernel does not say so. It is permanent, as one
+/// of ip(8) is: else it goes when the link loses its carrier (`neigh_carrier_down`).
 pub(super) fn create(neigh: &Neigh, make: Make, links: &Links) -> Result<Vec<Request>, Error> {
-    let mut w = named(&neigh.key, neigh.state, links)?;
+    let state = if neigh.key.proxy { NUD_PERMANENT } else { neigh.state };
+    let mut w = named(&neigh.key, state, links)?;
     if let Some(mac) = neigh.mac {
         w.bytes(NDA_LLADDR, &mac.0);
     }

@@ -1,6 +1,6 @@
 //! Attach, detach, publish and unpublish.
 
-use super::{DB, FAR, Leaves, WEB, host};
+use super::{DB, FAR, FLAT, Leaves, WEB, host};
 
 #[test]
 fn an_attach_that_is_killed_leaves_no_interface_and_no_namespace() {
@@ -24,6 +24,27 @@ fn an_attach_to_a_routed_network_that_is_killed_leaves_nothing() {
         host.ok(FAR);
         let line = "attach new:blue far --ip 10.9.0.9 --ip fd00:9::9 --publish 8080:80";
         host.survives(Leaves::Nothing, line, &["detach new:blue"]);
+    });
+}
+
+#[test]
+fn an_attach_to_a_flat_network_that_is_killed_answers_for_nothing() {
+    let host = host();
+    host.unharmed(|| {
+        host.ok(FLAT);
+        let line = "attach new:blue flat --ip 10.0.0.50 --ip fd00:aa::50";
+        host.survives(Leaves::Nothing, line, &["detach new:blue"]);
+    });
+}
+
+#[test]
+fn a_detach_from_a_flat_network_that_is_killed_is_finished() {
+    let host = host();
+    host.unharmed(|| {
+        host.ok(FLAT);
+        let attach = "attach new:blue flat --ip 10.0.0.50 --ip fd00:aa::50";
+        host.ok(attach);
+        host.survives(Leaves::NothingOrAll, "detach new:blue", &[attach]);
     });
 }
 

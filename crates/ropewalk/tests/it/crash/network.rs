@@ -1,6 +1,6 @@
 //! Networks, made and removed.
 
-use super::{DB, FAR, Leaves, WEB, host};
+use super::{DB, FAR, FLAT, Leaves, WEB, host};
 
 #[test]
 fn a_network_whose_making_is_killed_leaves_nothing() {
@@ -22,6 +22,16 @@ fn a_routed_network_whose_making_is_killed_leaves_nothing() {
         host.survives(Leaves::NothingOrAll, FAR, &["network rm far"]);
         host.ok(WEB);
         host.survives(Leaves::NothingOrAll, FAR, &["network rm far"]);
+    });
+}
+
+#[test]
+fn a_flat_network_whose_making_or_removal_is_killed_leaves_nothing() {
+    let host = host();
+    host.unharmed(|| {
+        host.survives(Leaves::NothingOrAll, FLAT, &["network rm flat"]);
+        host.ok(FLAT);
+        host.survives(Leaves::NothingOrAll, "network rm flat", &[FLAT]);
     });
 }
 
