@@ -1,5 +1,7 @@
 //! Addresses on links.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -23,6 +25,19 @@ pub struct Addr {
     pub key: AddrKey,
     /// How far it is valid.
     pub scope: Scope,
+    /// The address at the other end of a link of two; the length of the prefix is then its.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub peer: Option<IpAddr>,
+    /// The address of all on the link; IPv4 only. As a wish, none leaves it to the kernel.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub broadcast: Option<Ipv4Addr>,
+    /// The metric of the route that the kernel makes for the prefix (`IFA_RT_PRIORITY`); none is
+    /// the kernel's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metric: Option<u32>,
+    /// How long it lasts, as of the moment it was read; none is for ever. Never compared.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lifetime: Option<Lifetime>,
     /// No duplicate address detection (`IFA_F_NODAD`); IPv6 only, always false for IPv4.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nodad: bool,
@@ -46,12 +61,30 @@ impl Addr {
         Self {
             key: AddrKey { dev, net },
             scope: Scope::GLOBAL,
+            peer: None,
+            broadcast: None,
+            metric: None,
+            lifetime: None,
             nodad,
             noprefixroute: false,
             secondary: false,
             derived: false,
         }
     }
+}
+
+/// How long an address lasts, in seconds from the moment it was read (RFC 4862 section 5.5.4).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lifetime {
+    /// Until it goes; [`Lifetime::FOREVER`] for never.
+    pub valid: u32,
+    /// Until it is no longer taken for new connections.
+    pub preferred: u32,
+}
+
+impl Lifetime {
+    /// No end (`INFINITY_LIFE_TIME`, include/net/addrconf.h).
+    pub const FOREVER: u32 = u32::MAX;
 }
 
 /// How far an address or a route is valid (`rt_scope_t`, include/uapi/linux/rtnetlink.h).

@@ -22,7 +22,7 @@ mod show;
 mod snapshot;
 mod sysctl;
 
-pub use addr::{Addr, AddrKey, Scope};
+pub use addr::{Addr, AddrKey, Lifetime, Scope};
 pub use fact::{Body, Fact};
 pub use key::{Id, Key};
 pub use link::{Link, LinkKind, MemberFlags, Peer, VxlanSpec};

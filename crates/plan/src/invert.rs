@@ -4,13 +4,14 @@
 //!     ──▶ sysctl 1 → 0, gone address (implied), eth0 (implied), leg (asked)
 //!
 //! An object that goes with another one of the list is implied; what the kernel took along is made
-//! again by asking.  A setting, or flags of a member, of which it was not known what they were,
+//! again by asking.  An IPv6 address that was there is made again without duplicate detection, and
+//! told of it afterwards: it shall not be out of use for a second.  A setting, or flags of a member, of which it was not known what they were,
 //! stay as they are.  An asked removal may find its object gone already.
 //! Never here: what was found meanwhile (that is `undo`).
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ropewalk_facts::{Body, Fact, Id, Key, Link, LinkKind, MemberFlags};
+use ropewalk_facts::{Addr, Body, Fact, Id, Key, Link, LinkKind, MemberFlags};
 
 use crate::Change;
 use crate::lineage::{goes_with, peer_key};
@@ -75,6 +76,10 @@ impl Inverse<'_> {
             && self.other_end_in(&self.remade, gone)
         {
             self.remake_born(gone, born(link, link.kind.clone()));
+        } else if let Some(addr) = gone.body.as_addr().filter(|addr| undetected(addr) != **addr) {
+            let quiet = Body::Addr(undetected(addr)).at(gone.ns.clone());
+            self.push(None, Some(&quiet), false);
+            self.push(Some(&quiet), Some(gone), false);
         } else {
             let default = |flags: &MemberFlags| *flags == new_member(flags.dev.clone());
             self.push(None, Some(gone), gone.body.as_member().is_some_and(default));
@@ -101,6 +106,11 @@ impl Inverse<'_> {
         let (old, new) = (old.cloned(), new.cloned());
         self.out.push(Change { key, old, new, implied });
     }
+}
+
+/// The address as one that is not checked for duplicates.
+fn undetected(addr: &Addr) -> Addr {
+    Addr { nodad: addr.key.net.addr().is_ipv6(), ..addr.clone() }
 }
 
 /// True for objects that cannot be removed by asking.

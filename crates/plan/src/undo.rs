@@ -64,7 +64,7 @@ fn still(change: Change, now: &Snapshot) -> Option<Change> {
             let found = found.filter(|found| ours(made, found))?;
             Some(Change { old: Some(found.clone()), ..change })
         }
-        (None, Some(_)) => found.is_none_or(Fact::derived).then_some(change),
+        (None, Some(_)) => found.is_none_or(makes_room).then_some(change),
         (Some(set), Some(before)) => {
             let found = found?;
             let new = restore(set, before, found);
@@ -72,6 +72,11 @@ fn still(change: Change, now: &Snapshot) -> Option<Change> {
         }
         (None, None) => None,
     }
+}
+
+/// True for what the kernel made and gives up when it is stated; an address is there, whoever made it.
+fn makes_room(found: &Fact) -> bool {
+    found.derived() && found.body.as_addr().is_none()
 }
 
 /// `found`, with what still is as `set` says put back to what `before` says.

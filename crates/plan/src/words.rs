@@ -9,8 +9,8 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use ropewalk_facts::{
-    Addr, Fdb, FdbKey, LinkKind, Mac, MemberFlags, Neigh, NextHop, Route, RouteKey, RouteKind,
-    Rule, Scope, VxlanSpec, proto, table,
+    Addr, Fdb, FdbKey, Lifetime, LinkKind, Mac, MemberFlags, Neigh, NextHop, Route, RouteKey,
+    RouteKind, Rule, Scope, VxlanSpec, proto, table,
 };
 
 use crate::lineage::leads_nowhere;
@@ -102,12 +102,30 @@ pub(crate) fn addr(x: &Addr) -> Words {
     let ip = x.key.net.addr();
     // ip(8) takes host scope for 127.0.0.0/8 unless told; IPv6 has no choice.
     let scope = (ip.is_ipv4() && (x.scope != Scope::GLOBAL || ip.is_loopback())).then_some(x.scope);
-    Words::default()
-        .word(x.key.net)
-        .opt("dev", Some(&x.key.dev))
+    let seconds = |n: u32| match n {
+        Lifetime::FOREVER => "forever".to_owned(),
+        n => n.to_string(),
+    };
+    addr_key(x)
+        .opt("broadcast", x.broadcast)
+        .opt("metric", x.metric)
         .opt("scope", scope)
+        .opt("valid_lft", x.lifetime.map(|life| seconds(life.valid)))
+        .opt("preferred_lft", x.lifetime.map(|life| seconds(life.preferred)))
         .flag(x.nodad, "nodad")
         .flag(x.noprefixroute, "noprefixroute")
+}
+
+/// What tells an address from others.
+pub(crate) fn addr_key(x: &Addr) -> Words {
+    let words = match x.peer {
+        None => Words::default().word(x.key.net),
+        Some(peer) => {
+            let peer = format!("{peer}/{}", x.key.net.prefix_len());
+            Words::default().word(x.key.net.addr()).say("peer").word(peer)
+        }
+    };
+    words.opt("dev", Some(&x.key.dev))
 }
 
 /// A route with all that is said when it is added.

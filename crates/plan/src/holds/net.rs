@@ -16,18 +16,28 @@ pub(super) fn sysctl_holds(wish: &Sysctl, found: &Sysctl) -> bool {
 pub(super) fn addr_holds(wish: &Addr, found: &Addr) -> bool {
     wish.key == found.key
         && wish.noprefixroute == found.noprefixroute
+        && wish.peer == found.peer
+        && (wish.broadcast.is_none() || wish.broadcast == found.broadcast)
+        && (wish.metric.is_none() || wish.metric == found.metric)
         && (wish.scope == found.scope || v6(wish))
 }
 
 pub(super) fn addr_merge(wish: &Addr, found: &Addr) -> Addr {
-    Addr { noprefixroute: wish.noprefixroute, scope: wish.scope, ..found.clone() }
+    Addr {
+        noprefixroute: wish.noprefixroute,
+        scope: wish.scope,
+        metric: wish.metric.or(found.metric),
+        ..found.clone()
+    }
 }
 
 /// IPv4 takes neither another scope nor another way with the prefix route (`inet_rtm_newaddr`,
-/// net/ipv4/devinet.c).
+/// net/ipv4/devinet.c), nor another broadcast address; another peer is another address.
 pub(super) fn addr_fixed(wish: &Addr, found: &Addr) -> Option<&'static str> {
     match () {
+        () if wish.peer != found.peer => Some("peer"),
         () if v6(wish) => None,
+        () if wish.broadcast.is_some() && wish.broadcast != found.broadcast => Some("broadcast"),
         () if wish.scope != found.scope => Some("scope"),
         () if wish.noprefixroute != found.noprefixroute => Some("noprefixroute"),
         () => None,

@@ -4,7 +4,7 @@ use ropewalk_facts::{Body, Fact};
 
 use super::sh::line;
 use crate::Change;
-use crate::words::{Words, addr, fdb, fdb_key, floods, neigh, route, route_key, rule};
+use crate::words::{Words, addr, addr_key, fdb, fdb_key, floods, neigh, route, route_key, rule};
 
 /// The command for a change of one of these.
 pub(super) fn command(change: &Change, fact: &Fact) -> Option<String> {
@@ -17,9 +17,7 @@ pub(super) fn command(change: &Change, fact: &Fact) -> Option<String> {
     };
     let say = |verb| Words::default().say(verb);
     Some(match &fact.body {
-        Body::Addr(x) if gone => {
-            line(ns, "ip addr", say(verb).word(x.key.net).opt("dev", Some(&x.key.dev)))
-        }
+        Body::Addr(x) if gone => line(ns, "ip addr", say(verb).then(addr_key(x))),
         Body::Addr(x) => line(ns, "ip addr", say(verb).then(addr(x))),
         Body::Route(x) => {
             let tool = if x.key.dst.addr().is_ipv6() { "ip -6 route" } else { "ip route" };

@@ -93,7 +93,10 @@ consts! {
     "linux/if_addr.h";
     IFA_ADDRESS: u16 = 1;
     IFA_LOCAL: u16 = 2;
+    IFA_BROADCAST: u16 = 4;
+    IFA_CACHEINFO: u16 = 6;
     IFA_FLAGS: u16 = 8;
+    IFA_RT_PRIORITY: u16 = 9;
     IFA_PROTO: u16 = 11;
     IFA_F_SECONDARY: u32 = 1;
     IFA_F_TEMPORARY: u32 = 1;

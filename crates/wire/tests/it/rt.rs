@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use ropewalk_facts::{
-    Addr, AddrKey, Body, Fdb, FdbKey, Neigh, NeighKey, NextHop, Ns, Route, RouteKey, RouteKind,
-    Rule, RuleAction, Scope,
+    Addr, AddrKey, Body, Fdb, FdbKey, Lifetime, Neigh, NeighKey, NextHop, Ns, Route, RouteKey,
+    RouteKind, Rule, RuleAction, Scope,
 };
 use ropewalk_wire::Error;
 use ropewalk_wire::rt::{self, Links, Make};
@@ -23,6 +23,29 @@ fn addresses_are_found_as_they_were_made() {
     let addr =
         Addr { key, scope: Scope::LINK, ..Addr::global(name("a0"), "1.1.1.1/8".parse().unwrap()) };
     net.round(&Body::Addr(addr));
+}
+
+#[test]
+fn an_address_keeps_its_peer_broadcast_metric_and_lifetime() {
+    let net = Net::with_links();
+    let addr = |text: &str| {
+        let addr = Addr::global(name("a0"), text.parse().unwrap());
+        Addr { metric: Some(77), ..addr }
+    };
+    net.round(&Body::Addr(Addr { broadcast: Some([10, 9, 0, 77].into()), ..addr("10.9.0.1/24") }));
+    net.round(&Body::Addr(Addr { peer: Some(ip("10.3.0.1")), ..addr("10.9.0.1/32") }));
+    net.round(&Body::Addr(Addr { peer: Some(ip("fd03::1")), ..addr("fd09::1/64") }));
+    let outdated = Lifetime { valid: Lifetime::FOREVER, preferred: 0 };
+    net.round(&Body::Addr(Addr { lifetime: Some(outdated), ..addr("fd09::2/64") }));
+    for text in ["10.9.0.2/24", "fd09::3/64"] {
+        let wish = Lifetime { valid: 4_000_000, preferred: 2_000_000 };
+        let wish = Body::Addr(Addr { lifetime: Some(wish), ..addr(text) });
+        net.create(&wish);
+        let found = net.read(&wish).unwrap().as_addr().unwrap().lifetime.unwrap();
+        assert!((3_999_000..=4_000_000).contains(&found.valid), "{found:?}");
+        assert!((1_999_000..=2_000_000).contains(&found.preferred), "{found:?}");
+        net.delete(&wish);
+    }
 }
 
 #[test]
