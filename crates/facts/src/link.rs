@@ -5,6 +5,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::lower::{IpvlanMode, Lower, MacvlanMode, TapSpec};
 use crate::name::{IfName, Mac, Ns};
 
 /// A network device. As a wish, `None` leaves the value to the kernel.
@@ -56,6 +57,29 @@ pub enum LinkKind {
     Ifb,
     /// A VXLAN tunnel end point.
     Vxlan(VxlanSpec),
+    /// A link with a hardware address of its own on another link's wire.
+    Macvlan {
+        /// The other link.
+        lower: Lower,
+        /// Whom it reaches.
+        mode: MacvlanMode,
+    },
+    /// A link with addresses of its own behind another link's hardware address.
+    Ipvlan {
+        /// The other link.
+        lower: Lower,
+        /// What they share.
+        mode: IpvlanMode,
+    },
+    /// One VLAN of what passes over another link (IEEE 802.1Q).
+    Vlan {
+        /// The other link.
+        lower: Lower,
+        /// Its number, 1 to 4094.
+        id: u16,
+    },
+    /// A tap, which a process holds the other end of.
+    Tap(TapSpec),
     /// The loopback device, which every namespace has.
     Loopback,
     /// Any other kind, by its kernel name; `""` is a device with none, such as a network card.
@@ -64,7 +88,7 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
-    /// The kernel's name of the kind, as in `ip link add type KIND`; empty for a plain device.
+    /// The kernel's name of the kind, as in `ip -d link`; empty for a plain device.
     #[must_use]
     pub fn name(&self) -> &str {
         match self {
@@ -73,6 +97,10 @@ impl LinkKind {
             Self::Dummy => "dummy",
             Self::Ifb => "ifb",
             Self::Vxlan(_) => "vxlan",
+            Self::Macvlan { .. } => "macvlan",
+            Self::Ipvlan { .. } => "ipvlan",
+            Self::Vlan { .. } => "vlan",
+            Self::Tap(_) => "tun",
             Self::Loopback => "loopback",
             Self::Other(kind) => kind,
         }

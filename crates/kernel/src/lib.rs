@@ -23,6 +23,7 @@
 //! process aborts.  Never here: what ought to be (`plan`), bytes (`wire`), files of ours (`store`).
 
 mod batch;
+mod below;
 mod enter;
 mod errno;
 mod error;
@@ -41,6 +42,7 @@ mod socket;
 mod space;
 mod sys;
 mod sysctl;
+mod tap;
 
 pub use enter::enter;
 pub use errno::Errno;

@@ -24,10 +24,10 @@ use crate::{Errno, failpoint, netns, sysctl};
 
 /// The work on one list.
 pub(crate) struct Run<'a> {
-    kernel: &'a mut Kernel,
-    changes: &'a [Change],
-    batch: Batch,
-    done: Vec<bool>,
+    pub(crate) kernel: &'a mut Kernel,
+    pub(crate) changes: &'a [Change],
+    pub(crate) batch: Batch,
+    pub(crate) done: Vec<bool>,
     /// Chains of which all rules are known.
     chains: BTreeSet<(Ns, ChainKey)>,
 }
@@ -64,6 +64,15 @@ impl<'a> Run<'a> {
             self.forget(change);
             return Ok(());
         }
+        if let (None, Some(Fact { body: Body::Link(link), .. })) = (&change.old, &change.new) {
+            match (&link.kind, link.kind.lower()) {
+                (LinkKind::Tap(spec), _) => return self.tap(at, change, link, spec),
+                (_, Some(lower)) if lower.ns != change.key.ns => {
+                    return self.stack(at, change, link, lower);
+                }
+                (_, _) => {}
+            }
+        }
         let made = match &change.key.id {
             Id::Netns(name) => {
                 self.send()?;
@@ -90,12 +99,12 @@ impl<'a> Run<'a> {
     }
 
     /// Sends what waits.
-    fn send(&mut self) -> Result<(), Stop> {
+    pub(crate) fn send(&mut self) -> Result<(), Stop> {
         std::mem::take(&mut self.batch).send(self.kernel, self.changes, &mut self.done)
     }
 
     /// The index of a link that comes or goes is no longer what it was.
-    fn forget(&mut self, change: &Change) {
+    pub(crate) fn forget(&mut self, change: &Change) {
         if let Id::Link(name) = &change.key.id
             && (change.old.is_none() || change.new.is_none())
             && let Ok(space) = self.kernel.space_mut(&change.key.ns)
@@ -106,7 +115,7 @@ impl<'a> Run<'a> {
     }
 
     /// Puts the requests of a change of rtnetlink into the batch.
-    fn rt(&mut self, at: usize, change: &Change) -> Result<(), Stop> {
+    pub(crate) fn rt(&mut self, at: usize, change: &Change) -> Result<(), Stop> {
         let ns = &change.key.ns;
         if !self.batch.takes(ns, Lane::Rt) {
             self.send()?;
@@ -166,7 +175,7 @@ impl<'a> Run<'a> {
         } else {
             Some(self.kernel.space(&peer.ns)?.fd.as_raw_fd())
         };
-        Ok(Some(Far { ns, link: self.born_with(at, peer) }))
+        Ok(Some(Far { ns, link: self.born_with(at, peer), lower: None }))
     }
 
     /// What the list says of the other end of the veth that the change at `at` makes.
@@ -199,14 +208,18 @@ impl<'a> Run<'a> {
         netns::delete(name)
     }
 
-    /// A namespace vanishes some time after its name, and with it the other ends of its veths.
-    /// Those that the list says go are removed here and now.
+    /// A namespace vanishes some time after its name, and with it the other ends of its veths, and
+    /// what stands on links of other namespaces or they on its. Those that the list says go are
+    /// removed here and now.
     fn part_pairs(&mut self, at: usize, gone: &Ns) -> Result<(), Error> {
         let before = self.changes.get(..at).unwrap_or_default();
         for change in before.iter().rev().take_while(|c| c.implied) {
             let (Some(old), None) = (&change.old, &change.new) else { continue };
             let Body::Link(link) = &old.body else { continue };
-            if old.ns == *gone || peer(link).is_none_or(|peer| peer.ns != *gone) {
+            let joined = peer(link).or(link.kind.lower()).map(|other| &other.ns);
+            let pair = peer(link).is_some();
+            let parts = |other: &Ns| (*other == *gone) != (old.ns == *gone);
+            if joined.is_none_or(|other| !parts(other)) || (pair && old.ns == *gone) {
                 continue;
             }
             let space = self.kernel.space_mut(&old.ns)?;
@@ -333,6 +346,10 @@ fn peer(link: &Link) -> Option<&Peer> {
         | LinkKind::Dummy
         | LinkKind::Ifb
         | LinkKind::Vxlan(_)
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Vlan { .. }
+        | LinkKind::Tap(_)
         | LinkKind::Loopback
         | LinkKind::Other(_) => None,
     }

@@ -1,4 +1,5 @@
-//! System calls that neither std nor rustix has: netlink socket options, namespace ioctls.
+//! System calls that neither std nor rustix has: netlink socket options, ioctls of namespaces and
+//! of /dev/net/tun.
 //!
 //! All `unsafe` of the workspace is here.  Never here: decisions.
 #![expect(unsafe_code, reason = "setsockopt, getsockopt and ioctl with numbers rustix has not")]
@@ -87,4 +88,49 @@ pub(crate) fn netns_of_pidfd(pidfd: BorrowedFd<'_>) -> Result<OwnedFd, Errno> {
 pub(crate) fn unshare_net() -> Result<(), Errno> {
     // SAFETY: only the network namespace is unshared, not the table of file descriptors.
     unsafe { rustix::thread::unshare_unsafe(rustix::thread::UnshareFlags::NEWNET) }
+}
+
+/// What is asked of /dev/net/tun (include/uapi/linux/if_tun.h), each with a number.
+#[derive(Clone, Copy)]
+pub(crate) enum TunRequest {
+    /// `TUNSETPERSIST`: it stays when it is closed.
+    Persist = 0x4004_54cb,
+    /// `TUNSETOWNER`
+    Owner = 0x4004_54cc,
+    /// `TUNSETGROUP`
+    Group = 0x4004_54ce,
+}
+
+/// `TUNSETIFF`: makes the link, or joins it.
+const TUNSETIFF: libc::Ioctl = 0x4004_54ca;
+/// `IFF_TAP`, `IFF_MULTI_QUEUE`, `IFF_NO_PI`, and `IFF_TUN_EXCL` for making alone.
+const TAP_FLAGS: libc::c_short = 0x0002 | 0x1000;
+const MULTI_QUEUE: libc::c_short = 0x0100;
+const EXCLUSIVE: libc::c_ushort = 0x8000;
+
+/// Makes a tap behind `fd`, which is /dev/net/tun; there must be none of its name.
+pub(crate) fn tun_name(fd: BorrowedFd<'_>, name: &str, multi_queue: bool) -> Result<(), Errno> {
+    let queues = if multi_queue { MULTI_QUEUE } else { 0 };
+    let mut request = libc::ifreq {
+        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_ifru: libc::__c_anonymous_ifr_ifru {
+            ifru_flags: TAP_FLAGS | queues | EXCLUSIVE.cast_signed(),
+        },
+    };
+    // The last byte stays zero.
+    let room = libc::IFNAMSIZ - 1;
+    for (to, from) in request.ifr_name.iter_mut().take(room).zip(name.bytes()) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    // SAFETY: the request reads and writes one `ifreq`, which lives through the call.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETIFF, &raw mut request) };
+    if rc == 0 { Ok(()) } else { Err(last()) }
+}
+
+/// Sets something of the tap behind `fd`.
+pub(crate) fn tun_set(fd: BorrowedFd<'_>, what: TunRequest, value: u32) -> Result<(), Errno> {
+    let value = libc::c_ulong::from(value);
+    // SAFETY: these requests take a number, not a pointer.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), what as libc::Ioctl, value) };
+    if rc == 0 { Ok(()) } else { Err(last()) }
 }

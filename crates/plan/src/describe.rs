@@ -109,6 +109,10 @@ fn link_text(x: &Link, fact: &Fact) -> String {
         let place = if peer.ns == fact.ns { String::new() } else { format!(" in {}", peer.ns) };
         parts.push(format!("peer {}{place}", peer.name));
     }
+    if let Some(lower) = x.kind.lower() {
+        let place = if lower.ns == fact.ns { String::new() } else { format!(" in {}", lower.ns) };
+        parts.push(format!("on {}{place}", lower.name));
+    }
     parts.extend(x.master.as_ref().map(|master| format!("master {master}")));
     parts.extend(x.mac.map(|mac| format!("address {mac}")));
     parts.extend(x.mtu.map(|mtu| format!("mtu {mtu}")));

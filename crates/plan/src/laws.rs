@@ -228,9 +228,8 @@ fn a_teardown_takes_all_that_was_created() {
         let counts = |step: &&Step| {
             let key = step.key();
             let pair = matches!(&key.id, Id::Link(_)) && {
-                let link =
-                    after.fact(&key).and_then(|fact| lineage::peer_key(fact.body.as_link()?));
-                link.is_some_and(|peer| peer.ns != key.ns)
+                let link = after.fact(&key).and_then(|fact| fact.body.as_link());
+                link.is_some_and(|link| lineage::leads_out(&key.ns, link))
             };
             let named =
                 pair && case.plan.steps().iter().any(|s| matches!(s.key().id, Id::Netns(_)));

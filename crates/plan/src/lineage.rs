@@ -28,10 +28,26 @@ pub(crate) fn peer_key(link: &Link) -> Option<Key> {
         | LinkKind::Bridge
         | LinkKind::Dummy
         | LinkKind::Ifb
+        | LinkKind::Macvlan { .. }
+        | LinkKind::Ipvlan { .. }
+        | LinkKind::Vlan { .. }
+        | LinkKind::Tap(_)
         | LinkKind::Vxlan(_)
         | LinkKind::Loopback
         | LinkKind::Other(_) => None,
     }
+}
+
+/// The link that one stands on.
+pub(crate) fn lower_key(link: &Link) -> Option<Key> {
+    link.kind.lower().map(|lower| Id::Link(lower.name.clone()).at(lower.ns.clone()))
+}
+
+/// True for a link that is joined to one of another namespace: the other end of a pair, or the link
+/// that it stands on.
+pub(crate) fn leads_out(ns: &Ns, link: &Link) -> bool {
+    let joined = [peer_key(link), lower_key(link)];
+    joined.iter().flatten().any(|key| key.ns != *ns)
 }
 
 /// True when `fact` goes with one of the objects `gone`, the other end of a pair apart. A pair
@@ -40,7 +56,7 @@ pub(crate) fn peer_key(link: &Link) -> Option<Key> {
 /// them, an IPv4 one with the first. Rules and elements are not left to their chain or set: what
 /// they speak of may have to go before it.
 pub(crate) fn goes_with(fact: &Fact, gone: &BTreeSet<Key>) -> bool {
-    let leads_out = fact.body.as_link().and_then(peer_key).is_some_and(|peer| peer.ns != fact.ns);
+    let leads_out = fact.body.as_link().is_some_and(|link| leads_out(&fact.ns, link));
     let space = fact.ns.as_str().strip_prefix(NAMED).filter(|_| !leads_out);
     let mut parents =
         parents(fact).into_iter().filter(|key| !matches!(key.id, Id::Set(_) | Id::Chain(_)));
@@ -53,7 +69,8 @@ pub(crate) fn goes_with(fact: &Fact, gone: &BTreeSet<Key>) -> bool {
         }
 }
 
-/// The objects of the same namespace that take `fact` with them when one of them goes.
+/// The objects that take `fact` with them when one of them goes: of its namespace, but for the link
+/// that a link stands on.
 pub(crate) fn parents(fact: &Fact) -> Vec<Key> {
     let mut ids: Vec<Id> = devs(&fact.body).into_iter().map(Id::Link).collect();
     let table = |table: &TableKey| Id::Table(table.clone());
@@ -66,7 +83,8 @@ pub(crate) fn parents(fact: &Fact) -> Vec<Key> {
     } else if let Some(x) = fact.body.as_chain() {
         ids.push(table(&x.key.table));
     }
-    ids.into_iter().map(|id| id.at(fact.ns.clone())).collect()
+    let own = ids.into_iter().map(|id| id.at(fact.ns.clone()));
+    own.chain(fact.body.as_link().and_then(lower_key)).collect()
 }
 
 /// The links without which `body` cannot be: where one goes, it goes.
@@ -113,7 +131,7 @@ pub(crate) fn leads_nowhere(kind: RouteKind) -> bool {
 pub(crate) fn rank(fact: &Fact) -> (u8, u32) {
     match &fact.body {
         Body::Netns(_) => (0, 0),
-        Body::Link(x) if matches!(x.kind, LinkKind::Vxlan(_)) => (1, 2),
+        Body::Link(x) if matches!(x.kind, LinkKind::Vxlan(_)) || x.kind.stacked() => (1, 2),
         Body::Link(x) => (1, u32::from(x.master.is_some())),
         Body::Member(_) => (2, 0),
         Body::Sysctl(_) => (3, 0),

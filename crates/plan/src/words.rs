@@ -57,12 +57,22 @@ pub(crate) fn on_off(on: bool) -> &'static str {
     if on { "on" } else { "off" }
 }
 
-/// The settings of a kind of link that follow its name.
+/// The kind of a link, and its settings.
 pub(crate) fn kind(kind: &LinkKind) -> Words {
-    if let LinkKind::Vxlan(spec) = kind {
-        return vxlan(spec);
+    let words = Words::default().say(kind.name());
+    match kind {
+        LinkKind::Vxlan(spec) => vxlan(spec),
+        LinkKind::Macvlan { mode, .. } => words.say("mode").say(mode.word()),
+        LinkKind::Ipvlan { mode, .. } => words.say("mode").say(mode.word()),
+        LinkKind::Vlan { id, .. } => words.opt("id", Some(id)),
+        LinkKind::Tap(_) => Words::default().say("tap"),
+        LinkKind::Veth { .. }
+        | LinkKind::Bridge
+        | LinkKind::Dummy
+        | LinkKind::Ifb
+        | LinkKind::Loopback
+        | LinkKind::Other(_) => words,
     }
-    Words::default().say(kind.name())
 }
 
 fn vxlan(spec: &VxlanSpec) -> Words {

@@ -3,6 +3,7 @@
 
 mod crash;
 mod execute;
+mod kinds;
 mod laws;
 mod netns;
 mod nft;

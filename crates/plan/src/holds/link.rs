@@ -14,8 +14,25 @@ pub(super) fn kind_holds(wish: &LinkKind, found: &LinkKind) -> bool {
         (LinkKind::Veth { peer: Some(w) }, LinkKind::Veth { peer: Some(f) }) => w == f,
         (LinkKind::Veth { .. }, LinkKind::Veth { .. }) => true,
         (LinkKind::Vxlan(w), LinkKind::Vxlan(f)) => vxlan_holds(w, f),
+        (wish, found) if wish.stacked() => {
+            let unknown = wish.lower().is_none() || found.lower().is_none();
+            let same_lower = unknown || wish.lower() == found.lower();
+            same_lower && without_lower(wish) == without_lower(found)
+        }
         (wish, found) => wish == found,
     }
+}
+
+/// The same kind, its lower link left open.
+fn without_lower(kind: &LinkKind) -> LinkKind {
+    let mut kind = kind.clone();
+    if let LinkKind::Macvlan { lower, .. }
+    | LinkKind::Ipvlan { lower, .. }
+    | LinkKind::Vlan { lower, .. } = &mut kind
+    {
+        *lower = None;
+    }
+    kind
 }
 
 fn vxlan_holds(wish: &VxlanSpec, found: &VxlanSpec) -> bool {

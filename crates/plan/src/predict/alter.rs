@@ -1,6 +1,6 @@
 //! What follows from a change of an object that stays.
 
-use ropewalk_facts::{Body, Fact, Id, Link, Ns, Sysctl, SysctlPath};
+use ropewalk_facts::{Body, Fact, Id, IfName, Link, Ns, Sysctl, SysctlPath};
 
 use super::Run;
 use super::flush::Why;
@@ -41,6 +41,9 @@ impl Run<'_> {
             self.flush_v4(&ns, &was.name, Why::Down);
             self.flush_v6(&ns, &was.name, Why::Down);
         }
+        if link.mtu < was.mtu && link.mtu.is_some() {
+            self.lower_uppers(&ns, &was.name, link.mtu);
+        }
         if link.mtu < Some(V6_MIN_MTU) && link.mtu.is_some() && was.mtu != link.mtu {
             self.flush_v6(&ns, &was.name, Why::Gone);
         }
@@ -50,6 +53,22 @@ impl Run<'_> {
         self.record(new.key(), Some(new), false);
         if moved {
             self.joined(&ns, link);
+        }
+    }
+
+    /// Links that stand on another have no larger MTU (`macvlan_device_event`,
+    /// drivers/net/macvlan.c; `vlan_device_event`, net/8021q/vlan.c).
+    fn lower_uppers(&mut self, ns: &Ns, dev: &IfName, mtu: Option<u32>) {
+        for key in self.uppers(ns, dev) {
+            let Some(upper) = self.snap.fact(&key).cloned() else { continue };
+            if let Some(was) = upper.body.as_link().filter(|link| link.mtu > mtu) {
+                let link = Link { mtu, ..was.clone() };
+                self.lower_uppers(&key.ns, &was.name, mtu);
+                if mtu < Some(V6_MIN_MTU) {
+                    self.flush_v6(&key.ns, &was.name, Why::Gone);
+                }
+                self.record(key, Some(Body::Link(link).at(upper.ns.clone())), true);
+            }
         }
     }
 

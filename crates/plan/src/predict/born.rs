@@ -44,7 +44,11 @@ impl Run<'_> {
                 self.bring_silently(Body::Link(loopback(wish.name.clone())).at(ns.clone()));
                 return self.ensure(&fact);
             }
-            LinkKind::Other(_) | LinkKind::Veth { peer: None } => {
+            LinkKind::Other(_)
+            | LinkKind::Veth { peer: None }
+            | LinkKind::Macvlan { lower: None, .. }
+            | LinkKind::Ipvlan { lower: None, .. }
+            | LinkKind::Vlan { lower: None, .. } => {
                 return Err(Conflict::CannotMake(Box::new(fact.key())));
             }
             LinkKind::Veth { peer: Some(peer) } => {
@@ -52,7 +56,14 @@ impl Run<'_> {
                 self.record(fact.key(), Some(fact), false);
                 self.bring(far);
             }
-            LinkKind::Bridge | LinkKind::Dummy | LinkKind::Ifb | LinkKind::Vxlan(_) => {
+            LinkKind::Bridge
+            | LinkKind::Dummy
+            | LinkKind::Ifb
+            | LinkKind::Tap(_)
+            | LinkKind::Macvlan { .. }
+            | LinkKind::Ipvlan { .. }
+            | LinkKind::Vlan { .. }
+            | LinkKind::Vxlan(_) => {
                 self.record(fact.key(), Some(fact), false);
             }
         }

@@ -1,17 +1,20 @@
 //! What goes with an object that goes.
 //!
-//!     link      ─▶ all that names it, its other end, tunnels over it; members of a bridge go free
+//!     link      ─▶ all that names it, its other end, tunnels over it, links that stand on it in
+//!                  whatever namespace; members of a bridge go free
 //!     address   ─▶ those it is primary to, routes that prefer it; the last one: all IPv4 routes
 //!     namespace ─▶ all that is in it
 //!     table, set, chain ─▶ what is in them
 
 use std::net::IpAddr;
 
-use ropewalk_facts::{Addr, Body, Id, IfName, Key, Link, LinkKind, Ns, Route, SysctlPath, table};
+use ropewalk_facts::{
+    Addr, Body, Fact, Id, IfName, Key, Link, LinkKind, Ns, Route, SysctlPath, table,
+};
 
 use super::Run;
 use super::flush::Why;
-use crate::lineage::{devs, named, parents};
+use crate::lineage::{devs, leads_out, lower_key, named, parents};
 
 impl Run<'_> {
     /// Removes an object, what goes with it first.
@@ -33,10 +36,10 @@ impl Run<'_> {
         self.record(key.clone(), None, implied);
     }
 
-    /// A namespace goes: pairs that lead out of it first, then the rest.
+    /// A namespace goes: links that are joined to others outside of it first, then the rest.
     fn empty(&mut self, ns: &Ns) {
         for link in self.links(ns) {
-            if matches!(&link.kind, LinkKind::Veth { peer: Some(peer) } if peer.ns != *ns) {
+            if leads_out(ns, &link) {
                 self.remove(&Id::Link(link.name).at(ns.clone()), true);
             }
         }
@@ -44,6 +47,9 @@ impl Run<'_> {
     }
 
     fn link_goes(&mut self, ns: &Ns, link: &Link) {
+        for upper in self.uppers(ns, &link.name) {
+            self.remove(&upper, true);
+        }
         self.lose_way(ns, &link.name);
         self.remove_where(ns, |_, x| devs(&x.body).contains(&link.name));
         if let LinkKind::Veth { peer: Some(peer) } = &link.kind {
@@ -56,6 +62,13 @@ impl Run<'_> {
                 self.record(free.key(), Some(free), true);
             }
         }
+    }
+
+    /// The links that stand on a link, in every namespace that is known.
+    pub(super) fn uppers(&self, ns: &Ns, dev: &IfName) -> Vec<Key> {
+        let lower = Id::Link(dev.clone()).at(ns.clone());
+        let on = |fact: &&Fact| fact.body.as_link().and_then(lower_key).as_ref() == Some(&lower);
+        self.snap.iter().filter(on).map(Fact::key).collect()
     }
 
     /// A member leaves its bridge: its flags go, and what the bridge knew to be behind it.

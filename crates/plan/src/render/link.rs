@@ -1,22 +1,32 @@
 //! Links: made with what cannot change later, then set.
 
-use ropewalk_facts::{Fact, Link, LinkKind, Ns};
+use ropewalk_facts::{Fact, Link, LinkKind, Ns, TapSpec};
 
 use super::sh::{line, netns, quoted};
 use crate::words::{Words, kind};
 
 /// The commands that make a link, with its other end when it is one of a pair.
 pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
+    if let LinkKind::Tap(spec) = &link.kind {
+        return tap(ns, link, spec);
+    }
     let bridge = link.kind == LinkKind::Bridge;
+    // One that stands on a link of another namespace is made there, and born here.
+    let lower = link.kind.lower();
+    let from = lower.map_or(ns, |lower| &lower.ns);
     let words = Words::default()
-        .say("add name")
+        .say("add")
+        .opt("link", lower.map(|lower| &lower.name))
+        .say("name")
         .word(&link.name)
         .opt("address", link.mac)
         // A bridge takes the least MTU of its members, unless one was set after it was made.
-        .opt("mtu", link.mtu.filter(|_| !bridge))
-        .say("type")
-        .then(kind(&link.kind));
-    let mut add = line(ns, "ip link", words);
+        .opt("mtu", link.mtu.filter(|_| !bridge));
+    let mut add = line(from, "ip link", words);
+    if from != ns {
+        add.push_str(&format!(" netns {}", netns(ns)));
+    }
+    add.push_str(&format!(" type {}", quoted(kind(&link.kind))));
     if let LinkKind::Veth { peer: Some(peer) } = &link.kind {
         let far = far.and_then(|far| far.body.as_link());
         let words = Words::default()
@@ -38,6 +48,21 @@ pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
     };
     let mut lines = vec![add];
     lines.extend(alter(ns, &born, link));
+    lines
+}
+
+/// A tap is made by another command, which takes neither address nor MTU.
+fn tap(ns: &Ns, link: &Link, spec: &TapSpec) -> Vec<String> {
+    let words = Words::default()
+        .say("add dev")
+        .word(&link.name)
+        .say("mode tap")
+        .opt("user", spec.owner)
+        .opt("group", spec.group)
+        .flag(spec.multi_queue, "multi_queue");
+    let born = Link { mac: None, mtu: None, ..Link::up(link.name.clone(), link.kind.clone()) };
+    let mut lines = vec![line(ns, "ip tuntap", words)];
+    lines.extend(alter(ns, &Link { up: false, ..born }, link));
     lines
 }
 

@@ -3,19 +3,22 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use ropewalk_facts::{
-    Body, Fdb, FdbKey, Id, IfName, Link, LinkKind, Mac, MemberFlags, Neigh, Ns, Peer, VxlanSpec,
+    Body, Fdb, FdbKey, Id, IfName, Link, LinkKind, Mac, MacvlanMode, MemberFlags, Neigh, Ns, Peer,
+    TapSpec, VxlanSpec,
 };
 
 use super::{Forge, Maker, create};
 use crate::Step;
-use crate::lineage::{named, peer_key};
+use crate::lineage::{leads_out, named, peer_key};
 
-pub(super) const BUILD: [Maker; 8] = [
+pub(super) const BUILD: [Maker; 10] = [
     Forge::veth,
     Forge::veth,
     Forge::bridge,
     Forge::ifb,
     Forge::vxlan,
+    Forge::macvlan,
+    Forge::tap,
     Forge::member,
     Forge::fdb,
     Forge::netns,
@@ -132,6 +135,39 @@ impl Forge {
         create(&ns, Body::Link(link))
     }
 
+    /// On a link of any namespace that no bridge has: one has either members or links that stand on
+    /// it.
+    fn macvlan(&mut self) -> Option<Vec<Step>> {
+        let (ns, name) = (self.space()?, self.name("mac")?);
+        let (at, lower) = self.any_link(|_, _, l| {
+            let room = l.mtu.is_none_or(|mtu| mtu >= 1500);
+            matches!(l.kind, LinkKind::Veth { .. } | LinkKind::Ifb) && l.master.is_none() && room
+        })?;
+        let lower = Some(Peer { ns: at, name: lower.name });
+        let modes = [MacvlanMode::Bridge, MacvlanMode::Private, MacvlanMode::Vepa];
+        let mode = *self.dice.pick(&modes)?;
+        let mut link = Link::up(name, LinkKind::Macvlan { lower, mode });
+        link.up = self.dice.chance(80);
+        link.mac = self.some_mac();
+        link.mtu = self.some_mtu();
+        link.altnames = self.altnames();
+        create(&ns, Body::Link(link))
+    }
+
+    fn tap(&mut self) -> Option<Vec<Step>> {
+        let (ns, name) = (self.space()?, self.name("tap")?);
+        let owner = self.dice.chance(30).then_some(1000);
+        let group = self.dice.chance(30).then_some(100);
+        let spec = TapSpec { owner, group, multi_queue: self.dice.chance(30) };
+        let mut link = Link::up(name, LinkKind::Tap(spec));
+        link.up = self.dice.chance(80);
+        link.mac = self.some_mac();
+        link.mtu = self.some_mtu();
+        link.altnames = self.altnames();
+        link.master = self.bridge_in(&ns, 30);
+        create(&ns, Body::Link(link))
+    }
+
     fn netns(&mut self) -> Option<Vec<Step>> {
         if self.dice.chance(60) {
             return None;
@@ -140,11 +176,15 @@ impl Forge {
         create(&Ns::HOST, Body::Netns(name))
     }
 
-    /// True for a named namespace that no pair leads out of, and whose content is still free.
+    /// True for a named namespace of which no link is joined to one outside.
     fn closed(&self, fact: &ropewalk_facts::Fact) -> bool {
         let Body::Netns(name) = &fact.body else { return false };
         let ns = named(name);
-        self.world.of(&ns).filter_map(|x| peer_key(x.body.as_link()?)).all(|peer| peer.ns == ns)
+        let below = |link: &Link| link.kind.lower().is_some_and(|lower| lower.ns == ns);
+        self.world
+            .iter()
+            .filter_map(|x| Some((&x.ns, x.body.as_link()?)))
+            .all(|(at, link)| if *at == ns { !leads_out(&ns, link) } else { !below(link) })
     }
 
     fn up_or_down(&mut self) -> Option<Vec<Step>> {
@@ -173,10 +213,19 @@ impl Forge {
     /// A link without altnames of its own joins a bridge, or another one.
     fn join(&mut self) -> Option<Vec<Step>> {
         let (ns, mut link) = self.any_link(|forge, _, l| {
-            !matches!(l.kind, LinkKind::Bridge | LinkKind::Loopback) && forge.other_end_free(l)
+            let stays_free = matches!(l.kind, LinkKind::Bridge | LinkKind::Loopback)
+                || l.kind.stacked()
+                || forge.has_upper(l);
+            !stays_free && forge.other_end_free(l)
         })?;
         link.master = Some(self.bridge_in(&ns, 100)?);
         self.alter(Body::Link(link).at(ns))
+    }
+
+    /// True for a link that another one may stand on, by its name.
+    fn has_upper(&self, link: &Link) -> bool {
+        let mut links = self.world.iter().filter_map(|fact| fact.body.as_link());
+        links.any(|upper| upper.kind.lower().is_some_and(|lower| lower.name == link.name))
     }
 
     fn other_end_free(&self, link: &Link) -> bool {

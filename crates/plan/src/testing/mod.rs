@@ -5,7 +5,7 @@
 //!
 //! Both are for fresh namespaces: the one ropewalk runs in, and those of [`SPACES`], which are
 //! there.  No plan contradicts itself: what a step states, no later step takes back.  Whatever goes
-//! can be made again, so that every plan can be undone.  Kinds of links: veth, bridge, ifb, vxlan.
+//! can be made again, so that every plan can be undone.  Kinds of links: veth, bridge, ifb, vxlan, macvlan, tap.
 
 mod dice;
 mod inet;

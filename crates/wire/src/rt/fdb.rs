@@ -63,14 +63,17 @@ pub(super) fn decode(head: &Head, body: &[u8], links: &Links) -> Result<Option<F
     let mac = mac.ok_or(Error::Malformed { kind: RTM_NEWNEIGH })?;
     let own = head.flags & NTF_SELF != 0;
     let learned = head.state & (NUD_PERMANENT | NUD_NOARP) == 0;
-    // A device receives for its groups and for itself; a bridge does for its members.
-    let kernels = (own && group(mac)) || (head.state & NUD_PERMANENT != 0 && links.owns(mac));
+    let dst = attr(NDA_DST).and_then(|a| ip::read(a.data));
+    // A device receives for its groups, for itself, and for the links that stand on it, in whatever
+    // namespace those are (`dev_uc_add`); a bridge does for its members.
+    let receives = own && (group(mac) || dst.is_none());
+    let kernels = receives || (head.state & NUD_PERMANENT != 0 && links.owns(mac));
     Ok(Some(Fdb {
         key: FdbKey {
             dev,
             mac,
             own,
-            dst: attr(NDA_DST).and_then(|a| ip::read(a.data)),
+            dst,
             vlan: attr(NDA_VLAN).and_then(|a| a.u16()).filter(|vlan| *vlan != 0),
         },
         state: plain(head.state),

@@ -1,6 +1,7 @@
-//! Links by index, and the index of a veth's other end.
+//! Links by index, and the index of the link that one is joined to.
 //!
 //!     7: leg@if2 … link-netnsid 0     the other end is link 2 of the namespace known here as 0
+//!     3: eth0@if2 … macvlan           the link that it stands on is
 
 use super::consts::*;
 use super::link::HEADER;
@@ -21,7 +22,7 @@ pub fn link_at(index: u32) -> Result<Request, Error> {
     Ok(Request { kind: RTM_GETLINK, flags: 0, body: w.finish()? })
 }
 
-/// Where the other end of a veth is.
+/// Where the other end of a veth is, or the link that one stands on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OtherEnd {
     /// The number by which its namespace is known; `None` for the same one.
@@ -30,7 +31,8 @@ pub struct OtherEnd {
     pub index: u32,
 }
 
-/// The other end of the veth that a link message is about; `None` for other messages.
+/// The other end of the veth that a link message is about, or the link that this one stands on;
+/// `None` for other messages.
 #[must_use]
 pub fn other_end(message: &Message<'_>) -> Option<OtherEnd> {
     if message.kind != RTM_NEWLINK {
@@ -40,6 +42,6 @@ pub fn other_end(message: &Message<'_>) -> Option<OtherEnd> {
     let attr = |kind| list.clone().first(kind);
     let kind = attr(IFLA_LINKINFO)?.attrs().first(IFLA_INFO_KIND)?.text()?;
     let index = attr(IFLA_LINK)?.u32()?;
-    (kind == "veth")
+    matches!(kind, "veth" | "macvlan" | "ipvlan" | "vlan")
         .then_some(OtherEnd { nsid: attr(IFLA_LINK_NETNSID).and_then(|a| a.i32()), index })
 }

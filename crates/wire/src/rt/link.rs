@@ -9,7 +9,7 @@
 use ropewalk_facts::{Body, IfName, Link, LinkKind, Mac, VxlanSpec};
 
 use super::consts::*;
-use super::{Far, Links, Make, conf, ip, member};
+use super::{Far, Links, Make, conf, ip, kinds, member};
 use crate::Error;
 use crate::nl::{Attr, Attrs, Message, Request, Writer, attrs, flag, u32_at};
 
@@ -51,6 +51,9 @@ pub(super) fn create(
     if let Some(master) = &link.master {
         w.u32(IFLA_MASTER, links.need(master)?);
     }
+    if link.kind.stacked() {
+        below(&mut w, link, far, links)?;
+    }
     let info = w.open(IFLA_LINKINFO);
     w.text(IFLA_INFO_KIND, link.kind.name());
     match &link.kind {
@@ -62,8 +65,16 @@ pub(super) fn create(
             let dev = spec.dev.as_ref().map(|d| links.need(d)).transpose()?;
             w.nest(IFLA_INFO_DATA, |w| vxlan(w, spec, dev));
         }
+        LinkKind::Macvlan { mode, .. } => {
+            w.nest(IFLA_INFO_DATA, |w| w.u32(IFLA_MACVLAN_MODE, mode.number()));
+        }
+        LinkKind::Ipvlan { mode, .. } => {
+            w.nest(IFLA_INFO_DATA, |w| w.u16(IFLA_IPVLAN_MODE, mode.number()));
+        }
+        LinkKind::Vlan { id, .. } => w.nest(IFLA_INFO_DATA, |w| w.u16(IFLA_VLAN_ID, *id)),
         LinkKind::Bridge | LinkKind::Dummy | LinkKind::Ifb => {}
-        LinkKind::Loopback | LinkKind::Other(_) => return Err(Error::Fixed),
+        // A tap is made through /dev/net/tun.
+        LinkKind::Tap(_) | LinkKind::Loopback | LinkKind::Other(_) => return Err(Error::Fixed),
     }
     w.close(info);
     // The kernel refuses NLM_F_REPLACE for links; without NLM_F_EXCL it changes what it finds.
@@ -77,6 +88,17 @@ pub(super) fn create(
     }
     all.extend(altnames(RTM_NEWLINKPROP, &link.name, link.altnames.iter())?);
     Ok(all)
+}
+
+/// The link that one stands on, and where that one is born.
+fn below(w: &mut Writer, link: &Link, far: Option<&Far<'_>>, links: &Links) -> Result<(), Error> {
+    let lower = link.kind.lower().ok_or_else(|| Error::NoPeer(link.name.clone()))?;
+    let index = far.and_then(|far| far.lower);
+    w.u32(IFLA_LINK, index.map_or_else(|| links.need(&lower.name), Ok)?);
+    if let Some(fd) = far.and_then(|far| far.ns) {
+        w.i32(IFLA_NET_NS_FD, fd);
+    }
+    Ok(())
 }
 
 /// What a link and the other end of a veth have alike.
@@ -161,6 +183,9 @@ fn same_kind(a: &LinkKind, b: &LinkKind) -> bool {
     match (a, b) {
         (LinkKind::Veth { peer: Some(a) }, LinkKind::Veth { peer: Some(b) }) => a == b,
         (LinkKind::Veth { .. }, LinkKind::Veth { .. }) => true,
+        (LinkKind::Macvlan { mode: a, .. }, LinkKind::Macvlan { mode: b, .. }) => a == b,
+        (LinkKind::Ipvlan { mode: a, .. }, LinkKind::Ipvlan { mode: b, .. }) => a == b,
+        (LinkKind::Vlan { id: a, .. }, LinkKind::Vlan { id: b, .. }) => a == b,
         _ => a == b,
     }
 }
@@ -251,6 +276,9 @@ impl<'a> Read<'a> {
             "bridge" => LinkKind::Bridge,
             "dummy" => LinkKind::Dummy,
             "ifb" => LinkKind::Ifb,
+            "macvlan" | "ipvlan" | "vlan" | "tun" => within(IFLA_INFO_DATA)
+                .and_then(|data| kinds::read(name, &data.attrs(), self.peer(links)))
+                .unwrap_or_else(|| LinkKind::Other(name.to_owned())),
             "vxlan" => within(IFLA_INFO_DATA)
                 .and_then(|data| vxlan_spec(&data.attrs(), links))
                 .map_or_else(|| LinkKind::Other(name.to_owned()), LinkKind::Vxlan),

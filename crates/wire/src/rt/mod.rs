@@ -14,6 +14,7 @@ mod consts;
 mod fdb;
 mod index;
 mod ip;
+mod kinds;
 mod link;
 mod links;
 mod member;
@@ -55,11 +56,14 @@ impl Make {
     }
 }
 
-/// Where the other end of a veth is born, and how.
+/// What a link has to do with another namespace than that of the request: where the other end of a
+/// veth is born, and how; or where a link is born that stands on one of the request's namespace.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Far<'a> {
-    /// A file descriptor of its namespace; `None` for the namespace of the request.
+    /// A file descriptor of that namespace; `None` for the namespace of the request.
     pub ns: Option<i32>,
+    /// The index of the link that this one stands on, for one that is born elsewhere.
+    pub lower: Option<u32>,
     /// Its own wish, of which hardware address and MTU are taken. It is born down, without master
     /// and alternative names: [`change`] sets those afterwards, in its own namespace.
     pub link: Option<&'a Link>,

@@ -7,8 +7,8 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use proptest::prelude::*;
 use ropewalk_facts::{
-    Addr, Fdb, FdbKey, IfName, LinkKind, Mac, MemberFlags, Neigh, NeighKey, NextHop, Ns, Peer,
-    Route, RouteKey, Rule, RuleAction, Scope, VxlanSpec,
+    Addr, Fdb, FdbKey, IfName, IpvlanMode, LinkKind, Mac, MacvlanMode, MemberFlags, Neigh,
+    NeighKey, NextHop, Ns, Peer, Route, RouteKey, Rule, RuleAction, Scope, VxlanSpec,
 };
 
 use super::*;
@@ -158,7 +158,8 @@ fn neigh() -> impl Strategy<Value = Neigh> {
 fn fdb() -> impl Strategy<Value = Fdb> {
     (dev(), mac(), prop::option::of(ip()), prop::option::of(1u16..4095), any::<bool>()).prop_map(
         |(dev, mac, dst, vlan, own)| Fdb {
-            key: FdbKey { dev, mac, own, dst, vlan },
+            // What a device without destinations has of its own, the kernel made.
+            key: FdbKey { dev, mac, own: own && dst.is_some(), dst, vlan },
             state: Neigh::PERMANENT,
             derived: false,
         },
@@ -170,8 +171,14 @@ fn link() -> impl Strategy<Value = Link> {
     let vxlan = (spec, any::<bool>()).prop_map(|((vni, port, local, dev), learning)| {
         LinkKind::Vxlan(VxlanSpec { vni, port, local, dev, learning })
     });
-    let kind =
-        prop_oneof![Just(LinkKind::Bridge), Just(LinkKind::Dummy), Just(LinkKind::Ifb), vxlan];
+    let lower = || dev().prop_map(|name| Some(Peer { ns: Ns::HOST, name }));
+    let mode = prop::sample::select(MacvlanMode::ALL);
+    let macvlan = (lower(), mode).prop_map(|(lower, mode)| LinkKind::Macvlan { lower, mode });
+    let mode = prop::sample::select(IpvlanMode::ALL);
+    let ipvlan = (lower(), mode).prop_map(|(lower, mode)| LinkKind::Ipvlan { lower, mode });
+    let vlan = (lower(), 1u16..4095).prop_map(|(lower, id)| LinkKind::Vlan { lower, id });
+    let plain = prop::sample::select(vec![LinkKind::Bridge, LinkKind::Dummy, LinkKind::Ifb]);
+    let kind = prop_oneof![plain, vxlan, macvlan, ipvlan, vlan];
     let rest = (prop::option::of(mac()), any::<Option<u32>>(), any::<(bool, bool)>());
     (dev(), kind, rest).prop_map(|(dev, kind, (mac, mtu, (up, member)))| Link {
         mac,

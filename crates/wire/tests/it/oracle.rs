@@ -4,8 +4,8 @@ use expect_test::{Expect, expect};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use ropewalk_facts::{
-    Addr, Body, Fdb, FdbKey, IfName, Link, LinkKind, MemberFlags, Neigh, NeighKey, NextHop, Ns,
-    Peer, Route, RouteKey, RouteKind, Rule, RuleAction, Scope, VxlanSpec,
+    Addr, Body, Fdb, FdbKey, IfName, IpvlanMode, Link, LinkKind, MacvlanMode, MemberFlags, Neigh,
+    NeighKey, NextHop, Ns, Peer, Route, RouteKey, RouteKind, Rule, RuleAction, Scope, VxlanSpec,
 };
 use ropewalk_wire::nl::Request;
 use ropewalk_wire::rt::{self, Far, Links, Make};
@@ -87,7 +87,7 @@ fn a_veth() {
     };
     let there =
         Link { mtu: Some(1450), mac: "02:00:00:00:00:02".parse().ok(), ..end("eth0", "leg") };
-    let far = Far { ns: Some(17), link: Some(&there) };
+    let far = Far { ns: Some(17), link: Some(&there), lower: None };
     check(
         &Body::Link(end("leg", "eth0")),
         Some(&far),
@@ -102,6 +102,60 @@ fn a_veth() {
               Address([2, 0, 0, 0, 0, 2]),
               Mtu(1450),
               NetNsFd(17)] })))])] })
+        "#]],
+    );
+}
+
+#[test]
+fn links_that_stand_on_one_of_the_same_namespace_or_of_another() {
+    let lower = |ns| Some(Peer { ns, name: name("eth1") });
+    let kinds = [
+        LinkKind::Macvlan { lower: lower(Ns::HOST), mode: MacvlanMode::Passthru },
+        LinkKind::Ipvlan { lower: lower(Ns::HOST), mode: IpvlanMode::L3s },
+        LinkKind::Vlan { lower: lower(Ns::HOST), id: 4094 },
+    ];
+    let told = kinds.map(|kind| {
+        let body = Body::Link(Link::up(name("up0"), kind));
+        let all = rt::create(&body, Make::Exclusive, None, &links()).unwrap();
+        all.iter().map(told).collect::<String>()
+    });
+    expect![[r#"
+        NewLink(LinkMessage { header: LinkHeader { interface_family: Unspec, index: 0, link_layer_type: Netrom, flags: LinkFlags(Up),
+          change_mask: LinkFlags(Up) },
+          IfName("up0"),
+          Link(4),
+          LinkInfo([Kind(MacVlan),
+          Data(MacVlan([Mode(Passthrough)]))])] })
+        NewLink(LinkMessage { header: LinkHeader { interface_family: Unspec, index: 0, link_layer_type: Netrom, flags: LinkFlags(Up),
+          change_mask: LinkFlags(Up) },
+          IfName("up0"),
+          Link(4),
+          LinkInfo([Kind(IpVlan),
+          Data(IpVlan([Mode(L3S)]))])] })
+        NewLink(LinkMessage { header: LinkHeader { interface_family: Unspec, index: 0, link_layer_type: Netrom, flags: LinkFlags(Up),
+          change_mask: LinkFlags(Up) },
+          IfName("up0"),
+          Link(4),
+          LinkInfo([Kind(Vlan),
+          Data(Vlan([Id(4094)]))])] })
+    "#]].assert_eq(&told.concat());
+    let kind = LinkKind::Macvlan { lower: lower(Ns::new("netns:far")), mode: MacvlanMode::Bridge };
+    let link = Link { altnames: ["ropewalk.x".to_owned()].into(), ..Link::up(name("up0"), kind) };
+    check(
+        &Body::Link(link),
+        Some(&Far { ns: Some(17), link: None, lower: Some(9) }),
+        &expect![[r#"
+            NewLink(LinkMessage { header: LinkHeader { interface_family: Unspec, index: 0, link_layer_type: Netrom, flags: LinkFlags(Up),
+              change_mask: LinkFlags(Up) },
+              IfName("up0"),
+              Link(9),
+              NetNsFd(17),
+              LinkInfo([Kind(MacVlan),
+              Data(MacVlan([Mode(Bridge)]))])] })
+            NewLink(LinkMessage { header: LinkHeader { interface_family: Unspec, index: 0, link_layer_type: Netrom, flags: LinkFlags(0x0),
+              change_mask: LinkFlags(0x0) },
+              IfName("up0"),
+              PropList([AltIfName("ropewalk.x")])] })
         "#]],
     );
 }

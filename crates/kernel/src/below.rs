@@ -1,0 +1,96 @@
+//! Links that are not made by a request in their own namespace: those that stand on a link of another
+//! one, and taps.
+//!
+//!     ip link add link eth1 name eth0 netns red type macvlan      from the namespace of eth1
+//!     ip tuntap add dev tap0 mode tap                             through /dev/net/tun
+//!
+//! A link that stands on another is born where it belongs, in one request: nothing is moved.
+
+use std::os::fd::AsRawFd as _;
+
+use ropewalk_facts::{Body, Link, Ns, Peer, TapSpec};
+use ropewalk_plan::Change;
+use ropewalk_wire::Error as WireError;
+use ropewalk_wire::nl::Request;
+use ropewalk_wire::rt::{self, Far, Make};
+
+use crate::batch::{Lane, Stop, mark, stop};
+use crate::error::Error;
+use crate::run::Run;
+use crate::{failpoint, tap};
+
+impl Run<'_> {
+    /// Makes a link on one of another namespace.
+    pub(crate) fn stack(
+        &mut self,
+        at: usize,
+        change: &Change,
+        link: &Link,
+        lower: &Peer,
+    ) -> Result<(), Stop> {
+        if !self.batch.takes(&lower.ns, Lane::Rt) {
+            self.send()?;
+        }
+        self.forget(change);
+        let index = self.index_of(at, &lower.ns, lower)?;
+        let mut born = loop {
+            match self.born(&change.key.ns, link, index) {
+                Err(Error::Wire(WireError::NoIndex(name))) => {
+                    let near = Peer { ns: change.key.ns.clone(), name };
+                    self.index_of(at, &change.key.ns, &near)?;
+                }
+                other => break other.map_err(|e| stop(self.changes, at, e))?,
+            }
+        };
+        let rest = born.split_off(born.len().min(1));
+        // No echo is asked for: the kernel would send it to the other namespace.
+        self.batch.push(&lower.ns, Lane::Rt, at, born);
+        if !rest.is_empty() {
+            self.send()?;
+            self.batch.push(&change.key.ns, Lane::Rt, at, rest);
+        }
+        Ok(())
+    }
+
+    /// The requests for it: the first to the namespace of its lower link, the rest to its own.
+    fn born(&self, ns: &Ns, link: &Link, lower: u32) -> Result<Vec<Request>, Error> {
+        let space = self.kernel.space(ns)?;
+        let far = Far { ns: Some(space.fd.as_raw_fd()), link: None, lower: Some(lower) };
+        let body = Body::Link(link.clone());
+        Ok(rt::create(&body, Make::Exclusive, Some(&far), &space.links)?)
+    }
+
+    /// The index of a link, which may be one that waits to be made.
+    fn index_of(&mut self, at: usize, ns: &Ns, link: &Peer) -> Result<u32, Stop> {
+        let known = |run: &Self| run.kernel.space(ns).map(|space| space.links.index(&link.name));
+        let wrong = |error| stop(self.changes, at, error);
+        if let Some(index) = known(self).map_err(wrong)? {
+            return Ok(index);
+        }
+        self.send()?;
+        let found = self.kernel.find_link(ns, &link.name).and_then(|()| known(self));
+        let absent = || Error::NoLink { ns: ns.clone(), name: link.name.clone() };
+        let found = found.and_then(|index| index.ok_or_else(absent));
+        found.map_err(|error| stop(self.changes, at, error))
+    }
+
+    /// Makes a tap, then what of it takes a request.
+    pub(crate) fn tap(
+        &mut self,
+        at: usize,
+        change: &Change,
+        link: &Link,
+        spec: &TapSpec,
+    ) -> Result<(), Stop> {
+        self.send()?;
+        self.forget(change);
+        failpoint::hit("tap");
+        let ns = &change.key.ns;
+        let made = self.kernel.inside(ns, || tap::create(&link.name, spec));
+        made.and_then(|made| made).map_err(|error| stop(self.changes, at, error))?;
+        mark(&mut self.done, at);
+        let born = Link { up: false, ..Link::up(link.name.clone(), link.kind.clone()) };
+        let born = Some(Body::Link(born).at(ns.clone()));
+        self.rt(at, &Change { old: born, ..change.clone() })
+    }
+}
