@@ -1,7 +1,7 @@
 //! A body seen as one kind of object: `fact.body.as_link()?.mtu`.
 
 use crate::fact::Body;
-use crate::{Addr, Fdb, Link, MemberFlags, Neigh, Route, Rule, Sysctl, nft};
+use crate::{Addr, Fdb, Filter, Link, MemberFlags, Neigh, Qdisc, Route, Rule, Sysctl, nft};
 
 macro_rules! views {
     ($($name:ident: $variant:ident -> $noun:ty, $what:literal;)*) => {
@@ -26,6 +26,8 @@ views! {
     as_rule: Rule -> Rule, "policy rule";
     as_neigh: Neigh -> Neigh, "neighbour";
     as_fdb: Fdb -> Fdb, "forwarding entry";
+    as_qdisc: Qdisc -> Qdisc, "queueing discipline";
+    as_filter: Filter -> Filter, "filter";
     as_table: Table -> nft::Table, "nft table";
     as_set: Set -> nft::Set, "nft set";
     as_chain: Chain -> nft::Chain, "nft chain";

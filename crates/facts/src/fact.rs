@@ -11,6 +11,7 @@ use crate::nft;
 use crate::route::Route;
 use crate::rule::Rule;
 use crate::sysctl::Sysctl;
+use crate::traffic::{Filter, Qdisc};
 
 /// One statement about one object of one namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +38,8 @@ pub enum Body {
     Rule(Rule),
     Neigh(Neigh),
     Fdb(Fdb),
+    Qdisc(Qdisc),
+    Filter(Filter),
     Table(nft::Table),
     Set(nft::Set),
     Chain(nft::Chain),
@@ -58,6 +61,8 @@ impl Body {
             Self::Rule(x) => Id::Rule(x.clone()),
             Self::Neigh(x) => Id::Neigh(x.key.clone()),
             Self::Fdb(x) => Id::Fdb(x.key.clone()),
+            Self::Qdisc(x) => Id::Qdisc(x.key.clone()),
+            Self::Filter(x) => Id::Filter(x.key.clone()),
             Self::Table(x) => Id::Table(x.key.clone()),
             Self::Set(x) => Id::Set(x.key.clone()),
             Self::Chain(x) => Id::Chain(x.key.clone()),
@@ -94,6 +99,8 @@ impl Fact {
             | Body::Link(_)
             | Body::Member(_)
             | Body::Sysctl(_)
+            | Body::Qdisc(_)
+            | Body::Filter(_)
             | Body::Table(_)
             | Body::Set(_)
             | Body::Chain(_)

@@ -9,6 +9,7 @@ use crate::nft;
 use crate::route::RouteKey;
 use crate::rule::Rule;
 use crate::sysctl::SysctlPath;
+use crate::traffic::{FilterKey, QdiscKey};
 
 /// Which object, and in which namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -42,6 +43,10 @@ pub enum Id {
     Neigh(NeighKey),
     /// A forwarding entry of a bridge or tunnel.
     Fdb(FdbKey),
+    /// A queueing discipline.
+    Qdisc(QdiscKey),
+    /// A filter for what comes in at a link.
+    Filter(FilterKey),
     /// An nft table.
     Table(nft::TableKey),
     /// An nft set or map.

@@ -22,6 +22,7 @@ mod rule;
 mod show;
 mod snapshot;
 mod sysctl;
+mod traffic;
 
 pub use addr::{Addr, AddrKey, Lifetime, Scope};
 pub use fact::{Body, Fact};
@@ -34,3 +35,4 @@ pub use route::{NextHop, Route, RouteKey, RouteKind, proto, table};
 pub use rule::{Rule, RuleAction};
 pub use snapshot::Snapshot;
 pub use sysctl::{Sysctl, SysctlPath};
+pub use traffic::{Filter, FilterKey, FilterKind, Qdisc, QdiscKey, QdiscKind, Side, Tbf};

@@ -29,13 +29,17 @@ pub struct Link {
     /// Alternative names (`ip link property`). As a wish: these must be among those found.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub altnames: BTreeSet<String>,
+    /// A text for people (`ip link set alias`), which `ip link` shows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alias: Option<String>,
 }
 
 impl Link {
     /// A link of `kind` that is up, everything else left to the kernel.
     #[must_use]
     pub fn up(name: IfName, kind: LinkKind) -> Self {
-        Self { name, kind, mac: None, mtu: None, up: true, master: None, altnames: BTreeSet::new() }
+        let altnames = BTreeSet::new();
+        Self { name, kind, mac: None, mtu: None, up: true, master: None, altnames, alias: None }
     }
 }
 

@@ -10,6 +10,7 @@ use crate::neigh::{FdbKey, NeighKey};
 use crate::nft::{ChainKey, ElementKey, SetKey, TableKey};
 use crate::route::{RouteKey, table};
 use crate::rule::{Rule, RuleAction};
+use crate::traffic::{FilterKey, QdiscKey};
 
 impl Display for Key {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
@@ -30,6 +31,8 @@ impl Display for Id {
             Self::Rule(rule) => write!(f, "rule {rule}"),
             Self::Neigh(key) => write!(f, "neigh {key}"),
             Self::Fdb(key) => write!(f, "fdb {key}"),
+            Self::Qdisc(key) => write!(f, "qdisc {key}"),
+            Self::Filter(key) => write!(f, "filter {key}"),
             Self::Table(key) => write!(f, "table {key}"),
             Self::Set(key) => write!(f, "set {key}"),
             Self::Chain(key) => write!(f, "chain {key}"),
@@ -121,6 +124,18 @@ impl Display for FdbKey {
             write!(f, " dst {dst}")?;
         }
         self.vlan.map_or(Ok(()), |vlan| write!(f, " vlan {vlan}"))
+    }
+}
+
+impl Display for QdiscKey {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "{} dev {}", self.side.name(), self.dev)
+    }
+}
+
+impl Display for FilterKey {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        write!(f, "pref {} dev {}", self.pref, self.dev)
     }
 }
 

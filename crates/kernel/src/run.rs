@@ -91,7 +91,9 @@ impl<'a> Run<'a> {
             | Id::Route(_)
             | Id::Rule(_)
             | Id::Neigh(_)
-            | Id::Fdb(_) => return self.rt(at, change),
+            | Id::Fdb(_)
+            | Id::Qdisc(_)
+            | Id::Filter(_) => return self.rt(at, change),
         };
         made.map_err(|error| stop(self.changes, at, error))?;
         mark(&mut self.done, at);

@@ -10,7 +10,9 @@ use ropewalk_facts::{Body, Fact, IfName, Link, LinkKind, MemberFlags, Snapshot};
 
 use crate::Change;
 use crate::render::{is_nft, nft};
-use crate::words::{Words, addr, fdb, kind, member_flags, neigh, on_off, route, rule};
+use crate::words::{
+    Words, addr, fdb, filter, kind, member_flags, neigh, on_off, qdisc, route, rule,
+};
 
 /// `change` in one line. `context` knows the sets that elements are of, found or made by other
 /// changes.
@@ -61,6 +63,10 @@ fn link_differences(was: &Link, x: &Link) -> Vec<String> {
     if was.up != x.up {
         out.push(format!("{} → {}", up(was), up(x)));
     }
+    if was.alias != x.alias {
+        let alias = |link: &Link| link.alias.clone().unwrap_or_else(|| "none".into());
+        out.push(format!("alias {} → {}", alias(was), alias(x)));
+    }
     out.extend(was.altnames.difference(&x.altnames).map(|name| format!("-altname {name}")));
     out.extend(x.altnames.difference(&was.altnames).map(|name| format!("+altname {name}")));
     out
@@ -97,6 +103,8 @@ fn fact_text(fact: &Fact, context: &Snapshot) -> String {
         Body::Rule(x) => say(if x.v6 { "rule -6" } else { "rule" }, rule(x)),
         Body::Neigh(x) => say("neigh", neigh(x)),
         Body::Fdb(x) => say("fdb", fdb(x)),
+        Body::Qdisc(x) => say("qdisc", qdisc(x)),
+        Body::Filter(x) => say("filter", filter(x)),
         Body::Table(_) | Body::Set(_) | Body::Chain(_) | Body::NftRule(_) | Body::Element(_) => {
             nft_text(fact, context)
         }
@@ -118,6 +126,7 @@ fn link_text(x: &Link, fact: &Fact) -> String {
     parts.extend(x.mtu.map(|mtu| format!("mtu {mtu}")));
     parts.push(if x.up { "up".into() } else { "down".into() });
     parts.extend(x.altnames.iter().map(|name| format!("altname {name}")));
+    parts.extend(x.alias.iter().map(|text| format!("alias {text}")));
     parts.join(", ")
 }
 

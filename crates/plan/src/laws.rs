@@ -240,6 +240,8 @@ fn a_teardown_takes_all_that_was_created() {
                         | Id::Route(_)
                         | Id::Neigh(_)
                         | Id::Fdb(_)
+                        | Id::Qdisc(_)
+                        | Id::Filter(_)
                         | Id::NftRule(_)
                         | Id::Element(_)
                 )

@@ -8,7 +8,9 @@
 use std::collections::BTreeSet;
 
 use ropewalk_facts::nft::TableKey;
-use ropewalk_facts::{Body, Fact, Id, IfName, Key, Link, LinkKind, Ns, Route, RouteKind};
+use ropewalk_facts::{
+    Body, Fact, Id, IfName, Key, Link, LinkKind, Ns, QdiscKey, Route, RouteKind, Side,
+};
 
 /// How texts of namespaces that have a name begin.
 const NAMED: &str = "netns:";
@@ -82,6 +84,8 @@ pub(crate) fn parents(fact: &Fact) -> Vec<Key> {
         ids.push(table(&x.key.table));
     } else if let Some(x) = fact.body.as_chain() {
         ids.push(table(&x.key.table));
+    } else if let Some(x) = fact.body.as_filter() {
+        ids.push(Id::Qdisc(QdiscKey { dev: x.key.dev.clone(), side: Side::Ingress }));
     }
     let own = ids.into_iter().map(|id| id.at(fact.ns.clone()));
     own.chain(fact.body.as_link().and_then(lower_key)).collect()
@@ -96,6 +100,8 @@ pub(crate) fn devs(body: &Body) -> Vec<IfName> {
         Body::Route(x) => route_devs(x),
         Body::Neigh(x) => vec![x.key.dev.clone()],
         Body::Fdb(x) => vec![x.key.dev.clone()],
+        Body::Qdisc(x) => vec![x.key.dev.clone()],
+        Body::Filter(x) => vec![x.key.dev.clone()],
         Body::Link(Link { kind: LinkKind::Vxlan(spec), .. }) => spec.dev.iter().cloned().collect(),
         Body::Netns(_)
         | Body::Link(_)
@@ -144,6 +150,8 @@ pub(crate) fn rank(fact: &Fact) -> (u8, u32) {
         Body::Rule(_) => (6, 0),
         Body::Neigh(_) => (7, 0),
         Body::Fdb(_) => (8, 0),
+        Body::Qdisc(_) => (8, 1),
+        Body::Filter(_) => (8, 2),
         Body::Table(_) => (9, 0),
         Body::Set(_) => (10, 0),
         Body::Chain(_) => (11, 0),

@@ -106,6 +106,7 @@ fn restore_link(set: &Link, before: &Link, found: &Link) -> Link {
         up: field(&set.up, &before.up, &found.up),
         master: field(&set.master, &before.master, &found.master),
         altnames: kept.chain(lost).cloned().collect(),
+        alias: field(&set.alias, &before.alias, &found.alias),
         ..found.clone()
     }
 }

@@ -15,6 +15,9 @@ use ropewalk_facts::{
 
 use crate::lineage::leads_nowhere;
 
+mod traffic;
+pub(crate) use traffic::{filter, filter_key, qdisc, qdisc_key};
+
 /// Words of a command, built one after the other.
 #[derive(Default)]
 pub(crate) struct Words(pub(crate) Vec<String>);

@@ -1,6 +1,6 @@
 //! Reading a whole namespace.
 //!
-//!     ip -d link · ip addr · ip route show table all · ip rule · ip neigh · bridge fdb
+//!     ip -d link · ip addr · ip route show table all · ip rule · ip neigh · bridge fdb · tc qdisc · tc filter
 //!     · sysctl of the host's switches · nft list ruleset
 //!
 //! The links come first, since all the rest speaks of them by index. Where a link appears in the
@@ -88,6 +88,11 @@ impl Kernel {
         let space = self.space_mut(ns)?;
         for request in dumps {
             replies.extend(space.rt.dump(request, |m| Some(Reply::of(&m)))?);
+        }
+        let filters: Result<Vec<_>, _> =
+            replies.iter().filter_map(|r| rt::filters_at(&r.message()).transpose()).collect();
+        for request in filters? {
+            replies.extend(space.rt.dump(&request, |m| Some(Reply::of(&m)))?);
         }
         let mut facts = Vec::with_capacity(replies.len());
         for reply in replies {

@@ -64,7 +64,9 @@ impl Kernel {
                 | Id::Route(_)
                 | Id::Rule(_)
                 | Id::Neigh(_)
-                | Id::Fdb(_) => rt.push(*id),
+                | Id::Fdb(_)
+                | Id::Qdisc(_)
+                | Id::Filter(_) => rt.push(*id),
             }
         }
         for body in self.read_rt_ids(ns, &rt)? {

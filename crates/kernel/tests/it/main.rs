@@ -13,4 +13,5 @@ mod random;
 mod read;
 mod socket;
 mod space;
+mod traffic;
 mod twin;

@@ -23,6 +23,7 @@ fn a_bridge() {
     br0.mac = mac(1);
     br0.mtu = Some(1400);
     br0.altnames.insert("ropewalk.network.web".into());
+    br0.alias = Some("the web".into());
     host.run(&[create(&HOST, Body::Link(br0.clone()))]);
     assert_eq!(host.link(&HOST, "br0"), Some(br0.clone()));
     let mut down = br0.clone();
@@ -30,6 +31,7 @@ fn a_bridge() {
     down.mtu = Some(1300);
     down.mac = mac(9);
     down.altnames = ["ropewalk.other".to_owned()].into();
+    down.alias = None;
     host.run(&[alter(&HOST, Body::Link(br0), Body::Link(down.clone()))]);
     assert_eq!(host.link(&HOST, "br0"), Some(down.clone()));
     host.run(&[delete(&HOST, Body::Link(down))]);

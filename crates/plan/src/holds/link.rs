@@ -53,6 +53,7 @@ pub(super) fn merge(wish: &Link, found: &Link) -> Link {
         up: wish.up,
         master: wish.master.clone().or_else(|| found.master.clone()),
         altnames: found.altnames.union(&wish.altnames).cloned().collect(),
+        alias: wish.alias.clone().or_else(|| found.alias.clone()),
     }
 }
 

@@ -9,6 +9,7 @@
 mod link;
 mod net;
 mod nft;
+mod traffic;
 
 use ropewalk_facts::{Body, Fact};
 
@@ -64,6 +65,8 @@ pub(crate) fn check_fixed(wish: &Fact, found: &Fact) -> Result<(), Conflict> {
         (Body::Addr(w), Body::Addr(f)) => net::addr_fixed(w, f),
         (Body::Set(w), Body::Set(f)) => nft::set_fixed(w, f),
         (Body::Chain(w), Body::Chain(f)) => nft::chain_fixed(w, f),
+        (Body::Qdisc(w), Body::Qdisc(f)) => traffic::qdisc_fixed(w, f),
+        (Body::Filter(w), Body::Filter(f)) => traffic::filter_fixed(w, f),
         _ => None,
     };
     what.map_or(Ok(()), |what| Err(Conflict::Fixed { key: Box::new(wish.key()), what }))

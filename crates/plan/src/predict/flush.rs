@@ -128,6 +128,8 @@ fn is_v6(body: &Body) -> bool {
         | Body::Member(_)
         | Body::Rule(_)
         | Body::Fdb(_)
+        | Body::Qdisc(_)
+        | Body::Filter(_)
         | Body::Table(_)
         | Body::Set(_)
         | Body::Chain(_)

@@ -4,12 +4,13 @@
 //!                  whatever namespace; members of a bridge go free
 //!     address   ─▶ those it is primary to, routes that prefer it; the last one: all IPv4 routes
 //!     namespace ─▶ all that is in it
-//!     table, set, chain ─▶ what is in them
+//!     table, set, chain, ingress qdisc ─▶ what is in them
 
 use std::net::IpAddr;
 
 use ropewalk_facts::{
-    Addr, Body, Fact, Id, IfName, Key, Link, LinkKind, Ns, Route, SysctlPath, table,
+    Addr, Body, Fact, Filter, FilterKind, Id, IfName, Key, Link, LinkKind, Ns, Route, SysctlPath,
+    table,
 };
 
 use super::Run;
@@ -29,7 +30,7 @@ impl Run<'_> {
             self.link_goes(&fact.ns, link);
         } else if let Some(addr) = fact.body.as_addr() {
             self.addr_goes(&fact.ns, addr);
-        } else if matches!(key.id, Id::Table(_) | Id::Set(_) | Id::Chain(_)) {
+        } else if matches!(key.id, Id::Qdisc(_) | Id::Table(_) | Id::Set(_) | Id::Chain(_)) {
             self.remove_where(&fact.ns, |_, x| parents(x).contains(key));
         }
         self.going.remove(key);
@@ -51,6 +52,7 @@ impl Run<'_> {
             self.remove(&upper, true);
         }
         self.lose_way(ns, &link.name);
+        self.lose_target(ns, &link.name);
         self.remove_where(ns, |_, x| devs(&x.body).contains(&link.name));
         if let LinkKind::Veth { peer: Some(peer) } = &link.kind {
             self.remove(&Id::Link(peer.name.clone()).at(peer.ns.clone()), true);
@@ -69,6 +71,23 @@ impl Run<'_> {
         let lower = Id::Link(dev.clone()).at(ns.clone());
         let on = |fact: &&Fact| fact.body.as_link().and_then(lower_key).as_ref() == Some(&lower);
         self.snap.iter().filter(on).map(Fact::key).collect()
+    }
+
+    /// Filters that send to a link that goes stay, and drop (`mirred_device_event`,
+    /// net/sched/act_mirred.c).
+    fn lose_target(&mut self, ns: &Ns, dev: &IfName) {
+        let filters: Vec<Filter> = self
+            .snap
+            .of(ns)
+            .filter_map(|fact| fact.body.as_filter())
+            .filter(|x| x.key.dev != *dev && x.kind == FilterKind::Redirect(Some(dev.clone())))
+            .cloned()
+            .collect();
+        for filter in filters {
+            let blind = Body::Filter(Filter { kind: FilterKind::Redirect(None), ..filter });
+            let fact = blind.at(ns.clone());
+            self.record(fact.key(), Some(fact), true);
+        }
     }
 
     /// A member leaves its bridge: its flags go, and what the bridge knew to be behind it.

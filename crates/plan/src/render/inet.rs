@@ -43,6 +43,8 @@ pub(super) fn command(change: &Change, fact: &Fact) -> Option<String> {
         | Body::Link(_)
         | Body::Member(_)
         | Body::Sysctl(_)
+        | Body::Qdisc(_)
+        | Body::Filter(_)
         | Body::Table(_)
         | Body::Set(_)
         | Body::Chain(_)

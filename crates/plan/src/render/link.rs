@@ -43,6 +43,7 @@ pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
         up: false,
         master: None,
         altnames: [].into(),
+        alias: None,
         mtu: link.mtu.filter(|_| !bridge),
         ..link.clone()
     };
@@ -81,6 +82,9 @@ pub(super) fn alter(ns: &Ns, was: &Link, link: &Link) -> Vec<String> {
         set = set.say(if link.up { "up" } else { "down" });
     }
     let mut lines = vec![];
+    if was.alias != link.alias {
+        set = set.say("alias").word(link.alias.as_deref().unwrap_or_default());
+    }
     if !set.0.is_empty() {
         let words = Words::default().say("set dev").word(&link.name).then(set);
         lines.push(line(ns, "ip link", words));

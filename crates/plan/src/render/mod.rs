@@ -1,4 +1,4 @@
-//! What a list of changes looks like as a shell script of `ip`, `bridge`, `sysctl` and `nft`.
+//! What a list of changes looks like as a shell script of `ip`, `bridge`, `tc`, `sysctl` and `nft`.
 //!
 //!     made link leg, its other end eth0 in netns:red ──▶
 //!     ip link add name leg type veth peer name eth0 netns red
@@ -11,6 +11,7 @@ mod inet;
 mod link;
 pub mod nft;
 mod sh;
+mod traffic;
 
 use ropewalk_facts::{Body, Fact, Id, Ns, Snapshot};
 
@@ -80,7 +81,9 @@ pub(crate) fn is_nft(id: &Id) -> bool {
         | Id::Route(_)
         | Id::Rule(_)
         | Id::Neigh(_)
-        | Id::Fdb(_) => false,
+        | Id::Fdb(_)
+        | Id::Qdisc(_)
+        | Id::Filter(_) => false,
     }
 }
 
@@ -113,6 +116,8 @@ fn commands(change: &Change, all: &[Change]) -> Vec<String> {
         Body::Addr(_) | Body::Route(_) | Body::Rule(_) | Body::Neigh(_) | Body::Fdb(_) => {
             inet::command(change, fact).into_iter().collect()
         }
+        Body::Qdisc(x) => vec![traffic::of_qdisc(change, x)],
+        Body::Filter(x) => traffic::of_filter(change, x),
         Body::Member(_)
         | Body::Sysctl(_)
         | Body::Table(_)

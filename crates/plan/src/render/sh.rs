@@ -25,7 +25,7 @@ pub(super) fn prefix(ns: &Ns, tool: &str) -> String {
     if ns.is_host() {
         return tool.into();
     }
-    let own_option = matches!(tool.split(' ').next(), Some("ip" | "bridge"));
+    let own_option = matches!(tool.split(' ').next(), Some("ip" | "bridge" | "tc"));
     match (ns.as_str().strip_prefix("netns:"), tool.split_once(' ')) {
         (Some(name), Some((program, rest))) if own_option => {
             format!("{program} -n {} {rest}", quote(name))

@@ -60,6 +60,10 @@ impl Forge {
         some.then(|| format!("ropewalk.{}", self.next())).into_iter().collect()
     }
 
+    fn alias(&mut self) -> Option<String> {
+        self.dice.chance(30).then(|| format!("it's {}", self.next()))
+    }
+
     fn veth(&mut self) -> Option<Vec<Step>> {
         let (near, far) = (self.space()?, self.space()?);
         let (leg, end) = (self.name("leg")?, self.name("eth")?);
@@ -73,6 +77,7 @@ impl Forge {
             link.mac = forge.some_mac();
             link.mtu = forge.some_mtu();
             link.altnames = forge.altnames();
+            link.alias = forge.alias();
             link.master = forge.bridge_in(ns, 50);
             Body::Link(link).at(ns.clone())
         };
@@ -104,6 +109,7 @@ impl Forge {
         link.mac = self.new_mac();
         link.mtu = self.dice.pick(&[1450, 1400]).copied();
         link.altnames = self.altnames();
+        link.alias = self.alias();
         create(&ns, Body::Link(link))
     }
 
@@ -236,6 +242,7 @@ impl Forge {
     fn altname(&mut self) -> Option<Vec<Step>> {
         let (ns, mut link) = self.any_link(|_, _, l| l.name.as_str() != "lo")?;
         link.altnames = [format!("other-{}", self.next())].into();
+        link.alias = self.alias();
         self.alter(Body::Link(link).at(ns))
     }
 

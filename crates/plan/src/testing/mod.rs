@@ -12,6 +12,7 @@ mod inet;
 mod links;
 mod nft;
 mod rest;
+mod traffic;
 
 use ropewalk_facts::{Body, Fact, IfName, Key, Link, Ns, Snapshot};
 
@@ -73,7 +74,8 @@ impl Forge {
 
     fn build(&mut self, steps: usize) -> Plan {
         self.raise(&links::BUILD, 8);
-        let all = [&links::BUILD[..], &inet::BUILD, &rest::BUILD, &nft::BUILD].concat();
+        let all = [&links::BUILD[..], &inet::BUILD, &rest::BUILD, &traffic::BUILD, &nft::BUILD];
+        let all = all.concat();
         self.raise(&all, steps);
         std::mem::take(&mut self.plan)
     }
@@ -86,6 +88,8 @@ impl Forge {
             &inet::CHANGE,
             &rest::BUILD,
             &rest::CHANGE,
+            &traffic::BUILD,
+            &traffic::CHANGE,
             &nft::BUILD,
             &nft::CHANGE,
         ]

@@ -4,4 +4,5 @@
 mod cascade;
 mod conflict;
 mod script;
+mod traffic;
 mod world;

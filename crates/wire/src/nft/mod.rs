@@ -58,7 +58,7 @@ pub fn create(body: &Body, make: Make, ruleset: &mut Ruleset) -> Result<Vec<Requ
             ruleset.learn_set(x.clone());
             Ok(request)
         }
-        Body::NftRule(x) => rule::new(x, ruleset.insert(&x.key, x.at)),
+        Body::NftRule(x) => rule::new(x, ruleset.insert(&x.key, x.at)?),
         Body::Element(x) => element::new(ruleset.need_set(&x.key.set)?, x, flags),
         Body::Netns(_)
         | Body::Link(_)
@@ -68,7 +68,9 @@ pub fn create(body: &Body, make: Make, ruleset: &mut Ruleset) -> Result<Vec<Requ
         | Body::Route(_)
         | Body::Rule(_)
         | Body::Neigh(_)
-        | Body::Fdb(_) => Err(Error::Foreign),
+        | Body::Fdb(_)
+        | Body::Qdisc(_)
+        | Body::Filter(_) => Err(Error::Foreign),
     };
     Ok(vec![request?])
 }
@@ -128,7 +130,9 @@ pub fn delete(id: &Id, ruleset: &mut Ruleset) -> Result<Vec<Request>, Error> {
         | Id::Route(_)
         | Id::Rule(_)
         | Id::Neigh(_)
-        | Id::Fdb(_) => Err(Error::Foreign),
+        | Id::Fdb(_)
+        | Id::Qdisc(_)
+        | Id::Filter(_) => Err(Error::Foreign),
     };
     Ok(vec![request?])
 }
@@ -154,7 +158,9 @@ pub fn read(id: &Id, ruleset: &Ruleset) -> Result<Request, Error> {
         | Id::Route(_)
         | Id::Rule(_)
         | Id::Neigh(_)
-        | Id::Fdb(_) => Err(Error::Foreign),
+        | Id::Fdb(_)
+        | Id::Qdisc(_)
+        | Id::Filter(_) => Err(Error::Foreign),
     }
 }
 

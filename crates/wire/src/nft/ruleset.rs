@@ -79,14 +79,21 @@ impl Ruleset {
         rules.push((key.tag.clone(), Some(handle)));
     }
 
-    /// Notes a new rule, the `at`th of its chain, and says where to put it: before the first of
-    /// those after it whose handle is known.
-    pub(super) fn insert(&mut self, key: &RuleKey, at: Option<u32>) -> Place {
+    /// Notes a new rule, the `at`th of its chain, and says where to put it: before the one that
+    /// has that place.
+    pub(super) fn insert(&mut self, key: &RuleKey, at: Option<u32>) -> Result<Place, Error> {
         let rules = self.rules.entry(key.chain.clone()).or_default();
         let at = at.and_then(|at| usize::try_from(at).ok()).unwrap_or(usize::MAX).min(rules.len());
-        let after = rules.iter().skip(at).find_map(|(_, handle)| *handle);
+        let place = match rules.get(at) {
+            None => Place::End,
+            Some((_, Some(handle))) => Place::Before(*handle),
+            Some((tag, None)) => {
+                let next = RuleKey { chain: key.chain.clone(), tag: tag.clone() };
+                return Err(Error::NoHandle(Box::new(next)));
+            }
+        };
         rules.insert(at, (key.tag.clone(), None));
-        after.map_or(Place::End, Place::Before)
+        Ok(place)
     }
 
     /// A rule was replaced: its place is the same, its handle is new.

@@ -20,6 +20,12 @@ consts! {
     RTM_NEWRULE: u16 = 32;
     RTM_DELRULE: u16 = 33;
     RTM_GETRULE: u16 = 34;
+    RTM_NEWQDISC: u16 = 36;
+    RTM_DELQDISC: u16 = 37;
+    RTM_GETQDISC: u16 = 38;
+    RTM_NEWTFILTER: u16 = 44;
+    RTM_DELTFILTER: u16 = 45;
+    RTM_GETTFILTER: u16 = 46;
     RTM_NEWNSID: u16 = 88;
     RTM_GETNSID: u16 = 90;
     RTM_NEWLINKPROP: u16 = 108;
@@ -51,6 +57,32 @@ consts! {
     RTAX_MTU: u16 = 2;
     RTAX_ADVMSS: u16 = 8;
     RTNH_F_ONLINK: u8 = 4;
+    TCA_KIND: u16 = 1;
+    TCA_OPTIONS: u16 = 2;
+    TCA_CHAIN: u16 = 11;
+
+    "linux/pkt_sched.h";
+    TC_H_ROOT: u32 = 0xffff_ffff;
+    TC_H_INGRESS: u32 = 0xffff_fff1;
+    TC_LINKLAYER_ETHERNET: u8 = 1;
+    TCA_TBF_PARMS: u16 = 1;
+    TCA_TBF_RATE64: u16 = 4;
+    TCA_TBF_BURST: u16 = 6;
+
+    "linux/pkt_cls.h";
+    TC_U32_TERMINAL: u8 = 1;
+    TCA_U32_SEL: u16 = 5;
+    TCA_U32_ACT: u16 = 7;
+    TCA_ACT_KIND: u16 = 1;
+    TCA_ACT_OPTIONS: u16 = 2;
+    TC_ACT_STOLEN: i32 = 4;
+
+    "linux/tc_act/tc_mirred.h";
+    TCA_EGRESS_REDIR: i32 = 1;
+    TCA_MIRRED_PARMS: u16 = 2;
+
+    "linux/if_ether.h";
+    ETH_P_ALL: u16 = 3;
 
     "linux/if_link.h";
     IFLA_ADDRESS: u16 = 1;
@@ -59,6 +91,7 @@ consts! {
     IFLA_LINK: u16 = 5;
     IFLA_MASTER: u16 = 10;
     IFLA_LINKINFO: u16 = 18;
+    IFLA_IFALIAS: u16 = 20;
     IFLA_AF_SPEC: u16 = 26;
     IFLA_NET_NS_FD: u16 = 28;
     IFLA_EXT_MASK: u16 = 29;

@@ -46,6 +46,7 @@ pub(super) fn create(
     // A bridge takes the least MTU of its members, unless one was set after it was made
     // (`br_mtu_auto_adjust`, net/bridge/br_if.c).
     let later = link.mtu.filter(|_| link.kind == LinkKind::Bridge);
+    // Nor does the kernel take an alias with a new link (`rtnl_create_link`).
     let mut w = named(&link.name, link.up.then_some(true));
     looks(&mut w, link.mac, link.mtu.filter(|_| later.is_none()));
     if let Some(master) = &link.master {
@@ -81,9 +82,10 @@ pub(super) fn create(
     let excl = if make == Make::Exclusive { flag::EXCL } else { 0 };
     let mut all =
         vec![Request { kind: RTM_NEWLINK, flags: flag::CREATE | excl, body: w.finish()? }];
-    if later.is_some() {
+    if later.is_some() || link.alias.is_some() {
         let mut w = named(&link.name, None);
         looks(&mut w, None, later);
+        alias(&mut w, link.alias.as_deref());
         all.push(Request { kind: RTM_NEWLINK, flags: 0, body: w.finish()? });
     }
     all.extend(altnames(RTM_NEWLINKPROP, &link.name, link.altnames.iter())?);
@@ -108,6 +110,13 @@ fn looks(w: &mut Writer, mac: Option<Mac>, mtu: Option<u32>) {
     }
     if let Some(mtu) = mtu {
         w.u32(IFLA_MTU, mtu);
+    }
+}
+
+/// The text for people; an empty one takes it away.
+fn alias(w: &mut Writer, text: Option<&str>) {
+    if let Some(text) = text {
+        w.bytes(IFLA_IFALIAS, text.as_bytes());
     }
 }
 
@@ -161,6 +170,9 @@ pub(super) fn change(old: &Link, new: &Link, links: &Links) -> Result<Vec<Reques
     }
     let mut w = named(&new.name, (old.up != new.up).then_some(new.up));
     let bare = w.len();
+    if old.alias != new.alias {
+        alias(&mut w, Some(new.alias.as_deref().unwrap_or_default()));
+    }
     let mac = new.mac.filter(|m| old.mac != Some(*m));
     let mtu = new.mtu.filter(|m| old.mtu != Some(*m));
     looks(&mut w, mac, mtu);
@@ -323,6 +335,7 @@ pub(super) fn decode(body: &[u8], links: &Links) -> Result<Vec<Body>, Error> {
         up: read.flags & IFF_UP != 0,
         master,
         altnames: read.altnames().collect(),
+        alias: read.attr(IFLA_IFALIAS).and_then(|a| a.text()).map(str::to_owned),
         name: name.clone(),
     })];
     all.extend(read.attr(IFLA_LINKINFO).and_then(|a| member::flags(&name, a)).map(Body::Member));

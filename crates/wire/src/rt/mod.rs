@@ -1,6 +1,7 @@
-//! rtnetlink: links, members, addresses, routes, rules, neighbours and forwarding entries.
+//! rtnetlink: links, members, addresses, routes, rules, neighbours, forwarding entries, queueing
+//! disciplines and filters.
 //!
-//!     create / change / delete (fact)  ──▶ Requests     what `ip` and `bridge` would send
+//!     create / change / delete (fact)  ──▶ Requests     what `ip`, `bridge`, `tc` would send
 //!     read (id) / dumps ()             ──▶ Requests     for sockets with NETLINK_GET_STRICT_CHK
 //!     decode (message)                 ──▶ facts        after Links has learned every link
 //!
@@ -24,6 +25,7 @@ mod route;
 mod rule;
 #[cfg(test)]
 mod tests;
+mod traffic;
 
 use ropewalk_facts::{Body, Id, Link};
 
@@ -88,6 +90,8 @@ pub fn create(
         Body::Rule(x) => rule::create(x),
         Body::Neigh(x) => neigh::create(x, make, links),
         Body::Fdb(x) => fdb::create(x, make, links),
+        Body::Qdisc(x) => traffic::create_qdisc(x, make, links),
+        Body::Filter(x) => traffic::create_filter(x, links),
         Body::Netns(_)
         | Body::Sysctl(_)
         | Body::Table(_)
@@ -110,6 +114,7 @@ pub fn change(old: &Body, new: &Body, links: &Links) -> Result<Vec<Request>, Err
         (Body::Member(old), Body::Member(new)) => member::set(Some(old), new),
         (Body::Addr(old), Body::Addr(new)) => addr::change(old, new, links),
         (Body::Rule(_), Body::Rule(_)) => Err(Error::Fixed),
+        (Body::Filter(old), Body::Filter(new)) => traffic::change_filter(old, new, links),
         _ => create(new, Make::Shared, None, links),
     }
 }
@@ -127,6 +132,8 @@ pub fn delete(body: &Body, links: &Links) -> Result<Vec<Request>, Error> {
         Body::Rule(x) => rule::delete(x),
         Body::Neigh(x) => neigh::delete(&x.key, links),
         Body::Fdb(x) => fdb::delete(&x.key, links),
+        Body::Qdisc(x) => traffic::delete_qdisc(&x.key, links),
+        Body::Filter(x) => traffic::delete_filter(&x.key, links),
         Body::Netns(_)
         | Body::Sysctl(_)
         | Body::Table(_)
@@ -155,6 +162,8 @@ pub fn read(id: &Id, links: &Links) -> Result<Request, Error> {
         Id::Rule(x) => Ok(rule::dump(x.v6)),
         Id::Neigh(key) => neigh::read(key, links),
         Id::Fdb(key) => fdb::read(key, links),
+        Id::Qdisc(key) => traffic::read_qdisc(key, links),
+        Id::Filter(key) => traffic::read_filters(links.need(&key.dev)?),
         Id::Sysctl(path) => link::read(path.dev().ok_or(Error::Foreign)?.as_str()),
         Id::Netns(_)
         | Id::Table(_)
@@ -203,7 +212,8 @@ pub fn links_dump() -> Result<Request, Error> {
     link::dump()
 }
 
-/// Everything but the links: addresses, routes, rules, neighbours, proxies, forwarding entries.
+/// Everything but the links: addresses, routes, rules, neighbours, proxies, forwarding entries, queueing
+/// disciplines; filters follow from these ([`filters_at`]).
 ///
 /// # Errors
 /// None in practice: the messages are short.
@@ -217,7 +227,16 @@ pub fn dumps() -> Result<Vec<Request>, Error> {
         neigh::dump(false),
         neigh::dump(true),
         fdb::dump(),
+        traffic::dump_qdiscs(),
     ])
+}
+
+/// The question after the filters of the link of a message about a qdisc that may have some.
+///
+/// # Errors
+/// None in practice: the message is short.
+pub fn filters_at(message: &Message<'_>) -> Result<Option<Request>, Error> {
+    traffic::ingress_of(message).map(traffic::read_filters).transpose()
 }
 
 /// The request for all addresses of a namespace.
@@ -246,6 +265,8 @@ pub fn decode(message: &Message<'_>, links: &Links) -> Result<Vec<Body>, Error> 
                 neigh::decode(&head, body, links)?.map(Body::Neigh)
             }
         }
+        RTM_NEWQDISC | RTM_DELQDISC => traffic::qdisc(body, links)?.map(Body::Qdisc),
+        RTM_NEWTFILTER | RTM_DELTFILTER => traffic::filter(body, links)?.map(Body::Filter),
         _ => None,
     };
     Ok(one.into_iter().collect())

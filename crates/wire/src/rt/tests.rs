@@ -242,7 +242,7 @@ proptest! {
     }
 
     #[test]
-    fn random_bytes_do_not_panic(kind in 16u16..36, body in prop::collection::vec(any::<u8>(), 0..160)) {
+    fn random_bytes_do_not_panic(kind in 16u16..47, body in prop::collection::vec(any::<u8>(), 0..160)) {
         let _ = decode(&message(kind, &body), &links());
         links().learn(&message(kind, &body));
         let _ = nsid_of(&message(RTM_NEWNSID, &body));
@@ -277,6 +277,7 @@ fn what_does_not_differ_is_not_sent() {
     assert_eq!(ends(&Link { mtu: None, ..old.clone() }), [], "left to the kernel");
     assert_eq!(ends(&Link { altnames: ["x".to_owned()].into(), ..old.clone() }).len(), 1);
     assert_eq!(ends(&Link { up: false, ..old.clone() }).len(), 1);
+    assert_eq!(ends(&Link { alias: Some("x".into()), ..old.clone() }).len(), 1);
     let kind = Link { kind: LinkKind::Ifb, ..old.clone() };
     assert_eq!(change(&Body::Link(old), &Body::Link(kind), &links()), Err(Error::Fixed));
 }

@@ -39,7 +39,9 @@ impl Chains {
         for rule in rules.into_values() {
             chains.entry(rule.key.chain.clone()).or_default().push(rule.clone());
         }
-        chains.values_mut().for_each(|rules| rules.sort_by_key(|rule| rule.at));
+        // One without a place was added behind the others.
+        let at = |rule: &Rule| rule.at.unwrap_or(u32::MAX);
+        chains.values_mut().for_each(|rules| rules.sort_by_key(at));
         let gone = changes.iter().filter(|change| change.new.is_none());
         let chain = |id: &Id| if let Id::Chain(key) = id { Some(key.clone()) } else { None };
         let doomed = gone.filter_map(|change| chain(&change.key.id));
