@@ -49,6 +49,12 @@ pub(crate) fn tell(text: &str) {
     let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
+/// Says what happens while it happens, beside the result: to standard error.
+pub(crate) fn note(text: &str) {
+    let mut err = io::stderr().lock();
+    let _ = err.write_all(text.as_bytes());
+}
+
 /// `value` as JSON that people can read, too.
 pub(crate) fn written<T: Serialize + ?Sized>(value: &T) -> Result<String, Fault> {
     let text = serde_json::to_string_pretty(value);

@@ -5,6 +5,7 @@
 //! Results go to standard output in one write, errors to standard error.  Exit status: 0 done,
 //! 1 refused, 2 wrong usage, 3 check found something.  Never here: the kernel, the state.
 
+mod agent;
 mod answer;
 mod demo;
 mod lab;

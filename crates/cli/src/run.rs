@@ -9,7 +9,7 @@ use crate::refusal::senseless;
 use crate::table::{
     Attach, Cli, Create, Detach, File, NetworkVerb, Opened, PlanFile, Ports, Ps, Purge, Verb,
 };
-use crate::{demo, lab, pages, show, topics};
+use crate::{agent, demo, lab, pages, show, topics};
 
 /// Does what was asked for.
 pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
@@ -31,6 +31,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
         Verb::Routes(args) => {
             Answer::of(json, &open()?.routes(&args.network)?, |hints| show::routes(hints))
         }
+        Verb::Agent => agent::run(json),
         Verb::Lab(verb) => lab::run(verb, json),
         Verb::Demo(args) => demo::run(args, json),
         Verb::Completions(args) => pages::completions(args.shell, json),

@@ -41,7 +41,7 @@ impl Engine {
         Ok(all)
     }
 
-    fn look_at_network(
+    pub(crate) fn look_at_network(
         &mut self,
         record: &NetworkRecord,
         repair: bool,
@@ -53,7 +53,7 @@ impl Engine {
         self.compare(&owner, &record.plan, repair)
     }
 
-    fn look_at_attachment(
+    pub(crate) fn look_at_attachment(
         &mut self,
         record: &AttachmentRecord,
         repair: bool,

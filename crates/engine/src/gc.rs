@@ -17,12 +17,29 @@ impl Engine {
     /// The first thing that could not be removed; the rest has been.
     pub fn gc(&mut self) -> Result<Vec<Done>, Fault> {
         let _lock = self.store.exclusive()?;
-        let mut done = Vec::new();
-        let mut first = None;
-        for record in self.store.attachments()? {
+        let (mut done, mut faults) = (Vec::new(), Vec::new());
+        self.bury(|_| true, &mut done, &mut faults)?;
+        match self.sweep() {
+            Ok(swept) => done.extend(swept),
+            Err(fault) => faults.push(fault),
+        }
+        faults.into_iter().next().map_or(Ok(done), Err)
+    }
+
+    /// Clears away what the journal says is over: verbs that were cut short, and of the `suspect`
+    /// attachments those whose sandbox is gone. What only bears the mark is left. The caller holds
+    /// the lock.
+    pub(crate) fn bury(
+        &mut self,
+        suspect: impl Fn(&AttachmentRecord) -> bool,
+        done: &mut Vec<Done>,
+        faults: &mut Vec<Fault>,
+    ) -> Result<(), Fault> {
+        let over = |r: &AttachmentRecord| r.state != State::Ready || suspect(r);
+        for record in self.store.attachments()?.into_iter().filter(over) {
             match self.collect(record) {
                 Ok(what) => done.extend(what),
-                Err(fault) => first = first.or(Some(fault)),
+                Err(fault) => faults.push(fault),
             }
         }
         for record in self.store.networks()? {
@@ -34,15 +51,11 @@ impl Engine {
                         Done::new("removed", format!("network {}", record.network.name))
                             .detail("it was half made or half removed"),
                     ),
-                    Err(fault) => first = first.or(Some(fault)),
+                    Err(fault) => faults.push(fault),
                 }
             }
         }
-        match self.sweep() {
-            Ok(swept) => done.extend(swept),
-            Err(fault) => first = first.or(Some(fault)),
-        }
-        first.map_or(Ok(done), Err)
+        Ok(())
     }
 
     fn collect(&mut self, record: AttachmentRecord) -> Result<Option<Done>, Fault> {

@@ -26,6 +26,11 @@ impl Journal {
         self.0.lock_structure()
     }
 
+    /// As [`Journal::exclusive`], if that is so at once.
+    pub(crate) fn try_exclusive(&self) -> Result<Option<Held>> {
+        self.0.try_lock_structure()
+    }
+
     /// Nobody else changes this sandbox meanwhile.
     pub(crate) fn sandbox_lock(&self, ns: &Ns) -> Result<Held> {
         self.0.lock_sandbox(ns)

@@ -30,6 +30,7 @@ mod purge;
 mod read;
 mod routes;
 mod sandbox;
+mod tend;
 mod view;
 
 use std::rc::Rc;
@@ -44,6 +45,7 @@ pub use fault::{Fault, Words};
 pub use list::{ForeignRow, OtherEnd};
 pub use paths::Paths;
 pub use routes::{RouteHint, hint};
+pub use tend::{Doubts, Tended};
 pub use view::{Attached, Done, Finding, NetworkView, Row, SubnetView};
 
 use crate::definitions::Definitions;

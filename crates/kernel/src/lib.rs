@@ -15,6 +15,7 @@
 //!     Kernel::know_sets(&mut self, &Ns, impl IntoIterator<Item = nft::Set>)   saves asking for them
 //!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) -> Result<(), Error>
 //!     listeners(proto, port) -> Result<Vec<Listener{addr, both, holder}>, Error> · port_free(addr, proto, port)
+//!     Watch::{open() fds() drain() -> Result<Vec<Event>, Error>}          told of what changes
 //!     Kernel::take_back(&mut self, &[Change]) -> Vec<Error>             undoes what is there of them
 //!     netns::{create delete open_named open_path open_pid current names exists facts}
 //!
@@ -43,6 +44,7 @@ mod space;
 mod sys;
 mod sysctl;
 mod tap;
+mod watch;
 
 pub use enter::enter;
 pub use errno::Errno;
@@ -53,6 +55,12 @@ pub use listener::{Listener, listeners};
 pub use port::port_free;
 pub use socket::{Protocol, Socket};
 pub use space::Kernel;
+pub use watch::{Event, Watch};
+
+/// What is told, in the words of each family.
+pub mod events {
+    pub use ropewalk_wire::{nft, rt};
+}
 
 /// True for a link that is a radio: sysfs has a folder for that in it. As sysfs shows the namespace
 /// that it was mounted in, this speaks of the host's links only.

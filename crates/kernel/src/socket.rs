@@ -7,13 +7,15 @@
 //! so only the last asks for an acknowledgement, and all answers are there when the send returns.
 //! Never here: what a request means.
 
-use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use ropewalk_wire::nl::{Answer, Message, Outcome, Request, flag, messages};
 use rustix::io::{Errno as Sys, retry_on_intr};
-use rustix::net::sockopt::set_socket_send_buffer_size_force;
+use rustix::net::netlink::SocketAddrNetlink;
+use rustix::net::sockopt::{set_socket_recv_buffer_size_force, set_socket_send_buffer_size_force};
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, netlink, recv, send, socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, bind, netlink, recv, send,
+    socket_with,
 };
 
 use crate::errno::Errno;
@@ -85,6 +87,19 @@ impl Socket {
             set_netlink_option(fd.as_fd(), option).map_err(&refused)?;
         }
         Ok(Self { fd, seq: 0, inbox: vec![0; BUFFER], outbox: Vec::new() })
+    }
+
+    /// Joins multicast groups, the lowest 32 of which are bits of `groups`, with `room` bytes for
+    /// what arrives.
+    pub(crate) fn listen(&self, groups: u32, room: usize) -> Result<(), Error> {
+        let refused = sys(Doing::OpenSocket);
+        set_socket_recv_buffer_size_force(&self.fd, room).map_err(&refused)?;
+        bind(&self.fd, &SocketAddrNetlink::new(0, groups)).map_err(&refused)
+    }
+
+    /// To be waited for.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
     }
 
     /// The number of the namespace it is in.
@@ -239,7 +254,7 @@ impl Socket {
 
     /// One datagram. One that does not fit is lost (`EMSGSIZE`), but the next of its size is not;
     /// no acknowledgement is that large.
-    fn receive(&mut self) -> Result<&[u8], Error> {
+    pub(crate) fn receive(&mut self) -> Result<&[u8], Error> {
         let refused = sys(Doing::Receive);
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let receive = || recv(&self.fd, &mut self.inbox[..], flags);

@@ -11,7 +11,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ropewalk_facts::Ns;
 use ropewalk_spec::names;
@@ -41,17 +41,33 @@ impl Byte {
 
 /// Waits until no other has the byte, or none has it alone if `shared`.
 pub(crate) fn take(dir: &Path, byte: Byte, shared: bool) -> Result<Held, StoreError> {
+    let (path, file) = open(dir)?;
+    let kind = if shared { libc::F_RDLCK } else { libc::F_WRLCK };
+    wait(&file, byte, kind, libc::F_OFD_SETLKW).map_err(StoreError::io(&path))?;
+    Ok(Held { _file: file })
+}
+
+/// Takes the byte alone if no other has it.
+pub(crate) fn try_take(dir: &Path, byte: Byte) -> Result<Option<Held>, StoreError> {
+    let (path, file) = open(dir)?;
+    match wait(&file, byte, libc::F_WRLCK, libc::F_OFD_SETLK) {
+        Ok(()) => Ok(Some(Held { _file: file })),
+        // EACCES or EAGAIN, as fcntl(2) has it.
+        Err(e) if matches!(e.raw_os_error(), Some(libc::EAGAIN | libc::EACCES)) => Ok(None),
+        Err(e) => Err(StoreError::io(&path)(e)),
+    }
+}
+
+fn open(dir: &Path) -> Result<(PathBuf, File), StoreError> {
     let path = dir.join("lock");
     let mut options = OpenOptions::new();
     let options = options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let file = options.open(&path).map_err(StoreError::io(&path))?;
-    wait(&file, byte, shared).map_err(StoreError::io(&path))?;
-    Ok(Held { _file: file })
+    Ok((path, file))
 }
 
 #[expect(unsafe_code, reason = "locks of an open file description have no safe wrapper")]
-fn wait(file: &File, byte: Byte, shared: bool) -> io::Result<()> {
-    let kind = if shared { libc::F_RDLCK } else { libc::F_WRLCK };
+fn wait(file: &File, byte: Byte, kind: libc::c_int, command: libc::c_int) -> io::Result<()> {
     // SAFETY: flock is plain numbers, for which zero is a value.
     let mut lock: libc::flock = unsafe { std::mem::zeroed() };
     lock.l_type = i16::try_from(kind).map_err(io::Error::other)?;
@@ -60,7 +76,7 @@ fn wait(file: &File, byte: Byte, shared: bool) -> io::Result<()> {
     lock.l_len = 1;
     loop {
         // SAFETY: the descriptor is open, and the kernel only reads `lock`, which outlives the call.
-        let done = unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLKW, &raw const lock) };
+        let done = unsafe { libc::fcntl(file.as_raw_fd(), command, &raw const lock) };
         if done == 0 {
             return Ok(());
         }

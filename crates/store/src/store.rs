@@ -104,6 +104,14 @@ impl Store {
         lock::take(&self.dir, Byte::STRUCTURE, false)
     }
 
+    /// Has the structure alone if nobody else has it, alone or shared; waits for nobody.
+    ///
+    /// # Errors
+    /// The lock file cannot be used.
+    pub fn try_lock_structure(&self) -> Result<Option<Held>, StoreError> {
+        lock::try_take(&self.dir, Byte::STRUCTURE)
+    }
+
     /// Has a sandbox alone; waits for another verb on it.
     ///
     /// # Errors

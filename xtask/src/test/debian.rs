@@ -25,6 +25,7 @@ const PACKAGES: &[&str] = &[
     "podman",
     "procps",
     "runc",
+    "systemd",
     "tcpdump",
 ];
 

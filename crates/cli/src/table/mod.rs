@@ -85,6 +85,13 @@ pub(crate) enum Verb {
     Purge(Purge),
     /// Print the routes that other routers need to reach a network through this host
     Routes(Routes),
+    /// Stay, and put right what others break: the one long-running process of a host
+    ///
+    /// It listens to the kernel and repairs what belongs to ropewalk within a second of its going,
+    /// and looks at everything every minute. Attaching and detaching never need it. It says each
+    /// thing it did in a line on standard error; with --json, as a line of JSON on standard output.
+    /// It ends at SIGTERM or SIGINT. For systemd: dist/systemd/ropewalk-agent.service.
+    Agent,
     /// Build, enter, list and take away labs: hosts and LANs as namespaces
     #[command(subcommand)]
     Lab(LabVerb),

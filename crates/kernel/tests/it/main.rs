@@ -15,3 +15,4 @@ mod socket;
 mod space;
 mod traffic;
 mod twin;
+mod watch;

@@ -6,6 +6,7 @@
     reason = "tests fail by panicking"
 )]
 
+mod agent;
 mod bad_input;
 mod chance;
 mod crash;

@@ -33,7 +33,7 @@ pub(crate) fn finish(child: Child) -> Ran {
     ended(child.wait_with_output())
 }
 
-fn command(line: &str, vars: &[(&str, &str)]) -> Command {
+pub(crate) fn command(line: &str, vars: &[(&str, &str)]) -> Command {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ropewalk"));
     command.args(words(line)).env_clear().env("PATH", path).envs(vars.iter().copied());

@@ -8,6 +8,7 @@ consts! {
 
     "linux/netfilter/nfnetlink.h";
     NFNL_SUBSYS_NFTABLES: u16 = 10;
+    NFNLGRP_NFTABLES: u32 = 7;
 
     "linux/netfilter.h";
     NF_DROP: i32 = 0;

@@ -12,6 +12,7 @@
 mod chain;
 mod consts;
 mod element;
+mod event;
 mod expr;
 mod frame;
 mod reader;
@@ -31,6 +32,7 @@ use crate::nl::{Request, flag};
 use consts::*;
 
 pub use crate::rt::Make;
+pub use event::{Event, GROUPS, event};
 pub use frame::transaction;
 pub use reader::Reader;
 pub use ruleset::Ruleset;

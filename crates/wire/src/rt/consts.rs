@@ -30,6 +30,14 @@ consts! {
     RTM_GETNSID: u16 = 90;
     RTM_NEWLINKPROP: u16 = 108;
     RTM_DELLINKPROP: u16 = 109;
+    RTMGRP_LINK: u32 = 1;
+    RTMGRP_NEIGH: u32 = 4;
+    RTMGRP_IPV4_IFADDR: u32 = 0x10;
+    RTMGRP_IPV4_ROUTE: u32 = 0x40;
+    RTMGRP_IPV4_RULE: u32 = 0x80;
+    RTMGRP_IPV6_IFADDR: u32 = 0x100;
+    RTMGRP_IPV6_ROUTE: u32 = 0x400;
+    RTNLGRP_IPV6_RULE: u32 = 19;
     RTM_F_CLONED: u32 = 0x200;
     RTM_F_FIB_MATCH: u32 = 0x2000;
     RTEXT_FILTER_SKIP_STATS: u32 = 8;
@@ -129,6 +137,7 @@ consts! {
     "linux/if.h";
     IFF_UP: u32 = 1;
     IFF_LOOPBACK: u32 = 8;
+    IFF_RUNNING: u32 = 0x40;
 
     "linux/if_addr.h";
     IFA_ADDRESS: u16 = 1;

@@ -9,7 +9,7 @@
 use ropewalk_facts::{Body, IfName, Link, LinkKind, Mac, VxlanSpec};
 
 use super::consts::*;
-use super::{Far, Links, Make, conf, ip, kinds, member};
+use super::{Far, LinkState, Links, Make, conf, ip, kinds, member};
 use crate::Error;
 use crate::nl::{Attr, Attrs, Message, Request, Writer, attrs, flag, u32_at};
 
@@ -239,6 +239,25 @@ pub(super) fn entry(message: &Message<'_>) -> Option<Entry> {
         gone: message.kind == RTM_DELLINK,
         name: read.name(),
         mac: read.mac(),
+    })
+}
+
+/// The index that a link message of whatever family is about.
+pub(super) fn index(body: &[u8]) -> Option<u32> {
+    u32_at(body, 4)
+}
+
+/// What a link message tells those who watch.
+pub(super) fn state(body: &[u8]) -> Option<LinkState> {
+    let read = Read::of(body)?;
+    Some(LinkState {
+        index: read.index,
+        name: read.attr(IFLA_IFNAME)?.text()?.to_owned(),
+        up: read.flags & IFF_UP != 0,
+        running: read.flags & IFF_RUNNING != 0,
+        master: read.attr(IFLA_MASTER).and_then(|a| a.u32()),
+        mac: read.attr(IFLA_ADDRESS).map(|a| a.data.to_vec()).unwrap_or_default(),
+        mtu: read.attr(IFLA_MTU).and_then(|a| a.u32()).unwrap_or_default(),
     })
 }
 

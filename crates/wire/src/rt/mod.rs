@@ -12,6 +12,7 @@
 mod addr;
 mod conf;
 mod consts;
+mod event;
 mod fdb;
 mod index;
 mod ip;
@@ -33,6 +34,7 @@ use crate::Error;
 use crate::nl::{Message, Request, flag};
 use consts::*;
 
+pub use event::{Event, GROUPS, LinkState, event};
 pub use index::{OtherEnd, link_at, other_end};
 pub use links::Links;
 pub use nsid::{nsid_get, nsid_of};

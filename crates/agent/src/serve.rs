@@ -1,0 +1,246 @@
+//! The loop: wait for the kernel, the clock or a signal, then do what is due.
+//!
+//!     wait ─▶ hear events ─▶ pace ─▶ look ─▶ say
+//!
+//! One thread. The engine is opened for each look and closed after it, so that no sandbox is kept
+//! alive and no state is old; a verb at work is waited for by coming again, so that the watchdog
+//! hears of us meanwhile.
+
+use std::collections::BTreeSet;
+use std::future::{Future as _, poll_fn};
+use std::os::fd::OwnedFd;
+use std::pin::pin;
+use std::task::Poll;
+use std::time::{Duration, Instant};
+
+use ropewalk_engine::{Doubts, Engine, Fault, Paths, Tended};
+use ropewalk_kernel::Watch;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+
+use crate::failed;
+use crate::links::Links;
+use crate::notify::Notify;
+use crate::pace::Pace;
+use crate::said::Said;
+use crate::task::{TASKS, Task};
+
+/// After so long a verb that was at work is asked for again.
+const AGAIN: Duration = Duration::from_millis(20);
+
+/// The agent at work.
+pub(crate) struct Agent<'a> {
+    paths: &'a Paths,
+    tell: &'a mut dyn FnMut(&Said),
+    fds: Vec<AsyncFd<OwnedFd>>,
+    signals: Vec<Signal>,
+    watch: Watch,
+    links: Links,
+    pace: Pace,
+    /// When each task is due.
+    tasks: Vec<(Instant, &'static Task)>,
+    /// Why the next look is due, and since when.
+    reason: Option<(String, Instant)>,
+    notify: Notify,
+    alive_at: Instant,
+    repaired: u64,
+    refused: BTreeSet<String>,
+}
+
+enum Wake {
+    Stop,
+    Told,
+    Time,
+}
+
+impl<'a> Agent<'a> {
+    /// Listens from now on.
+    pub(crate) fn new(paths: &'a Paths, tell: &'a mut dyn FnMut(&Said)) -> Result<Self, Fault> {
+        let watch = Watch::open()?;
+        let mut fds = Vec::new();
+        for fd in watch.fds() {
+            fds.push(waited_for(fd.try_clone_to_owned().map_err(failed)?)?);
+        }
+        let kinds = [SignalKind::terminate(), SignalKind::interrupt()];
+        let signals = kinds.into_iter().map(signal).collect::<Result<_, _>>().map_err(failed)?;
+        let links = Links::new(watch.links()?);
+        let now = Instant::now();
+        Ok(Self {
+            paths,
+            tell,
+            fds,
+            signals,
+            watch,
+            links,
+            pace: Pace::new(now),
+            tasks: TASKS.iter().map(|task| (now, task)).collect(),
+            reason: None,
+            notify: Notify::from_env(),
+            alive_at: now,
+            repaired: 0,
+            refused: BTreeSet::new(),
+        })
+    }
+
+    /// Works until it is told to stop.
+    pub(crate) async fn serve(mut self) -> Result<(), Fault> {
+        let mut ready = false;
+        loop {
+            self.work()?;
+            if !ready && self.tasks.iter().all(|(due, _)| *due > Instant::now()) {
+                ready = true;
+                (self.tell)(&Said::Ready { pid: std::process::id() });
+                self.notify.tell("READY=1\nSTATUS=everything is as it was made");
+            }
+            match self.wait().await {
+                Wake::Stop => break,
+                Wake::Told => self.hear()?,
+                Wake::Time => {}
+            }
+        }
+        self.notify.tell("STOPPING=1");
+        (self.tell)(&Said::Stopped);
+        Ok(())
+    }
+
+    /// The next moment at which something is due.
+    fn next(&self) -> Option<Instant> {
+        let tasks = self.tasks.iter().map(|(due, _)| *due);
+        let alive = self.notify.watchdog.map(|every| self.alive_at + every);
+        tasks.chain(self.pace.due()).chain(alive).min()
+    }
+
+    async fn wait(&mut self) -> Wake {
+        let now = Instant::now();
+        let until = self.next().unwrap_or(now + AGAIN);
+        let mut clock = pin!(tokio::time::sleep_until(until.into()));
+        let (fds, signals) = (&self.fds, &mut self.signals);
+        poll_fn(|cx| {
+            if signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready()) {
+                return Poll::Ready(Wake::Stop);
+            }
+            for fd in fds {
+                if let Poll::Ready(Ok(mut guard)) = fd.poll_read_ready(cx) {
+                    // It is read until it is empty.
+                    guard.clear_ready();
+                    return Poll::Ready(Wake::Told);
+                }
+            }
+            clock.as_mut().poll(cx).map(|()| Wake::Time)
+        })
+        .await
+    }
+
+    /// Takes in what the kernel tells.
+    fn hear(&mut self) -> Result<(), Fault> {
+        let now = Instant::now();
+        for event in self.watch.drain()? {
+            let Some(reason) = self.links.reason(event, now) else { continue };
+            self.pace.told(now);
+            if reason.link_up {
+                for (due, task) in &mut self.tasks {
+                    *due = if task.on_link_up { now } else { *due };
+                }
+            }
+            self.reason.get_or_insert((reason.why, now));
+        }
+        Ok(())
+    }
+
+    /// Does what is due.
+    fn work(&mut self) -> Result<(), Fault> {
+        let now = Instant::now();
+        if self.notify.watchdog.is_some_and(|every| self.alive_at + every <= now) {
+            self.notify.tell("WATCHDOG=1");
+            self.alive_at = now;
+        }
+        if self.pace.due().is_some_and(|due| due <= now) {
+            self.look(now);
+        }
+        for at in 0..self.tasks.len() {
+            if let Some((_, task)) = self.tasks.get(at).filter(|(due, _)| *due <= now) {
+                let next = self.duty(task);
+                if let Some((due, _)) = self.tasks.get_mut(at) {
+                    *due = Instant::now() + next;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Looks at what was told of, and puts it right.
+    fn look(&mut self, began: Instant) {
+        self.pace.begin();
+        let (why, since) = self.reason.take().unwrap_or_else(|| ("an event".into(), began));
+        match self.engine(mend) {
+            Ok(Some(tended)) => self.say(&tended, &why, since, began),
+            Ok(None) => {
+                self.pace.told(began);
+                self.reason.get_or_insert((why, since));
+            }
+            Err(fault) => self.refuse(vec![fault]),
+        }
+    }
+
+    /// Does a duty. Returns when it is due again.
+    fn duty(&mut self, task: &Task) -> Duration {
+        let began = Instant::now();
+        match self.engine(task.run) {
+            Ok(Some(tended)) => self.say(&tended, task.name, began, began),
+            Ok(None) => return AGAIN,
+            Err(fault) => self.refuse(vec![fault]),
+        }
+        task.every
+    }
+
+    fn engine<T>(&self, work: impl FnOnce(&mut Engine) -> Result<T, Fault>) -> Result<T, Fault> {
+        work(&mut Engine::open(self.paths)?)
+    }
+
+    fn say(&mut self, tended: &Tended, why: &str, since: Instant, began: Instant) {
+        let now = Instant::now();
+        let mut touched: BTreeSet<String> = tended.faults.iter().map(|f| f.what.clone()).collect();
+        for finding in tended.findings.iter().filter(|finding| finding.repaired) {
+            (self.tell)(&Said::repaired(finding, why, now - since));
+            touched.insert(format!("{} {}", finding.owner, finding.object));
+            self.repaired += 1;
+        }
+        for done in &tended.cleared {
+            (self.tell)(&Said::cleared(done));
+        }
+        self.refuse(tended.faults.clone());
+        if let Some(pause) = self.pace.ended(began, now, touched) {
+            (self.tell)(&Said::Strife { pause_s: pause.as_secs() });
+        }
+        if !tended.findings.is_empty() {
+            self.notify.tell(&format!("STATUS={} things put right since the start", self.repaired));
+        }
+    }
+
+    /// Says those faults that were not said at the last look.
+    fn refuse(&mut self, faults: Vec<Fault>) {
+        let before = std::mem::take(&mut self.refused);
+        for fault in faults {
+            let text = fault.to_string();
+            if !before.contains(&text) {
+                (self.tell)(&Said::Refused { fault });
+            }
+            self.refused.insert(text);
+        }
+    }
+}
+
+#[expect(deprecated, reason = "its heir is unsafe to call for the sake of what is no OwnedFd")]
+fn waited_for(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>, Fault> {
+    AsyncFd::with_interest(fd, Interest::READABLE).map_err(failed)
+}
+
+/// Puts right what a look at the host finds doubtful.
+fn mend(engine: &mut Engine) -> Result<Option<Tended>, Fault> {
+    let doubts: Doubts = engine.doubts()?;
+    if doubts.is_empty() {
+        return Ok(Some(Tended::default()));
+    }
+    engine.tend(Some(&doubts))
+}

@@ -1,0 +1,30 @@
+//! What the agent does beside listening: a list of functions, each with its occasions.
+//!
+//!     compare    at the start, every 60 s: the host and every sandbox against what was made
+//!
+//! A further duty (renewing leases, announcing addresses when a link comes up) is a function of the
+//! engine and a line in [`TASKS`].  Never here: how a duty is done.
+
+use std::time::Duration;
+
+use ropewalk_engine::{Engine, Fault, Tended};
+
+/// A duty. It does nothing and says `None` while another verb is at work: it is called again soon.
+pub(crate) struct Task {
+    /// In the words of "because of …".
+    pub(crate) name: &'static str,
+    /// How often, beginning at the start.
+    pub(crate) every: Duration,
+    /// Also when a link that is none of ours comes up.
+    pub(crate) on_link_up: bool,
+    /// The duty.
+    pub(crate) run: fn(&mut Engine) -> Result<Option<Tended>, Fault>,
+}
+
+/// All duties, in the order in which they are done.
+pub(crate) const TASKS: &[Task] = &[Task {
+    name: "the look at everything",
+    every: Duration::from_secs(60),
+    on_link_up: true,
+    run: |engine| engine.tend(None),
+}];
