@@ -1,0 +1,27 @@
+//! CNI: the protocol by which container runtimes call network plugins (specification 1.1.0).
+//!
+//!     environment ──▶ Call      the verb, the container, its namespace and interface
+//!     standard input ─▶ Conf    the network's configuration, in the version that it names
+//!     Outcome ──▶ standard output, in that version · Fault ──▶ {code, msg, details}
+//!
+//! This much is pure: what a runtime said, and how it is answered.  Never here: the kernel, files,
+//! what a plugin does.
+
+mod args;
+mod call;
+mod conf;
+mod fault;
+mod from;
+mod json;
+mod outcome;
+mod print;
+mod version;
+
+pub use args::Args;
+pub use call::{Call, Command};
+pub use conf::Conf;
+pub use fault::{Code, Fault};
+pub use json::{Json, Object};
+pub use outcome::{Dns, Interface, Ip, Outcome, Route};
+pub use print::{about, fault, outcome, versions};
+pub use version::Version;
