@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
+use ropewalk_facts::nft::TableKey;
 use ropewalk_facts::{Fact, Id, Key, Ns, Snapshot};
 use ropewalk_plan::{Change, Plan, diff};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
-use ropewalk_topology::firewall;
+use ropewalk_topology::{beside, firewall};
 
 use crate::Engine;
 use crate::fault::Fault;
@@ -32,8 +33,15 @@ impl Engine {
 
     fn look(&mut self, repair: bool) -> Result<Vec<Finding>, Fault> {
         let mut all = Vec::new();
-        for record in self.store.networks()? {
-            all.extend(self.look_at_network(&record, repair)?);
+        let networks = self.store.networks()?;
+        if !networks.is_empty() {
+            let found = self.kernel.read_all(&Ns::HOST)?;
+            let others = beside::look(&found);
+            for record in &networks {
+                all.extend(self.look_at_network(record, repair)?);
+                all.extend(self.look_beside(record, &others, &found, repair)?);
+            }
+            all.extend(crate::beside::closed(&others));
         }
         for record in self.store.attachments()? {
             all.extend(self.look_at_attachment(&record, repair)?);
@@ -50,7 +58,7 @@ impl Engine {
         if record.state != State::Ready {
             return Ok(vec![unfinished(owner)]);
         }
-        self.compare(&owner, &record.plan, repair)
+        self.compare(&owner, &crate::beside::without_answer(&record.plan)?, repair)
     }
 
     pub(crate) fn look_at_attachment(
@@ -79,6 +87,15 @@ impl Engine {
 
     /// One finding for each statement of `plan` that does not hold; made to hold if `repair`.
     fn compare(&mut self, owner: &str, plan: &Plan, repair: bool) -> Result<Vec<Finding>, Fault> {
+        let gap = self.gap(plan)?;
+        if repair && !gap.changes.is_empty() {
+            self.kernel.apply(&gap.changes)?;
+        }
+        Ok(gap.told(owner, repair))
+    }
+
+    /// What of `plan` does not hold.
+    pub(crate) fn gap(&mut self, plan: &Plan) -> Result<Gap, Fault> {
         let keys: Vec<Key> = plan.steps().iter().map(ropewalk_plan::Step::key).collect();
         let mut found = Snapshot::default();
         self.learn(&keys, &mut found)?;
@@ -90,43 +107,57 @@ impl Engine {
         let missing = Plan::try_from(steps)?;
         let before = found.clone();
         let changes = ropewalk_plan::predict(&missing, &mut found)?;
-        if repair && !changes.is_empty() {
-            self.kernel.apply(&changes)?;
-        }
-        let tables: BTreeSet<Id> =
-            changes.iter().filter_map(|c| whole_table(&c.key.id, c)).collect();
-        // Names for what is said: the sets that elements are of, as they shall be.
-        let mut words =
-            firewall::facts().into_iter().map(|body| body.at(Ns::HOST)).collect::<Snapshot>();
-        words.merge(before.clone());
-        let told = |change: &&Change| {
-            missing.states(&change.key)
-                && !table_of(&change.key.id).is_some_and(|id| tables.contains(&id))
-        };
-        let told = changes.iter().filter(told);
-        Ok(told.map(|c| finding(owner, c, &before, &words, repair)).collect())
+        Ok(Gap { missing, before, changes })
     }
 }
 
-/// The table, if the change makes it whole.
-fn whole_table(id: &Id, change: &Change) -> Option<Id> {
-    (matches!(id, Id::Table(_)) && change.makes()).then(|| id.clone())
+/// What of a plan does not hold.
+pub(crate) struct Gap {
+    /// The statements that do not.
+    missing: Plan,
+    /// What was found.
+    before: Snapshot,
+    /// What makes them hold.
+    pub(crate) changes: Vec<Change>,
 }
 
-/// The table that something is part of: with the whole table gone, nobody needs to be told of it.
-fn table_of(id: &Id) -> Option<Id> {
-    let key = if let Id::Set(key) = id {
-        &key.table
+impl Gap {
+    /// The findings, a missing table or chain of others as one.
+    pub(crate) fn told(&self, owner: &str, repaired: bool) -> Vec<Finding> {
+        let whole: BTreeSet<Id> = self.changes.iter().filter_map(|c| whole(&c.key.id, c)).collect();
+        // Names for what is said: the sets that elements are of, as they shall be.
+        let mut words =
+            firewall::facts().into_iter().map(|body| body.at(Ns::HOST)).collect::<Snapshot>();
+        words.merge(self.before.clone());
+        let told = |change: &&Change| {
+            let part = parents_of(&change.key.id).iter().any(|id| whole.contains(id));
+            self.missing.states(&change.key) && !part
+        };
+        let told = self.changes.iter().filter(told);
+        told.map(|c| finding(owner, c, &self.before, &words, repaired)).collect()
+    }
+}
+
+/// The table or chain, if the change makes it whole.
+fn whole(id: &Id, change: &Change) -> Option<Id> {
+    (matches!(id, Id::Table(_) | Id::Chain(_)) && change.makes()).then(|| id.clone())
+}
+
+/// The table and chain that something is part of: where that is made whole, nobody needs to be
+/// told of the parts.
+fn parents_of(id: &Id) -> Vec<Id> {
+    let table = |key: &TableKey| Id::Table(key.clone());
+    if let Id::Set(key) = id {
+        vec![table(&key.table)]
     } else if let Id::Chain(key) = id {
-        &key.table
+        vec![table(&key.table)]
     } else if let Id::NftRule(key) = id {
-        &key.chain.table
+        vec![table(&key.chain.table), Id::Chain(key.chain.clone())]
     } else if let Id::Element(key) = id {
-        &key.set.table
+        vec![table(&key.set.table)]
     } else {
-        return None;
-    };
-    Some(Id::Table(key.clone()))
+        Vec::new()
+    }
 }
 
 fn finding(

@@ -11,7 +11,7 @@ use ropewalk_facts::{
 };
 use ropewalk_plan::Change;
 use ropewalk_spec::{Mode, Network};
-use ropewalk_topology::{HostFacts, bridge_name, firewall};
+use ropewalk_topology::{HostFacts, beside, bridge_name, firewall};
 
 use crate::parent;
 
@@ -132,7 +132,7 @@ fn is(host: &Snapshot, path: &str, value: &str) -> bool {
 }
 
 /// What bears ropewalk's mark but is not among `owned`: links, routes, the nft table whole or by
-/// element.
+/// element, what lets its traffic through in the rules of others.
 pub(crate) fn strays(host: &Snapshot, owned: &BTreeSet<Key>) -> Vec<Change> {
     let mut removals = Vec::new();
     for fact in host.of(&Ns::HOST).filter(|fact| !owned.contains(&fact.key())) {
@@ -141,7 +141,10 @@ pub(crate) fn strays(host: &Snapshot, owned: &BTreeSet<Key>) -> Vec<Change> {
         }
     }
     // Links last: what leads over them would go with them.
-    removals.sort_by_key(|removal| matches!(removal.key.id, Id::Link(_)));
+    removals.sort_by_key(|removal| {
+        let place = removal.old.as_ref().and_then(|fact| beside::leaving(&fact.body));
+        (matches!(removal.key.id, Id::Link(_)), place)
+    });
     removals
 }
 
@@ -158,5 +161,5 @@ fn is_stray(body: &Body, owned: &BTreeSet<Key>) -> bool {
         let kept = owned.contains(&Id::Table(table.clone()).at(Ns::HOST));
         return element.key.set.table == table && kept;
     }
-    matches!(body, Body::Table(found) if found.key == table)
+    beside::leaving(body).is_some() || matches!(body, Body::Table(found) if found.key == table)
 }

@@ -9,6 +9,7 @@
 
 mod active;
 mod attach;
+mod beside;
 mod check;
 mod code;
 mod declare;

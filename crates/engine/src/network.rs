@@ -15,7 +15,7 @@ use crate::code::Code;
 use crate::fault::Fault;
 use crate::hand_over::{Heir, hand_over};
 use crate::view::{self, NetworkView};
-use crate::{Engine, host, parent};
+use crate::{Engine, beside, host, parent};
 
 impl Engine {
     /// Makes `network` and writes its definition. Made so already, nothing changes.
@@ -35,7 +35,9 @@ impl Engine {
         if made && defined.is_none() {
             self.definitions.write(network).map_err(doing)?;
         }
-        self.network(&network.name)
+        let mut view = self.network(&network.name)?;
+        view.closed = self.closed()?;
+        Ok(view)
     }
 
     /// Removes the network and the definition that was written for it.
@@ -127,7 +129,10 @@ impl Engine {
         let found = self.kernel.read_all(&Ns::HOST)?;
         self.object(network, &found)?;
         let facts = host::facts(network, &found);
-        let plan = ropewalk_topology::network(network, &facts)?;
+        let mut plan = ropewalk_topology::network(network, &facts)?;
+        let others = ropewalk_topology::beside::look(&found);
+        plan.extend(ropewalk_topology::beside::answer(network, &others.openings, &facts)?)?;
+        beside::show_neighbours(&found, world);
         let changes = self.draft(&plan, world)?;
         Ok(NetworkRecord {
             network: network.clone(),

@@ -34,6 +34,13 @@ pub struct NetworkView {
     pub active: bool,
     /// How many sandboxes' interfaces are on it.
     pub attachments: usize,
+    /// The chains of others that would have dropped its traffic, and let it through now.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub let_through: Vec<String>,
+    /// The chains of others that drop its traffic, and what their owner can do; filled when it is
+    /// made.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub closed: Vec<String>,
     /// The file that defines it.
     pub origin: String,
     /// What is attached; filled where one network is asked for.
@@ -176,6 +183,8 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
         mtu: record.mtu,
         active: record.state == State::Ready,
         attachments,
+        let_through: crate::beside::answered(&record.plan),
+        closed: Vec::new(),
         origin,
         sandboxes: Vec::new(),
     }

@@ -7,6 +7,7 @@
 //! One file per topology. A network's plan *ensures*, an attachment's plan *creates*: so attaching
 //! costs the same however many there are.  Never here: netlink, allocation, naming, the clock.
 
+pub mod beside;
 mod bridge;
 pub mod firewall;
 mod flat;

@@ -27,6 +27,7 @@ const PACKAGES: &[&str] = &[
     "runc",
     "systemd",
     "tcpdump",
+    "ufw",
 ];
 
 /// How often a busy package manager is tried, and how long it is left alone between.

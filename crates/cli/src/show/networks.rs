@@ -13,6 +13,12 @@ pub(crate) fn created(network: &NetworkView) -> String {
     for net in &network.subnets {
         text += &format!("  {}\n", subnet(net));
     }
+    for chain in &network.let_through {
+        text += &format!("  let through in {chain}, which would have dropped its traffic\n");
+    }
+    for chain in &network.closed {
+        text += &format!("  beware: {chain}\n");
+    }
     text + &format!("next: ropewalk attach SANDBOX {name}\n")
 }
 
@@ -50,6 +56,7 @@ pub(crate) fn network(network: &NetworkView) -> String {
     lines.extend(network.subnets.iter().map(|s| ("subnet", subnet(s))));
     let masquerade = format!("{} out, {} in", network.masquerade, network.masquerade_in);
     lines.push(("masquerade", masquerade));
+    lines.extend(network.let_through.iter().map(|chain| ("through", chain.clone())));
     lines.push(("mtu", mtu(network).trim_start_matches("mtu ").to_owned()));
     lines.push(("state", if network.active { "active" } else { "defined" }.to_owned()));
     lines.push(("defined by", network.origin.clone()));

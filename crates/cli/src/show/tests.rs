@@ -61,6 +61,8 @@ fn web() -> NetworkView {
         mtu: 1500,
         active: true,
         attachments: 2,
+        let_through: vec![],
+        closed: vec![],
         origin: "/etc/ropewalk/networks/web.toml".into(),
         sandboxes: Vec::new(),
     }
@@ -77,6 +79,8 @@ fn lan() -> NetworkView {
         mtu: 0,
         active: false,
         attachments: 0,
+        let_through: vec![],
+        closed: vec![],
         ..web()
     }
 }

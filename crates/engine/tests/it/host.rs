@@ -37,6 +37,11 @@ impl Host {
         self.net.sh(script)
     }
 
+    /// The network it is in, for engines of others.
+    pub(crate) fn net(&self) -> &Private {
+        &self.net
+    }
+
     pub(crate) fn works(&self, script: &str) -> bool {
         self.net.try_sh(script).0
     }

@@ -8,6 +8,7 @@
 )]
 
 mod attach;
+mod beside;
 mod flat;
 mod host;
 mod networks;

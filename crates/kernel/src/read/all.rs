@@ -59,6 +59,15 @@ impl Kernel {
         Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
     }
 
+    /// Reads the packet filters of one namespace.
+    ///
+    /// # Errors
+    /// As for [`Kernel::read_all`].
+    pub fn read_rules(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
+        let facts = self.read_nft(ns)?;
+        Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
+    }
+
     /// Reads the links of one namespace and their addresses.
     ///
     /// # Errors

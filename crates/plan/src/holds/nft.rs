@@ -3,10 +3,15 @@
 use ropewalk_facts::nft::{Base, Chain, Expr, Rule, Set};
 
 pub(super) fn rule_holds(wish: &Rule, found: &Rule) -> bool {
-    wish.key == found.key
-        && (wish.at.is_none() || wish.at == found.at)
-        && wish.exprs.len() == found.exprs.len()
-        && wish.exprs.iter().zip(&found.exprs).all(|(w, f)| expr_holds(w, f))
+    wish.key == found.key && (wish.at.is_none() || wish.at == found.at) && same_exprs(wish, found)
+}
+
+/// A comment that iptables keeps as a match is the name of the rule already.
+fn same_exprs(wish: &Rule, found: &Rule) -> bool {
+    let says =
+        |expr: &&Expr| !matches!(expr, Expr::Xt { target: false, name, .. } if name == "comment");
+    let (wish, found) = (wish.exprs.iter().filter(says), found.exprs.iter().filter(says));
+    wish.clone().count() == found.clone().count() && wish.zip(found).all(|(w, f)| expr_holds(w, f))
 }
 
 fn expr_holds(wish: &Expr, found: &Expr) -> bool {

@@ -10,4 +10,11 @@ serve() {
         --exec-opt native.cgroupdriver=cgroupfs --cgroup-parent /$NAME
 }
 
+stop_to_start_again() {
+    touch $DIR/again
+    daemon=$(cat $DIR/pid)
+    kill $daemon
+    while kill -0 $daemon; do sleep 0.05; done
+}
+
 empty() { docker ps --all --quiet | xargs --no-run-if-empty docker rm --force; }

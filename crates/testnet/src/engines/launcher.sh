@@ -20,5 +20,11 @@ trap over TERM
 serve >$DIR/log 2>&1 &
 engine=$!
 wait $engine
+while test -e $DIR/again; do
+    rm $DIR/again
+    serve >>$DIR/log 2>&1 &
+    engine=$!
+    wait $engine
+done
 cat $DIR/log >&2
 over

@@ -1,6 +1,6 @@
 //! Rules: where they stand and what they are called. What they do is in [`super::expr`].
 
-use ropewalk_facts::nft::{ChainKey, Rule, RuleKey};
+use ropewalk_facts::nft::{ChainKey, Expr, Rule, RuleKey};
 
 use super::consts::*;
 use super::expr;
@@ -73,16 +73,32 @@ pub(super) fn rule(
     let handle = frame.attrs.clone().first(NFTA_RULE_HANDLE)?.be64()?;
     let list = frame.attrs.clone().first(NFTA_RULE_EXPRESSIONS);
     let exprs = list.map(|l| l.attrs().filter_map(|a| expr::read(&a)).collect());
-    let comment = comment(frame).filter(|text| !text.starts_with(HANDLE) && !taken(&chain, text));
+    let exprs: Vec<Expr> = exprs.unwrap_or_default();
+    let comment = comment(frame)
+        .or_else(|| comment_of_iptables(&exprs))
+        .filter(|text| !text.starts_with(HANDLE) && !taken(&chain, text));
     let tag = comment.unwrap_or_else(|| format!("{HANDLE}{handle}"));
     let key = RuleKey { chain, tag };
-    Some((Rule { key, exprs: exprs.unwrap_or_default(), at: None }, handle))
+    Some((Rule { key, exprs, at: None }, handle))
+}
+
+/// iptables keeps a comment as a match that always holds, with 256 bytes (`struct
+/// xt_comment_info`); older ones, and nft, as a note.
+fn comment_of_iptables(exprs: &[Expr]) -> Option<String> {
+    let data = exprs.iter().find_map(|expr| {
+        let Expr::Xt { target: false, name, data, .. } = expr else { return None };
+        (name == "comment").then_some(&data.0)
+    })?;
+    text(data)
 }
 
 fn comment(frame: &Frame<'_>) -> Option<String> {
     let notes = frame.attrs.clone().first(NFTA_RULE_USERDATA)?;
-    let text = udata::first(notes.data, udata::RULE_COMMENT)?;
-    let text = text.split(|b| *b == 0).next()?;
-    let text = std::str::from_utf8(text).ok()?;
+    text(udata::first(notes.data, udata::RULE_COMMENT)?)
+}
+
+/// Text up to its zero, if there is any.
+fn text(bytes: &[u8]) -> Option<String> {
+    let text = std::str::from_utf8(bytes.split(|b| *b == 0).next()?).ok()?;
     (!text.is_empty()).then(|| text.to_owned())
 }

@@ -107,6 +107,34 @@ fn a_repair_that_is_killed_is_finished_by_the_next() {
 }
 
 #[test]
+fn a_repair_beside_the_rules_of_others_that_is_killed_is_finished_by_the_next() {
+    let host = host();
+    host.net.sh("iptables -A FORWARD -s 10.99.0.0/16 -j REJECT; ip6tables -P FORWARD ACCEPT");
+    host.unharmed(|| {
+        host.ok(WEB);
+        // Others come after the network.
+        host.net.sh("iptables -P FORWARD DROP; ip6tables -P FORWARD DROP");
+        host.ok("repair");
+        let whole = host.scene();
+        let harm = || {
+            host.net.sh("iptables -D FORWARD 2; ip6tables -D FORWARD 1
+                for t in iptables ip6tables; do $t -F ROPEWALK; $t -X ROPEWALK; done");
+        };
+        harm();
+        killed_each("repair", |at| {
+            host.ok("gc");
+            host.ok("repair");
+            host.is_healthy(at);
+            whole.same(&host.scene(), at);
+            harm();
+        });
+        whole.same(&host.scene(), "not killed any more");
+        host.ok("purge --yes");
+        host.net.sh("iptables -P FORWARD ACCEPT; ip6tables -P FORWARD ACCEPT");
+    });
+}
+
+#[test]
 fn an_attach_that_is_refused_and_killed_while_it_is_undone_leaves_nothing() {
     let host = host();
     host.unharmed(|| {

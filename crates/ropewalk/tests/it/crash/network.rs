@@ -76,3 +76,17 @@ fn a_bridge_of_others_is_as_it_was_after_a_network_on_it_is_killed() {
         host.survives(Leaves::NothingOrAll, "network rm web", &[create]);
     });
 }
+
+#[test]
+fn the_rules_of_others_are_as_they_were_after_a_network_beside_them_is_killed() {
+    let host = host();
+    host.net.sh("iptables -P FORWARD DROP; iptables -A FORWARD -s 10.99.0.0/16 -j REJECT
+        ip6tables -P FORWARD DROP");
+    host.unharmed(|| {
+        host.survives(Leaves::NothingOrAll, WEB, &["network rm web"]);
+        host.ok(WEB);
+        host.ok(DB);
+        host.survives(Leaves::NothingOrAll, "network rm web", &[WEB]);
+        host.ok("network rm db");
+    });
+}
