@@ -1,8 +1,9 @@
 //! What the agent does beside listening: a list of functions, each with its occasions.
 //!
 //!     compare    at the start, every 60 s: the host and every sandbox against what was made
+//!     announce   when a link comes up: where the addresses of flat networks are
 //!
-//! A further duty (renewing leases, announcing addresses when a link comes up) is a function of the
+//! A further duty (renewing leases) is a function of the
 //! engine and a line in [`TASKS`].  Never here: how a duty is done.
 
 use std::time::Duration;
@@ -22,9 +23,19 @@ pub(crate) struct Task {
 }
 
 /// All duties, in the order in which they are done.
-pub(crate) const TASKS: &[Task] = &[Task {
-    name: "the look at everything",
-    every: Duration::from_secs(60),
-    on_link_up: true,
-    run: |engine| engine.tend(None),
-}];
+pub(crate) const TASKS: &[Task] = &[
+    Task {
+        name: "the look at everything",
+        every: Duration::from_secs(60),
+        on_link_up: true,
+        run: |engine| engine.tend(None),
+    },
+    // A switch forgets when a link goes down, and the kernel tells it of the host's own addresses
+    // only.
+    Task {
+        name: "the announcement of addresses",
+        every: Duration::from_secs(3600),
+        on_link_up: true,
+        run: |engine| engine.announce(None, None).map(|_| Some(Tended::default())),
+    },
+];

@@ -7,7 +7,8 @@ use ropewalk_engine::{Code, Engine, Fault, Finding, Paths, Wanted};
 use crate::answer::{Answer, FOUND};
 use crate::refusal::senseless;
 use crate::table::{
-    Attach, Cli, Create, Detach, File, NetworkVerb, Opened, PlanFile, Ports, Ps, Purge, Verb,
+    Announce, Attach, Cli, Create, Detach, File, NetworkVerb, Opened, PlanFile, Ports, Ps, Purge,
+    Verb,
 };
 use crate::{agent, demo, lab, pages, show, topics};
 
@@ -20,6 +21,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
         Verb::Detach(args) => detach(args, json),
         Verb::Publish(args) => publish(args, json),
         Verb::Unpublish(args) => unpublish(args, json),
+        Verb::Announce(args) => announce(args, json),
         Verb::Up(args) => up(args, json),
         Verb::Down(args) => down(args, json),
         Verb::Plan(args) => plan(args, json),
@@ -99,6 +101,11 @@ fn publish(args: &Opened, json: bool) -> Result<Answer, Fault> {
 fn unpublish(args: &Ports, json: bool) -> Result<Answer, Fault> {
     let row = open()?.unpublish(&args.sandbox, &args.ports)?;
     Answer::of(json, &row, |row| show::unpublished(row, &args.ports))
+}
+
+fn announce(args: &Announce, json: bool) -> Result<Answer, Fault> {
+    let told = open()?.announce(args.sandbox.as_ref(), args.network.as_ref())?;
+    Answer::of(json, &told, |told| show::announced(told))
 }
 
 fn up(args: &File, json: bool) -> Result<Answer, Fault> {

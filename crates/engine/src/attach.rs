@@ -43,7 +43,16 @@ impl Engine {
     fn attach_once_more(&mut self, endpoint: &Endpoint, origin: Origin) -> Result<Attached, Fault> {
         let network = self.active(&endpoint.network)?;
         endpoint.fits(&network.network)?;
-        let first = self.try_attach(&network, endpoint, origin.clone());
+        let mut first = self.try_attach(&network, endpoint, origin.clone());
+        // Somebody on the LAN has what the range gave: the next one then.
+        for _ in 0..NEXT_ADDRESSES {
+            match &first {
+                Err(fault) if fault.code == Code::AddrTaken && endpoint.ips.is_empty() => {
+                    first = self.try_attach(&network, endpoint, origin.clone());
+                }
+                Ok(_) | Err(_) => break,
+            }
+        }
         match first {
             Err(fault) if from::shared_is_gone(&fault) => {
                 self.restore(&endpoint.network)?;
@@ -72,6 +81,7 @@ impl Engine {
         }
         let mut world = Snapshot::default();
         self.ports_free(&endpoint.publish)?;
+        let lan = self.lan_of(network)?;
         let store = self.store.clone();
         let mut tx = store.write()?;
         let mut record = self.draft_attachment(&mut tx, network, endpoint, &sandbox, &mut world)?;
@@ -79,12 +89,11 @@ impl Engine {
         failpoint::hit("journal attachment");
         tx.put(&record)?;
         tx.commit()?;
-        if let Err(failure) = self.kernel.apply(&record.changes) {
-            // What could not be undone stays in the journal.
-            if failure.stuck.is_empty() {
+        if let Err(stop) = self.wire(&record, lan.as_ref()) {
+            if stop.clean {
                 self.forget(&record)?;
             }
-            return Err(from::refused(failure, &record));
+            return Err(stop.fault);
         }
         if record.made_netns {
             record.cookie = self.kernel.cookie(&record.ns)?;
@@ -304,6 +313,9 @@ impl Engine {
         Ok(())
     }
 }
+
+/// How many more addresses of a range are tried when a host of the LAN has one.
+const NEXT_ADDRESSES: u32 = 3;
 
 /// Metric of the default routes of a sandbox's second network.
 const SECOND_METRIC: u32 = 2048;

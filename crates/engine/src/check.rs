@@ -43,8 +43,12 @@ impl Engine {
             }
             all.extend(crate::beside::closed(&others));
         }
-        for record in self.store.attachments()? {
-            all.extend(self.look_at_attachment(&record, repair)?);
+        let records = self.store.attachments()?;
+        for record in &records {
+            all.extend(self.look_at_attachment(record, repair)?);
+        }
+        if !repair {
+            all.extend(self.disputed(&records)?);
         }
         Ok(all)
     }
@@ -90,6 +94,7 @@ impl Engine {
         let gap = self.gap(plan)?;
         if repair && !gap.changes.is_empty() {
             self.kernel.apply(&gap.changes)?;
+            self.claim(gap.changes.iter().filter_map(|change| Some(&change.new.as_ref()?.body)));
         }
         Ok(gap.told(owner, repair))
     }

@@ -22,6 +22,7 @@ mod gc;
 mod hand_over;
 mod host;
 mod journal;
+mod lan;
 mod list;
 mod network;
 mod parent;
@@ -33,6 +34,7 @@ mod routes;
 mod sandbox;
 mod tend;
 mod view;
+mod wire;
 
 use std::rc::Rc;
 
@@ -43,6 +45,7 @@ use ropewalk_store::{Stamp, Store};
 pub use code::Code;
 pub use declare::{Dry, Wanted};
 pub use fault::{Fault, Words};
+pub use lan::Announced;
 pub use list::{ForeignRow, OtherEnd};
 pub use paths::Paths;
 pub use routes::{RouteHint, hint};

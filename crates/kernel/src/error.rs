@@ -65,6 +65,9 @@ pub enum Doing {
     Delete,
     Read,
     Probe,
+    OpenLan,
+    SendLan,
+    HearLan,
 }
 
 impl fmt::Display for Doing {
@@ -83,6 +86,9 @@ impl fmt::Display for Doing {
             Self::Delete => "delete",
             Self::Read => "read",
             Self::Probe => "probe the port",
+            Self::OpenLan => "open the LAN behind",
+            Self::SendLan => "send to the LAN",
+            Self::HearLan => "hear the LAN",
         })
     }
 }

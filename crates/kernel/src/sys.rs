@@ -1,5 +1,5 @@
 //! System calls that neither std nor rustix has: netlink socket options, ioctls of namespaces and
-//! of /dev/net/tun.
+//! of /dev/net/tun, packet sockets.
 //!
 //! All `unsafe` of the workspace is here.  Never here: decisions.
 #![expect(unsafe_code, reason = "setsockopt, getsockopt and ioctl with numbers rustix has not")]
@@ -133,4 +133,66 @@ pub(crate) fn tun_set(fd: BorrowedFd<'_>, what: TunRequest, value: u32) -> Resul
     // SAFETY: these requests take a number, not a pointer.
     let rc = unsafe { libc::ioctl(fd.as_raw_fd(), what as libc::Ioctl, value) };
     if rc == 0 { Ok(()) } else { Err(last()) }
+}
+
+/// Lets the socket hear only what a classic BPF program accepts, given as its instructions
+/// (`code, jump if true, jump if false, value`).
+pub(crate) fn hear_only(fd: BorrowedFd<'_>, program: &[(u16, u8, u8, u32)]) -> Result<(), Errno> {
+    let instruction =
+        |&(code, jt, jf, k): &(u16, u8, u8, u32)| libc::sock_filter { code, jt, jf, k };
+    let mut filter: Vec<libc::sock_filter> = program.iter().map(instruction).collect();
+    let len = u16::try_from(filter.len()).map_err(|_| Errno::INVAL)?;
+    let program = libc::sock_fprog { len, filter: filter.as_mut_ptr() };
+    let size = socklen(size_of::<libc::sock_fprog>())?;
+    // SAFETY: `filter` holds `len` instructions and lives through the call, which copies them.
+    let rc = unsafe {
+        libc::setsockopt(
+            fd.as_raw_fd(),
+            libc::SOL_SOCKET,
+            libc::SO_ATTACH_FILTER,
+            (&raw const program).cast(),
+            size,
+        )
+    };
+    if rc == 0 { Ok(()) } else { Err(last()) }
+}
+
+/// Binds a packet socket to the frames of one protocol (`ETH_P_*`) on one link.
+pub(crate) fn bind_to_link(fd: BorrowedFd<'_>, index: u32, protocol: u16) -> Result<(), Errno> {
+    let mut address = link_address()?;
+    address.sll_protocol = protocol.to_be();
+    address.sll_ifindex = i32::try_from(index).map_err(|_| Errno::INVAL)?;
+    let size = socklen(size_of::<libc::sockaddr_ll>())?;
+    // SAFETY: `address` is an initialised sockaddr_ll, and `size` is its length.
+    let rc = unsafe { libc::bind(fd.as_raw_fd(), (&raw const address).cast(), size) };
+    if rc == 0 { Ok(()) } else { Err(last()) }
+}
+
+/// The hardware address of the link that a packet socket is bound to, if it is of Ethernet.
+pub(crate) fn mac_of_bound(fd: BorrowedFd<'_>) -> Result<Option<[u8; 6]>, Errno> {
+    let mut address = link_address()?;
+    let mut size = socklen(size_of::<libc::sockaddr_ll>())?;
+    // SAFETY: the kernel writes at most `size` bytes, the length of `address`, which is plain data.
+    let rc = unsafe { libc::getsockname(fd.as_raw_fd(), (&raw mut address).cast(), &raw mut size) };
+    if rc != 0 {
+        return Err(last());
+    }
+    let ethernet = address.sll_hatype == libc::ARPHRD_ETHER && address.sll_halen == 6;
+    Ok(address.sll_addr.first_chunk().copied().filter(|_| ethernet))
+}
+
+fn link_address() -> Result<libc::sockaddr_ll, Errno> {
+    Ok(libc::sockaddr_ll {
+        sll_family: libc::sa_family_t::try_from(libc::AF_PACKET).map_err(|_| Errno::INVAL)?,
+        sll_protocol: 0,
+        sll_ifindex: 0,
+        sll_hatype: 0,
+        sll_pkttype: 0,
+        sll_halen: 0,
+        sll_addr: [0; 8],
+    })
+}
+
+fn socklen(size: usize) -> Result<libc::socklen_t, Errno> {
+    libc::socklen_t::try_from(size).map_err(|_| Errno::INVAL)
 }

@@ -11,6 +11,7 @@ pub mod ct;
 pub mod diag;
 mod error;
 mod family;
+pub mod lan;
 pub mod nft;
 pub mod nl;
 pub mod rt;

@@ -18,5 +18,5 @@ pub(crate) use attachments::{attached, attachments, detached, published, unpubli
 pub(crate) use changes::trial;
 pub(crate) use interfaces::interfaces;
 pub(crate) use networks::{created, network, networks, removed};
-pub(crate) use outcomes::{at_stake, checked, done, repaired, routes};
+pub(crate) use outcomes::{announced, at_stake, checked, done, repaired, routes};
 pub(crate) use paragraph::wrapped;

@@ -1,6 +1,6 @@
 //! What was done, what was found, and what other routers should know.
 
-use ropewalk_engine::{Done, Finding, NetworkView, RouteHint, Row};
+use ropewalk_engine::{Announced, Done, Finding, NetworkView, RouteHint, Row};
 
 /// What was done, a line each.
 pub(crate) fn done(all: &[Done]) -> String {
@@ -9,6 +9,18 @@ pub(crate) fn done(all: &[Done]) -> String {
     }
     let line = |done: &Done| format!("{} {} {}", done.verb, done.object, done.detail);
     all.iter().map(|done| line(done).trim_end().to_owned() + "\n").collect()
+}
+
+/// What a LAN was told.
+pub(crate) fn announced(all: &[Announced]) -> String {
+    if all.is_empty() {
+        return "nothing to announce: no sandbox has an address of a LAN\n".to_owned();
+    }
+    let line = |told: &Announced| {
+        let Announced { sandbox, address, parent, mac, .. } = told;
+        format!("{parent}: {address} of {sandbox} is at {mac}\n")
+    };
+    all.iter().map(line).collect()
 }
 
 /// What `check` found.

@@ -65,6 +65,17 @@ impl Attach {
 
 #[derive(Args, Debug)]
 #[command(after_help = SANDBOXES)]
+pub(crate) struct Announce {
+    /// Whose addresses; without it, those of all
+    #[arg(value_parser = parsed::<SandboxRef>)]
+    pub(crate) sandbox: Option<SandboxRef>,
+    /// Those on this network only
+    #[arg(value_parser = network)]
+    pub(crate) network: Option<NetworkName>,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = SANDBOXES)]
 pub(crate) struct Detach {
     /// The sandbox
     #[arg(value_parser = parsed::<SandboxRef>)]

@@ -17,7 +17,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use ropewalk_spec::NetworkName;
 
-pub(crate) use attachment::{Attach, Detach, Opened, Ports};
+pub(crate) use attachment::{Announce, Attach, Detach, Opened, Ports};
 pub(crate) use files::{File, PlanFile};
 pub(crate) use lab::{DemoArgs, Exec, LabVerb};
 pub(crate) use network::{Create, NetworkVerb};
@@ -65,6 +65,10 @@ pub(crate) enum Verb {
     Publish(Opened),
     /// No longer lead ports of the host to a sandbox
     Unpublish(Ports),
+    /// Tell the LAN where the addresses of flat networks are
+    ///
+    /// Attaching does so by itself; this is for a switch that was exchanged, or that forgot.
+    Announce(Announce),
     /// Make what a file declares
     Up(File),
     /// Take away what a file declares

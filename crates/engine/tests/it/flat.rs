@@ -151,3 +151,109 @@ fn a_parent_that_is_unfit_is_refused() {
     let (code, text) = said(host.engine().create_network(&raw.check().unwrap()));
     assert_eq!((code, text.contains("--parent")), (Code::ParentUnfit, true), "{text}");
 }
+
+/// The hardware address of `dev` in the namespace `ns`.
+fn mac(host: &Host, ns: &str, dev: &str) -> String {
+    host.sh(&format!("{ns} cat /sys/class/net/{dev}/address")).trim().to_owned()
+}
+
+#[test]
+fn an_address_that_a_host_of_the_lan_has_is_refused_with_its_hardware_address() {
+    let host = Host::new();
+    outside(&host);
+    host.create(&flat());
+    let before = host.snapshot();
+    let lan = mac(&host, "ip netns exec lan", "eth0");
+    for ips in [["10.0.0.2", "fd00:aa::50"], ["10.0.0.50", "fd00:aa::2"]] {
+        let (code, text) = said(host.engine().attach(&endpoint("new:red", &ips)));
+        assert_eq!(code, Code::AddrTaken, "{text}");
+        assert!(text.contains(&lan) && text.contains("up0"), "{text}");
+        same(&before, &host.snapshot());
+    }
+    assert!(host.engine().ps().unwrap().is_empty());
+    let (code, text) =
+        said(host.engine().attach(&endpoint("new:red", &["10.0.0.1", "fd00:aa::50"])));
+    assert_eq!((code, text.contains("of this host")), (Code::AddrTaken, true), "{text}");
+    same(&before, &host.snapshot());
+}
+
+#[test]
+fn an_address_that_a_host_of_the_lan_answers_for_is_refused_too() {
+    let host = Host::new();
+    outside(&host);
+    host.create(&flat());
+    // As a second host with flat sandboxes would.
+    host.sh("ip -n lan link add dummy type ifb; ip -n lan link set dummy up
+        ip -n lan route add 10.0.0.60 dev dummy; ip -n lan route add fd00:aa::60 dev dummy
+        ip netns exec lan sysctl -qw net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1 \
+            net.ipv6.conf.all.proxy_ndp=1 \
+            net.ipv4.neigh.eth0.proxy_delay=0 net.ipv6.neigh.eth0.proxy_delay=0
+        ip -n lan neigh add proxy 10.0.0.60 dev eth0; ip -n lan neigh add proxy fd00:aa::60 dev eth0");
+    let lan = mac(&host, "ip netns exec lan", "eth0");
+    for ips in [["10.0.0.60", "fd00:aa::50"], ["10.0.0.50", "fd00:aa::60"]] {
+        let (code, text) = said(host.engine().attach(&endpoint("new:red", &ips)));
+        assert_eq!(code, Code::AddrTaken, "{text}");
+        assert!(text.contains(&lan), "{text}");
+    }
+}
+
+#[test]
+fn a_range_goes_on_to_the_next_when_a_host_of_the_lan_has_an_address() {
+    let host = Host::new();
+    outside(&host);
+    host.create(&RawNetwork {
+        subnet: vec!["10.0.0.0/24".into()],
+        range: vec!["10.0.0.1-10.0.0.9".into()],
+        ..flat()
+    });
+    // 10.0.0.1 is the host, 10.0.0.2 the LAN's.
+    let row = host.engine().attach(&endpoint("new:red", &[])).unwrap().row;
+    assert_eq!(row.addresses, ["10.0.0.3/32"]);
+}
+
+#[test]
+fn the_lan_learns_at_once_where_an_address_is() {
+    let host = Host::new();
+    outside(&host);
+    host.create(&flat());
+    let up0 = mac(&host, "", "up0");
+    // It knew another before.
+    let spoil = "ip -n lan neigh replace 10.0.0.50 lladdr 02:00:00:00:00:77 dev eth0 nud reachable
+        ip -n lan neigh replace fd00:aa::50 lladdr 02:00:00:00:00:77 dev eth0 nud reachable";
+    let knows = format!(
+        "for ip in 10.0.0.50 fd00:aa::50; do for i in $(seq 20); do
+            ip -n lan neigh show $ip dev eth0 | grep -q {up0} && continue 2; sleep 0.05
+        done; ip -n lan neigh; exit 1; done"
+    );
+    host.sh(spoil);
+    host.engine().attach(&endpoint("new:red", BOTH)).unwrap();
+    host.sh(&knows);
+    host.sh(spoil);
+    let told = host.engine().announce(None, None).unwrap();
+    assert_eq!(told.len(), 2);
+    assert_eq!((told[0].parent.as_str(), told[0].mac.as_str()), ("up0", up0.as_str()));
+    host.sh(&knows);
+    host.sh(spoil);
+    assert_eq!(host.engine().announce_on(&"up0".parse().unwrap()).unwrap(), told);
+    host.sh(&knows);
+    assert_eq!(host.engine().announce_on(&"lo".parse().unwrap()).unwrap(), []);
+    let (code, _) = said(host.engine().announce(Some(&sandbox("netns:lan")), None));
+    assert_eq!(code, Code::NotAttached);
+}
+
+#[test]
+fn an_address_that_somebody_takes_later_is_found() {
+    let host = Host::new();
+    outside(&host);
+    host.create(&flat());
+    host.engine().attach(&endpoint("new:red", BOTH)).unwrap();
+    assert_eq!(host.engine().check().unwrap(), []);
+    host.sh("ip -n lan addr add 10.0.0.50/24 dev eth0; ip -n lan addr add fd00:aa::50/64 dev eth0 nodad");
+    let found = host.engine().check().unwrap();
+    let lan = mac(&host, "ip netns exec lan", "eth0");
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found.iter().all(|f| f.found.contains(&lan) && f.owner == "netns:red/eth0"),
+        "{found:?}"
+    );
+}

@@ -1,0 +1,133 @@
+//! Frames sent to and heard from the LAN behind a link: to ask who has an address, and to say it.
+//!
+//!     let lan = kernel.lan(&Ns::HOST, &up0, &[Protocol::Arp])?;      socket(AF_PACKET, SOCK_RAW), bound
+//!     lan.send(&frame)?;   lan.hear(until)? ──▶ the next frame, none when the time is over
+//!
+//! The socket stays in the namespace that it was opened in.  Never here: what a frame says (`wire`),
+//! how long to wait.
+
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::time::Instant;
+
+use ropewalk_facts::{Id, IfName, Mac, Ns};
+use ropewalk_wire::lan::Protocol;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno as Sys;
+use rustix::net::netdevice::name_to_index;
+use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send};
+
+use crate::error::{Doing, Error, sys};
+use crate::space::Kernel;
+use crate::sys as calls;
+
+/// More than a frame on Ethernet has; what is longer is cut, and says nothing.
+const FRAME: usize = 2048;
+
+/// A link's LAN, as one process hears it.
+#[derive(Debug)]
+pub struct Lan {
+    /// A socket for each protocol.
+    sockets: Vec<OwnedFd>,
+    mac: Mac,
+}
+
+impl Kernel {
+    /// Opens the LAN behind the link `dev`, to hear frames of `protocols`; of IPv6, the
+    /// solicitations and advertisements only.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNs`]; there is no such link, or it has no hardware addresses of Ethernet.
+    pub fn lan(&self, ns: &Ns, dev: &IfName, protocols: &[Protocol]) -> Result<Lan, Error> {
+        self.inside(ns, || Lan::open(dev, protocols))?
+            .map_err(|error| error.about(&Id::Link(dev.clone()).at(ns.clone())))
+    }
+}
+
+impl Lan {
+    fn open(dev: &IfName, protocols: &[Protocol]) -> Result<Self, Error> {
+        let refused = sys(Doing::OpenLan);
+        let (mut sockets, mut mac) = (Vec::new(), None);
+        for protocol in protocols {
+            let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
+            // Of no protocol it hears nothing yet.
+            let socket =
+                rustix::net::socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)
+                    .map_err(&refused)?;
+            let index = name_to_index(&socket, dev.as_str()).map_err(&refused)?;
+            if *protocol == Protocol::Ipv6 {
+                calls::hear_only(socket.as_fd(), NEIGHBOUR_DISCOVERY).map_err(&refused)?;
+            }
+            calls::bind_to_link(socket.as_fd(), index, protocol.number()).map_err(&refused)?;
+            mac = calls::mac_of_bound(socket.as_fd()).map_err(&refused)?.map(Mac);
+            sockets.push(socket);
+        }
+        let mac = mac.ok_or_else(|| refused(Sys::NOTSUP))?;
+        Ok(Self { sockets, mac })
+    }
+
+    /// The link's hardware address.
+    #[must_use]
+    pub fn mac(&self) -> Mac {
+        self.mac
+    }
+
+    /// Sends a frame.
+    ///
+    /// # Errors
+    /// The link is down, or went away.
+    pub fn send(&self, frame: &[u8]) -> Result<(), Error> {
+        let Some(socket) = self.sockets.first() else { return Ok(()) };
+        let sent = send(socket, frame, SendFlags::empty()).map_err(sys(Doing::SendLan))?;
+        if sent == frame.len() { Ok(()) } else { Err(Error::sys(Doing::SendLan, Sys::MSGSIZE)) }
+    }
+
+    /// The next frame from another host that is heard before `until`.
+    ///
+    /// # Errors
+    /// The link went down, or away.
+    pub fn hear(&self, until: Instant) -> Result<Option<Vec<u8>>, Error> {
+        let refused = sys(Doing::HearLan);
+        let mut frame = vec![0; FRAME];
+        loop {
+            for socket in &self.sockets {
+                match recv(socket, frame.as_mut_slice(), RecvFlags::empty()) {
+                    Ok((length, _)) => {
+                        frame.truncate(length);
+                        return Ok(Some(frame));
+                    }
+                    Err(Sys::AGAIN | Sys::INTR) => {}
+                    Err(e) => return Err(refused(e)),
+                }
+            }
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(None);
+            }
+            let left = Timespec::try_from(left).map_err(|_| refused(Sys::INVAL))?;
+            let mut all: Vec<PollFd<'_>> =
+                self.sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+            match poll(&mut all, Some(&left)) {
+                Ok(_) | Err(Sys::INTR) => {}
+                Err(e) => return Err(refused(e)),
+            }
+        }
+    }
+}
+
+/// Accepts ICMPv6 of the types 135 and 136 in a frame: a classic BPF program, an instruction a line
+/// (`code, jump if true, jump if false, value`; include/uapi/linux/filter.h).
+const NEIGHBOUR_DISCOVERY: &[(u16, u8, u8, u32)] = &[
+    (LOAD_BYTE, 0, 0, 14 + 6),
+    (JUMP_IF_EQUAL, 0, 4, 58),
+    (LOAD_BYTE, 0, 0, 14 + 40),
+    (JUMP_IF_EQUAL, 1, 0, 135),
+    (JUMP_IF_EQUAL, 0, 1, 136),
+    (RETURN, 0, 0, 0xffff),
+    (RETURN, 0, 0, 0),
+];
+/// `BPF_LD | BPF_B | BPF_ABS`
+const LOAD_BYTE: u16 = 0x30;
+/// `BPF_JMP | BPF_JEQ | BPF_K`
+const JUMP_IF_EQUAL: u16 = 0x15;
+/// `BPF_RET | BPF_K`: how many bytes of the frame are wanted.
+const RETURN: u16 = 0x06;
