@@ -25,6 +25,7 @@ usage: cargo xtask TASK
   test   install what the tests need, then fmt, clippy, tidy, deny, build, nextest, doc
   tidy   layers, module heads, file sizes, forgotten files, lint settings
   bench  attach [--runs N] [--present N] [--json]: what an attachment costs beside the bare requests
+         rate [--seconds N]: what comes through where a rate is limited
 ";
 
 fn main() -> ExitCode {
@@ -34,6 +35,7 @@ fn main() -> ExitCode {
         ["test"] => test::run(),
         ["docs"] => docs::run(),
         ["bench", "attach", rest @ ..] => bench::attach(rest),
+        ["bench", "rate", rest @ ..] => bench::rate(rest),
         ["tidy"] => tidy::run(),
         _ => {
             eprint!("{USAGE}");

@@ -159,12 +159,15 @@ impl Engine {
             make_ns: sandbox.make.clone(),
             parent: network.parent.clone(),
             altname: names::leg_altname(sandbox.ns.as_str(), &ifname),
+            alias: names::leg_alias(sandbox.ns.as_str(), &ifname),
             leg: leg.clone(),
             mac: Some(mac),
             mtu: endpoint.mtu.unwrap_or(network.mtu),
             addresses: addresses.clone(),
             default_metric: Self::default_metric(tx, network, endpoint, sandbox, world)?,
             publish: &endpoint.publish,
+            rate_in: endpoint.rate_in,
+            rate_out: endpoint.rate_out,
             ifname: ifname.clone(),
         };
         let plan = ropewalk_topology::attach(&wiring, &self.host_facts(endpoint, world)?)?;
@@ -180,6 +183,8 @@ impl Engine {
             mac: Some(mac),
             mtu: wiring.mtu,
             publish: endpoint.publish.clone(),
+            rate_in: endpoint.rate_in,
+            rate_out: endpoint.rate_out,
             default_metric: wiring.default_metric,
             plan,
             changes,
@@ -345,6 +350,17 @@ fn is_meant(endpoint: &Endpoint, record: &AttachmentRecord) -> bool {
     }
 }
 
+/// In which of the rates `record` is otherwise than `endpoint` asks for.
+fn other_rate(endpoint: &Endpoint, record: &AttachmentRecord) -> Option<String> {
+    let pairs = [
+        ("receives", endpoint.rate_in, record.rate_in),
+        ("sends", endpoint.rate_out, record.rate_out),
+    ];
+    let (does, _, has) = pairs.into_iter().find(|(_, wish, has)| wish.is_some() && wish != has)?;
+    let rate = has.map_or("as fast as it can".to_owned(), |rate| format!("at {rate}"));
+    Some(format!("{} {does} {rate}", record.ifname))
+}
+
 /// Refuses when `record` is otherwise than `endpoint` asks for.
 fn agrees(endpoint: &Endpoint, record: &AttachmentRecord) -> Result<(), Fault> {
     let ips: Vec<IpAddr> = record.addresses.iter().map(|net| net.addr()).collect();
@@ -356,6 +372,8 @@ fn agrees(endpoint: &Endpoint, record: &AttachmentRecord) -> Result<(), Fault> {
         Some(format!("{} has another MAC", record.ifname))
     } else if endpoint.mtu.is_some_and(|mtu| mtu != record.mtu) {
         Some(format!("{} has MTU {}", record.ifname, record.mtu))
+    } else if let Some(why) = other_rate(endpoint, record) {
+        Some(why)
     } else {
         let new = |wish: &&Publish| !record.publish.contains(wish);
         endpoint.publish.iter().find(new).map(|wish| format!("{wish} is not published"))

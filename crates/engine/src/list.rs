@@ -85,6 +85,8 @@ impl Engine {
             mac: record.mac.map(|mac| mac.to_string()),
             mtu: record.mtu,
             published: record.publish.iter().map(ToString::to_string).collect(),
+            rate_in: record.rate_in.map(String::from),
+            rate_out: record.rate_out.map(String::from),
             state: crate::view::state(record),
             age_s: crate::now().saturating_sub(record.created_ms) / 1000,
             created: moment(record.created_ms),

@@ -207,10 +207,13 @@ fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkHead) -> Wiring<
         ifname: record.ifname.clone(),
         leg: record.leg.clone(),
         altname: String::new(),
+        alias: String::new(),
         mac: record.mac,
         mtu: record.mtu,
         addresses: record.addresses.clone(),
         default_metric: record.default_metric,
         publish: &record.publish,
+        rate_in: None,
+        rate_out: None,
     }
 }

@@ -83,6 +83,12 @@ pub struct Row {
     pub mtu: u32,
     /// Published ports: `8080:80/tcp`.
     pub published: Vec<String>,
+    /// How fast it may receive, in bits a second: `10M`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_in: Option<String>,
+    /// How fast it may send.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub rate_out: Option<String>,
     /// `ready`, `pending` (being made, or left by a crash), `leaving`, `gone` (its sandbox is).
     pub state: &'static str,
     /// Seconds since it was made.

@@ -10,6 +10,7 @@ use crate::error::{Form, Object, Problem, SpecError};
 use crate::name::NetworkName;
 use crate::network::{Network, check_mtu};
 use crate::publish::Publish;
+use crate::rate::Rate;
 use crate::raw::{At, one_or_list, one_or_many};
 use crate::sandbox::SandboxRef;
 
@@ -34,6 +35,10 @@ pub struct Endpoint {
     pub publish: Vec<Publish>,
     /// Whether it carries the default route; `None` is as the network has it.
     pub default_route: Option<bool>,
+    /// How fast it may receive.
+    pub rate_in: Option<Rate>,
+    /// How fast it may send.
+    pub rate_out: Option<Rate>,
 }
 
 impl Endpoint {
@@ -63,6 +68,7 @@ impl Endpoint {
             }
         }
         check_mtu(At::field(&object, "mtu"), self.mtu, network.has_v6())?;
+        self.check_rates(network)?;
         match network.mode.reach() {
             crate::Reach::L2 if !self.publish.is_empty() => {
                 At::field(&object, "publish").fail(Problem::Conflict { with: "an l2 network" })
@@ -72,6 +78,19 @@ impl Endpoint {
                 At::field(&object, "default_route").fail(Problem::Conflict { with })
             }
             crate::Reach::L2 | crate::Reach::Internal | crate::Reach::Open => Ok(()),
+        }
+    }
+
+    /// Rates are kept on the host's side, where the sandbox cannot reach: there must be one.
+    fn check_rates(&self, network: &Network) -> Result<(), SpecError> {
+        let object = self.object();
+        let rates = [("rate_in", self.rate_in), ("rate_out", self.rate_out)];
+        match rates.into_iter().find(|(_, rate)| rate.is_some()) {
+            Some((field, _)) if !network.mode.has_legs() => {
+                let mode = network.mode.word();
+                At::field(&object, field).fail(Problem::ConflictMode { mode })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -144,6 +163,12 @@ pub struct RawEndpoint {
     /// Whether it carries the default route.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_route: Option<bool>,
+    /// How fast it may receive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_in: Option<String>,
+    /// How fast it may send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_out: Option<String>,
 }
 
 impl RawEndpoint {
@@ -165,6 +190,9 @@ impl RawEndpoint {
         let mac = self.mac.as_deref().map(|text| at("mac").ok(read_mac(text)));
         let ips = self.ip.iter().map(|text| read_ip(text));
         let publish = self.publish.iter().map(|text| text.parse());
+        let rate = |field, text: &Option<String>| {
+            text.as_deref().map(|text| at(field).ok(text.parse())).transpose()
+        };
         let endpoint = Endpoint {
             sandbox,
             network,
@@ -174,6 +202,8 @@ impl RawEndpoint {
             mtu: self.mtu,
             publish: collect(at("publish"), publish)?,
             default_route: self.default_route,
+            rate_in: rate("rate_in", &self.rate_in)?,
+            rate_out: rate("rate_out", &self.rate_out)?,
         };
         let v6 = endpoint.ips.iter().any(IpAddr::is_ipv6);
         check_mtu(at("mtu"), endpoint.mtu, v6)?;
@@ -227,6 +257,8 @@ impl From<Endpoint> for RawEndpoint {
             mtu: endpoint.mtu,
             publish: endpoint.publish.iter().map(Publish::to_string).collect(),
             default_route: endpoint.default_route,
+            rate_in: endpoint.rate_in.map(String::from),
+            rate_out: endpoint.rate_out.map(String::from),
         }
     }
 }

@@ -70,6 +70,8 @@ pub enum Form {
     Proto,
     /// A port or a range of them.
     Ports,
+    /// A rate.
+    Rate,
     /// A sandbox.
     Sandbox,
 }
@@ -87,6 +89,7 @@ impl Form {
             Self::Publish => "a published port",
             Self::Proto => "a protocol",
             Self::Ports => "a port or a range of ports",
+            Self::Rate => "a rate",
             Self::Sandbox => "a sandbox",
         }
     }
@@ -105,6 +108,7 @@ impl Form {
             Self::Publish => "8080:80, 8080:80/udp, 127.0.0.1:8080:80, 8000-8010:80-90",
             Self::Proto => "tcp, udp or sctp",
             Self::Ports => "80 or 80-90, within 1 to 65535",
+            Self::Rate => "10M, 1.5G or, with a burst in bytes, 10M/64k; 8k bits a second at least",
             Self::Sandbox => "netns:NAME, a path, pid:N, docker:NAME, podman:NAME or new:NAME",
         }
     }

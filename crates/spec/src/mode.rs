@@ -130,6 +130,14 @@ impl Mode {
         matches!(self, Self::Flat { .. })
     }
 
+    /// True when each of its sandboxes has an interface of its own on the host, its leg.
+    #[must_use]
+    pub fn has_legs(&self) -> bool {
+        match self {
+            Self::Bridge { .. } | Self::Routed | Self::Flat { .. } => true,
+        }
+    }
+
     /// True when its sandboxes leave by the uplink's address unless told otherwise.
     pub(crate) fn masquerades(&self) -> bool {
         matches!(self, Self::Bridge { reach: Reach::Open, .. })

@@ -2,7 +2,8 @@
 //! name on every run.
 //!
 //!     bridge of network web        rw-web
-//!     leg of netns:red eth0        rw6c4bc3c010, also called ropewalk.netns-red.eth0
+//!     leg of netns:red eth0        rw6c4bc3c010, also called ropewalk.netns-red.eth0; alias red:eth0
+//!     ifb of that leg              ro6c4bc3c010, also called ropewalk.out.ro6c4bc3c010
 
 use std::net::IpAddr;
 
@@ -31,6 +32,31 @@ pub enum Seed<'a> {
 #[must_use]
 pub fn leg(sandbox: &str, ifname: &IfName) -> IfName {
     short("rw", &[sandbox, ifname.as_str()])
+}
+
+/// What people read at a leg (`ip link`): the sandbox's name and its interface, `web1:eth0`.
+#[must_use]
+pub fn leg_alias(sandbox: &str, ifname: &IfName) -> String {
+    /// The longest alias (`IFALIASZ` less its final zero).
+    const ALIAS_MAX: usize = 255;
+    let named = ["netns:", "docker:", "podman:"].into_iter().find_map(|k| sandbox.strip_prefix(k));
+    let name = named.unwrap_or(sandbox);
+    let room = ALIAS_MAX - IfName::MAX - 1 - " out".len();
+    let end = (0..=room.min(name.len())).rev().find(|at| name.is_char_boundary(*at));
+    format!("{}:{ifname}", name.get(..end.unwrap_or(0)).unwrap_or_default())
+}
+
+/// The ifb that what a sandbox sends goes through, by its leg: `ro` instead of `rw`.
+#[must_use]
+pub fn ifb(leg: &IfName) -> IfName {
+    let rest = leg.as_str().strip_prefix("rw").unwrap_or(leg.as_str());
+    IfName::new(format!("ro{rest}")).unwrap_or_else(|_| short("ro", &[leg.as_str()]))
+}
+
+/// The alternative name of an ifb: `ropewalk.out.IFB`.
+#[must_use]
+pub fn ifb_altname(ifb: &IfName) -> String {
+    format!("{MARK}out.{ifb}")
 }
 
 /// The bridge of a network: `rw-NETWORK`, or a hash where that is too long.
@@ -116,6 +142,11 @@ mod tests {
         assert_eq!(bridge(&network("a-rather-long-name")).as_str(), "rw-84125aa19a");
         assert_eq!(leg_altname("netns:red", &eth0), "ropewalk.netns-red.eth0");
         assert_eq!(leg_altname("/run/netns/x", &eth0), "ropewalk.run-netns-x-6d8e3a3388.eth0");
+        assert_eq!(ifb(&leg("netns:red", &eth0)).as_str(), "ro6c4bc3c010");
+        assert_eq!(leg_alias("netns:red", &eth0), "red:eth0");
+        assert_eq!(leg_alias("docker:web", &eth0), "web:eth0");
+        assert_eq!(leg_alias("pid:12", &eth0), "pid:12:eth0");
+        assert!(leg_alias(&"ü".repeat(200), &eth0).len() <= 251);
         let mac4 = mac(&network("web"), Seed::Ip([10, 9, 0, 7].into()));
         assert_eq!(mac4.to_string(), "02:72:0a:09:00:07");
         assert!(mac(&network("web"), Seed::Text("red")).is_unicast());

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use ropewalk_facts::{IfName, Mac, Ns};
 use ropewalk_plan::{Change, Plan};
-use ropewalk_spec::{Network, NetworkName, Publish, SandboxRef};
+use ropewalk_spec::{Network, NetworkName, Publish, Rate, SandboxRef};
 use serde::{Deserialize, Serialize};
 
 /// How far a verb has come with what the record describes.
@@ -118,6 +118,12 @@ pub struct AttachmentRecord {
     pub mtu: u32,
     /// Its published ports: claimed as long as the record has them.
     pub publish: Vec<Publish>,
+    /// How fast it may receive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_in: Option<Rate>,
+    /// How fast it may send.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rate_out: Option<Rate>,
     /// The metric of the default routes that it was given; none where it has none.
     #[serde(default)]
     pub default_metric: Option<u32>,

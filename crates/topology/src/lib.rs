@@ -13,6 +13,7 @@ pub mod firewall;
 mod flat;
 mod passage;
 mod publish;
+mod rate;
 mod routed;
 #[cfg(test)]
 mod tests;
@@ -38,7 +39,8 @@ pub fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
     }
 }
 
-/// What one attachment owns: its two interfaces, its addresses and routes, and its published ports.
+/// What one attachment owns: its two interfaces, its addresses and routes, its rates and its
+/// published ports.
 ///
 /// # Errors
 /// [`Duplicate`] when it wants one thing twice, as the same address or published port.
@@ -48,6 +50,7 @@ pub fn attach(wiring: &Wiring<'_>, host: &HostFacts) -> Result<Plan, Duplicate> 
         Mode::Routed => routed::attach(wiring)?,
         Mode::Flat { .. } => flat::attach(wiring)?,
     };
+    rate::limits(&mut plan, wiring)?;
     plan.extend(publish(wiring, wiring.publish, host)?)?;
     Ok(plan)
 }

@@ -36,8 +36,20 @@ fn network(raw: &RawNetwork, host: &HostFacts, expect: &Expect) {
 }
 
 fn attach(raw: &RawNetwork, addresses: &[&str], ports: &[&str], host: &HostFacts, expect: &Expect) {
+    limited(raw, addresses, ports, host, [None, None], expect);
+}
+
+fn limited(
+    raw: &RawNetwork,
+    addresses: &[&str],
+    ports: &[&str],
+    host: &HostFacts,
+    rates: [Option<&str>; 2],
+    expect: &Expect,
+) {
     let network: Network = raw.check().unwrap();
     let publish: Vec<Publish> = ports.iter().map(|port| port.parse().unwrap()).collect();
+    let [rate_in, rate_out] = rates.map(|rate| rate.map(|text| text.parse().unwrap()));
     let wiring = Wiring {
         network: &network,
         ns: Ns::new("netns:red"),
@@ -46,11 +58,14 @@ fn attach(raw: &RawNetwork, addresses: &[&str], ports: &[&str], host: &HostFacts
         ifname: "eth0".parse().unwrap(),
         leg: "rw1".parse().unwrap(),
         altname: "ropewalk.netns-red.eth0".into(),
+        alias: "red:eth0".into(),
         mac: Some("02:72:00:00:00:01".parse().unwrap()),
         mtu: 1500,
         addresses: addresses.iter().map(|net| net.parse().unwrap()).collect(),
         default_metric: network.default_route.then_some(0),
         publish: &publish,
+        rate_in,
+        rate_out,
     };
     expect.assert_eq(&changes(&crate::attach(&wiring, host).unwrap()));
 }
@@ -170,17 +185,17 @@ fn a_bridged_sandbox() {
         &[],
         &host(),
         &expect![[r#"
-        + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0
-        + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
-        ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
-        ~ link eth0 down → up in netns:red
-        ~ link lo down → up in netns:red
-        ~ net/ipv6/conf/eth0/disable_ipv6 = 0 in netns:red
-        + address 192.168.15.2/24 dev eth0 in netns:red
-        + address fd00:15::2/64 dev eth0 nodad in netns:red
-        + route default via 192.168.15.1 dev eth0 proto 114 in netns:red
-        + route default via fd00:15::1 dev eth0 proto 114 in netns:red
-    "#]],
+            + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
+            + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
+            ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
+            ~ link eth0 down → up in netns:red
+            ~ link lo down → up in netns:red
+            ~ net/ipv6/conf/eth0/disable_ipv6 = 0 in netns:red
+            + address 192.168.15.2/24 dev eth0 in netns:red
+            + address fd00:15::2/64 dev eth0 nodad in netns:red
+            + route default via 192.168.15.1 dev eth0 proto 114 in netns:red
+            + route default via fd00:15::1 dev eth0 proto 114 in netns:red
+        "#]],
     );
 }
 
@@ -194,7 +209,7 @@ fn a_bridged_sandbox_that_publishes_where_bridged_packets_pass_the_ip_hooks() {
         &ports,
         &host,
         &expect![[r#"
-            + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0
+            + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
             + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
             ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
             ~ link eth0 down → up in netns:red
@@ -219,26 +234,26 @@ fn a_routed_sandbox() {
         &["8080:80"],
         &host(),
         &expect![[r#"
-        + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0
-        + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
-        ~ link eth0 down → up in netns:red
-        ~ link lo down → up in netns:red
-        ~ net/ipv6/conf/eth0/disable_ipv6 = 0 in netns:red
-        ~ net/ipv6/conf/rw1/accept_ra = 0
-        + address 10.9.0.1/32 dev eth0 in netns:red
-        + address 169.254.1.1/32 dev rw1
-        + route 169.254.1.1/32 dev eth0 proto 114 in netns:red
-        + route 10.9.0.1/32 dev rw1 proto 114
-        + route default via 169.254.1.1 dev eth0 proto 114 in netns:red
-        + address fd00:9::1/128 dev eth0 nodad in netns:red
-        + address fe80::1/128 dev rw1 nodad
-        + route fe80::1/128 dev eth0 proto 114 in netns:red
-        + route fd00:9::1/128 dev rw1 proto 114
-        + route default via fe80::1 dev eth0 proto 114 in netns:red
-        ~ net/ipv4/conf/rw1/route_localnet = 1
-        + element inet ropewalk publish4 { tcp . 8080 : 10.9.0.1 . 80 }
-        + element inet ropewalk publish6 { tcp . 8080 : fd00:9::1 . 80 }
-    "#]],
+            + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
+            + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
+            ~ link eth0 down → up in netns:red
+            ~ link lo down → up in netns:red
+            ~ net/ipv6/conf/eth0/disable_ipv6 = 0 in netns:red
+            ~ net/ipv6/conf/rw1/accept_ra = 0
+            + address 10.9.0.1/32 dev eth0 in netns:red
+            + address 169.254.1.1/32 dev rw1
+            + route 169.254.1.1/32 dev eth0 proto 114 in netns:red
+            + route 10.9.0.1/32 dev rw1 proto 114
+            + route default via 169.254.1.1 dev eth0 proto 114 in netns:red
+            + address fd00:9::1/128 dev eth0 nodad in netns:red
+            + address fe80::1/128 dev rw1 nodad
+            + route fe80::1/128 dev eth0 proto 114 in netns:red
+            + route fd00:9::1/128 dev rw1 proto 114
+            + route default via fe80::1 dev eth0 proto 114 in netns:red
+            ~ net/ipv4/conf/rw1/route_localnet = 1
+            + element inet ropewalk publish4 { tcp . 8080 : 10.9.0.1 . 80 }
+            + element inet ropewalk publish6 { tcp . 8080 : fd00:9::1 . 80 }
+        "#]],
     );
 }
 
@@ -267,7 +282,7 @@ fn a_flat_sandbox_is_wired_as_a_routed_one_and_answered_for() {
         &[],
         &HostFacts { parent: Some("up0".parse().unwrap()), ..host() },
         &expect![[r#"
-            + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0
+            + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
             + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
             ~ link eth0 down → up in netns:red
             ~ link lo down → up in netns:red
@@ -285,6 +300,31 @@ fn a_flat_sandbox_is_wired_as_a_routed_one_and_answered_for() {
             + route default via fe80::1 dev eth0 proto 114 in netns:red
             + neigh proxy 10.0.0.50 dev up0 protocol 114
             + neigh proxy fd00:aa::50 dev up0 protocol 114
+        "#]],
+    );
+}
+
+#[test]
+fn rates_are_kept_on_the_hosts_side() {
+    limited(
+        &raw("bridge", &["192.168.15.0/24"]),
+        &["192.168.15.2/24"],
+        &[],
+        &host(),
+        [Some("10M"), Some("1G/64k")],
+        &expect![[r#"
+            + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
+            + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
+            ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
+            ~ link eth0 down → up in netns:red
+            ~ link lo down → up in netns:red
+            + address 192.168.15.2/24 dev eth0 in netns:red
+            + route default via 192.168.15.1 dev eth0 proto 114 in netns:red
+            + qdisc dev rw1 root tbf rate 1250000bps burst 13312 limit 75812
+            + link ro1 ifb, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.out.ro1, alias red:eth0 out
+            + qdisc dev ro1 root tbf rate 125000000bps burst 64512 limit 6314512
+            + qdisc dev rw1 ingress
+            + filter dev rw1 ingress pref 1 protocol all u32 match u32 0 0 action mirred egress redirect dev ro1
         "#]],
     );
 }

@@ -7,7 +7,7 @@ use ropewalk_facts::{
     Addr, Body, IfName, Link, LinkKind, Mac, Ns, Peer, Route, RouteKey, Sysctl, SysctlPath,
 };
 use ropewalk_plan::{Duplicate, Plan};
-use ropewalk_spec::{Network, Publish};
+use ropewalk_spec::{Network, Publish, Rate};
 
 /// What the plan of a network depends on beside its definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -45,6 +45,8 @@ pub struct Wiring<'a> {
     pub leg: IfName,
     /// The name that marks the leg as ours.
     pub altname: String,
+    /// What people read at the leg.
+    pub alias: String,
     /// Hardware address in the sandbox; left to the kernel when `None`.
     pub mac: Option<Mac>,
     /// MTU in bytes.
@@ -55,6 +57,10 @@ pub struct Wiring<'a> {
     pub default_metric: Option<u32>,
     /// The ports that lead here.
     pub publish: &'a [Publish],
+    /// How fast the sandbox may receive.
+    pub rate_in: Option<Rate>,
+    /// How fast it may send.
+    pub rate_out: Option<Rate>,
 }
 
 impl Wiring<'_> {
@@ -77,6 +83,7 @@ impl Wiring<'_> {
         leg.mac = self.mac.map(high);
         leg.master = master;
         leg.altnames.insert(self.altname.clone());
+        leg.alias = Some(self.alias.clone());
         plan.create(&Ns::HOST, Body::Link(leg))?;
         let mut inside = Link::up(self.ifname.clone(), self.end(&Ns::HOST, &self.leg));
         inside.mtu = Some(self.mtu);
@@ -118,7 +125,7 @@ impl Wiring<'_> {
 
 /// The leg's own address: like the sandbox's, but high. A bridge without an address of its own
 /// takes the lowest of its members' (`br_stp_recalculate_bridge_id`), which shall not be ours.
-fn high(Mac([_, rest @ ..]): Mac) -> Mac {
+pub(crate) fn high(Mac([_, rest @ ..]): Mac) -> Mac {
     let [b, c, d, e, f] = rest;
     Mac([0xfe, b, c, d, e, f])
 }

@@ -1,4 +1,5 @@
-//! `cargo xtask bench attach [--runs N] [--present N] [--json]`: what an attachment costs.
+//! `cargo xtask bench attach [--runs N] [--present N] [--json]`: what an attachment costs; `rate` has
+//! a file of its own.
 //!
 //!     ropewalk attach   beside   floor      whole processes, in turn, medians
 //!
@@ -7,6 +8,7 @@
 mod figures;
 mod floor;
 mod process;
+mod rate;
 mod stage;
 mod trace;
 
@@ -47,6 +49,14 @@ pub(crate) fn attach(words: &[&str]) -> Result<(), Fault> {
         println!("{verb}: {} system calls, {} processes started", calls.total, calls.children);
     }
     Ok(())
+}
+
+/// What comes through where a rate is limited.
+///
+/// # Errors
+/// As [`attach`], and when a rate was missed.
+pub(crate) fn rate(words: &[&str]) -> Result<(), Fault> {
+    rate::run(words, &build()?)
 }
 
 /// What is asked for on the command line.

@@ -14,6 +14,7 @@ pub(crate) fn attached(attached: &Attached) -> String {
         parts.push(format!("gateway {}", row.gateway.join(" and ")));
     }
     parts.push(format!("leg {}", row.leg));
+    parts.extend(rates(row));
     let mut text =
         format!("{} is on {}{already}: {}\n", row.sandbox, row.network, parts.join(", "));
     for port in &row.published {
@@ -49,8 +50,13 @@ pub(crate) fn attachments(rows: &[Row]) -> String {
     if rows.is_empty() {
         return "no attachments\nnext: ropewalk attach SANDBOX NETWORK\n".to_owned();
     }
-    let head = ["SANDBOX", "NETWORK", "INTERFACE", "LEG", "ADDRESSES, MAC", "PUBLISHED", "AGE"];
-    table(&head, &rows.iter().map(cells).collect::<Vec<_>>())
+    let limited = rows.iter().any(|row| !rates(row).is_empty());
+    let mut head = vec!["SANDBOX", "NETWORK", "INTERFACE", "LEG", "ADDRESSES, MAC", "PUBLISHED"];
+    if limited {
+        head.push("RATES");
+    }
+    head.push("AGE");
+    table(&head, &rows.iter().map(|row| cells(row, limited)).collect::<Vec<_>>())
 }
 
 /// The attachments of one network.
@@ -61,20 +67,30 @@ pub(crate) fn on(network: &str, rows: &[Row]) -> String {
     }
 }
 
-fn cells(row: &Row) -> Vec<Cell> {
+/// How fast it may receive and send, where that is limited.
+fn rates(row: &Row) -> Vec<String> {
+    let way = |word: &str, rate: &Option<String>| Some(format!("{word} {}", rate.as_ref()?));
+    way("in", &row.rate_in).into_iter().chain(way("out", &row.rate_out)).collect()
+}
+
+fn cells(row: &Row, limited: bool) -> Vec<Cell> {
     let mut age = cell(short_age(row.age_s));
     if row.state != "ready" {
         age.push(row.state.to_string());
     }
-    vec![
+    let mut cells = vec![
         cell(&row.sandbox),
         cell(&row.network),
         cell(&row.interface),
         cell(&row.leg),
         row.addresses.iter().chain(&row.mac).cloned().collect(),
         row.published.clone(),
-        age,
-    ]
+    ];
+    if limited {
+        cells.push(rates(row));
+    }
+    cells.push(age);
+    cells
 }
 
 fn at(row: &Row) -> String {

@@ -18,6 +18,8 @@ fn red() -> Row {
         mac: Some("02:72:c0:a8:0f:02".into()),
         mtu: 1500,
         published: vec!["8080:80/tcp".into(), "53:53/udp".into()],
+        rate_in: None,
+        rate_out: None,
         state: "ready",
         age_s: 200,
         created: "2026-01-01T00:00:00Z".into(),
@@ -31,6 +33,8 @@ fn gone() -> Row {
         gateway: Vec::new(),
         mac: None,
         published: Vec::new(),
+        rate_in: Some("10M".into()),
+        rate_out: Some("1M/64k".into()),
         state: "gone",
         age_s: 90_000,
         ..red()
@@ -124,14 +128,14 @@ fn ports_are_told_one_by_one() {
 #[test]
 fn attachments_fit_eighty_columns_and_say_what_is_not_ready() {
     let text = attachments::attachments(&[red(), gone()]);
-    expect![[r"
-        SANDBOX                    NETWORK  INTERFACE  LEG           ADDRESSES, MAC     PUBLISHED    AGE
-        netns:red                  web      eth0       rw71c0de5a5a  192.168.15.2/24    8080:80/tcp  3m
+    expect![[r#"
+        SANDBOX                    NETWORK  INTERFACE  LEG           ADDRESSES, MAC     PUBLISHED    RATES       AGE
+        netns:red                  web      eth0       rw71c0de5a5a  192.168.15.2/24    8080:80/tcp              3m
                                                                      fd00:15::2/64      53:53/udp
                                                                      02:72:c0:a8:0f:02
-        docker:a-rather-long-name  web      eth0       rw71c0de5a5a  192.168.15.3/24                 1d
-                                                                                                     gone
-    "]]
+        docker:a-rather-long-name  web      eth0       rw71c0de5a5a  192.168.15.3/24                 in 10M      1d
+                                                                                                     out 1M/64k  gone
+    "#]]
     .assert_eq(&text);
     let usual = attachments::attachments(&[red()]);
     assert!(usual.lines().all(|line| line.len() <= 80), "{usual}");

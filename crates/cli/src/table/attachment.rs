@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use clap::Args;
 use ropewalk_facts::{IfName, Mac};
-use ropewalk_spec::{NetworkName, Publish, RawEndpoint, SandboxRef};
+use ropewalk_spec::{NetworkName, Publish, Rate, RawEndpoint, SandboxRef};
 
 use super::values::{Trial, checked, mtu, network, parsed};
 
@@ -40,6 +40,12 @@ pub(crate) struct Attach {
     /// Lead a port of the host to the sandbox: 8080:80, 127.0.0.1:8080:80, 53:53/udp
     #[arg(long, value_name = "PORT", value_parser = checked::<Publish>)]
     publish: Vec<String>,
+    /// How fast it may receive, in bits a second, and how many bytes at once: 10M, 1.5G/256k
+    #[arg(long, value_name = "BITS[/BURST]", value_parser = checked::<Rate>)]
+    rate_in: Option<String>,
+    /// How fast it may send
+    #[arg(long, value_name = "BITS[/BURST]", value_parser = checked::<Rate>)]
+    rate_out: Option<String>,
     /// Give the sandbox no default route by this network
     #[arg(long)]
     no_default_route: bool,
@@ -59,6 +65,8 @@ impl Attach {
             mtu: self.mtu,
             publish: self.publish.clone(),
             default_route: self.no_default_route.then_some(false),
+            rate_in: self.rate_in.clone(),
+            rate_out: self.rate_out.clone(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::str::FromStr;
 use clap::Args;
 use ropewalk_facts::{IfName, Mac, NameError};
 use ropewalk_lab::BadName;
-use ropewalk_spec::{Form, NetworkName, Problem, Publish, SandboxRef};
+use ropewalk_spec::{Form, NetworkName, Problem, Publish, Rate, SandboxRef};
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Trial {
@@ -76,6 +76,11 @@ fn unreadable(text: &str, form: Form) -> Problem {
 }
 
 impl Written for SandboxRef {
+    fn problem(_: &str, error: Problem) -> Problem {
+        error
+    }
+}
+impl Written for Rate {
     fn problem(_: &str, error: Problem) -> Problem {
         error
     }

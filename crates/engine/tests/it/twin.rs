@@ -113,6 +113,17 @@ fn a_script_makes_what_the_verb_makes_for_every_topology() {
 }
 
 #[test]
+fn a_script_makes_what_the_verb_makes_with_rates() {
+    let rates = "rate_in = '10M'\nrate_out = '2.5G/1M'\n";
+    for (what, network) in
+        TOPOLOGIES.iter().filter(|(what, _)| matches!(*what, "bridge" | "routed"))
+    {
+        let attach = format!("[[attach]]\nsandbox = 'new:red'\nnetwork = 'web'\n{rates}");
+        twins(what, &format!("[network.web]\n{network}\n{attach}"));
+    }
+}
+
+#[test]
 fn a_script_makes_what_the_verb_makes_without_addresses() {
     let attach = "[[attach]]\nsandbox = 'new:red'\nnetwork = 'wire'\n";
     twins("l2", &format!("[network.wire]\nl2 = true\n{attach}"));

@@ -83,6 +83,8 @@ fn record(ns: &str, addresses: &[&str], publish: &[&str]) -> AttachmentRecord {
         mac: None,
         mtu: 1500,
         publish: publish.iter().map(|p| p.parse().unwrap()).collect(),
+        rate_in: None,
+        rate_out: None,
         default_metric: None,
         plan: Plan::new(),
         changes: Vec::new(),

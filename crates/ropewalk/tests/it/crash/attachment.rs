@@ -49,6 +49,19 @@ fn a_detach_from_a_flat_network_that_is_killed_is_finished() {
 }
 
 #[test]
+fn an_attach_with_rates_that_is_killed_leaves_no_limit() {
+    let host = host();
+    host.unharmed(|| {
+        host.ok(WEB);
+        let attach = "attach netns:red web --ip 192.168.15.9 --ip fd00:15::9 --rate-in 10M \
+                      --rate-out 5M/64k";
+        host.survives(Leaves::Nothing, attach, &["detach netns:red"]);
+        host.ok(attach);
+        host.survives(Leaves::NothingOrAll, "detach netns:red", &[attach]);
+    });
+}
+
+#[test]
 fn a_second_attach_that_is_killed_leaves_the_first() {
     let host = host();
     host.unharmed(|| {
