@@ -15,6 +15,7 @@ mod docker;
 mod host;
 mod labs;
 mod pages;
+mod pairs;
 mod rates;
 mod readme;
 mod run;
