@@ -14,17 +14,17 @@ use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use ropewalk_facts::{Body, IfName, Mac, Ns};
-use ropewalk_kernel::{Lan, failpoint, source_to};
+use ropewalk_kernel::{Lan, failpoint};
 use ropewalk_plan::Step;
 use ropewalk_spec::{NetworkName, SandboxRef};
 use ropewalk_store::{AttachmentRecord, NetworkHead, State};
 use ropewalk_wire::lan::{self, Protocol, Said};
 use serde::Serialize;
 
-use crate::Engine;
 use crate::code::Code;
 use crate::fault::Fault;
 use crate::view::Finding;
+use crate::{Engine, host};
 
 /// How long an answer is waited for.
 const WAIT: Duration = Duration::from_millis(100);
@@ -54,12 +54,14 @@ pub(crate) struct Question {
 }
 
 impl Question {
-    /// Asks the LAN who has `addresses`.
-    pub(crate) fn ask(lan: &Lan, addresses: BTreeSet<IpAddr>) -> Result<Self, Fault> {
-        let frames: Vec<Vec<u8>> = addresses
-            .iter()
-            .flat_map(|ip| lan::questions(lan.mac(), source_to(*ip), *ip))
-            .collect();
+    /// Asks the LAN who has `addresses`, each from the host's address that `own` gives for it.
+    pub(crate) fn ask(
+        lan: &Lan,
+        addresses: BTreeSet<IpAddr>,
+        own: impl Fn(IpAddr) -> Option<IpAddr>,
+    ) -> Result<Self, Fault> {
+        let frames: Vec<Vec<u8>> =
+            addresses.iter().flat_map(|ip| lan::questions(lan.mac(), own(*ip), *ip)).collect();
         failpoint::hit("question to the LAN");
         frames.iter().try_for_each(|frame| lan.send(frame))?;
         Ok(Self { addresses, frames, asked: Instant::now() })
@@ -121,8 +123,8 @@ impl Engine {
         }
         let mut told = Vec::new();
         for (dev, ips) in by_dev {
-            // For sending one socket will do, whatever it hears.
-            let Ok(lan) = self.kernel.lan(&Ns::HOST, dev, &[Protocol::Arp]) else { continue };
+            let both = [Protocol::Arp, Protocol::Ipv6];
+            let Ok(lan) = self.kernel.lan(&Ns::HOST, dev, &both) else { continue };
             failpoint::hit("claim on the LAN");
             told.extend(ips.into_iter().filter(|ip| tell(&lan, *ip)).map(|ip| (ip, lan.mac())));
         }
@@ -163,7 +165,7 @@ impl Engine {
     }
 
     /// Addresses that another host of the LAN answers for too. Nothing here can put that right.
-    pub(crate) fn disputed(&self, records: &[AttachmentRecord]) -> Result<Vec<Finding>, Fault> {
+    pub(crate) fn disputed(&mut self, records: &[AttachmentRecord]) -> Result<Vec<Finding>, Fault> {
         let mut by_dev: BTreeMap<&IfName, BTreeMap<IpAddr, &AttachmentRecord>> = BTreeMap::new();
         for record in records.iter().filter(|record| record.state == State::Ready) {
             for (dev, body) in answered(record) {
@@ -172,13 +174,22 @@ impl Engine {
             }
         }
         let mut all = Vec::new();
+        if by_dev.is_empty() {
+            return Ok(all);
+        }
+        let found = self.kernel.read_links(&Ns::HOST)?;
         for (dev, owners) in by_dev {
             let both = [Protocol::Arp, Protocol::Ipv6];
             // A link that is down or gone has been found already.
             let Ok(lan) = self.kernel.lan(&Ns::HOST, dev, &both) else { continue };
-            let asked = Question::ask(&lan, owners.keys().copied().collect());
-            let Ok(found) = asked.and_then(|question| question.answers(&lan)) else { continue };
-            all.extend(found.into_iter().filter_map(|(ip, mac)| {
+            // The way to each leads over its leg, whose address nobody on the LAN would answer.
+            let own = host::addresses(&found, dev);
+            let own = |ip: IpAddr| {
+                own.iter().map(|net| net.addr()).find(|own| own.is_ipv4() == ip.is_ipv4())
+            };
+            let asked = Question::ask(&lan, owners.keys().copied().collect(), own);
+            let Ok(answers) = asked.and_then(|question| question.answers(&lan)) else { continue };
+            all.extend(answers.into_iter().filter_map(|(ip, mac)| {
                 let record = owners.get(&ip)?;
                 Some(Finding {
                     owner: format!("{}/{}", record.sandbox, record.ifname),

@@ -26,8 +26,9 @@ const FRAME: usize = 2048;
 /// A link's LAN, as one process hears it.
 #[derive(Debug)]
 pub struct Lan {
-    /// A socket for each protocol.
-    sockets: Vec<OwnedFd>,
+    /// A socket for each protocol. What is sent goes by that of its own, which is how the kernel
+    /// knows what it is.
+    sockets: Vec<(Protocol, OwnedFd)>,
     mac: Mac,
 }
 
@@ -59,7 +60,7 @@ impl Lan {
             }
             calls::bind_to_link(socket.as_fd(), index, protocol.number()).map_err(&refused)?;
             mac = calls::mac_of_bound(socket.as_fd()).map_err(&refused)?.map(Mac);
-            sockets.push(socket);
+            sockets.push((*protocol, socket));
         }
         let mac = mac.ok_or_else(|| refused(Sys::NOTSUP))?;
         Ok(Self { sockets, mac })
@@ -71,12 +72,16 @@ impl Lan {
         self.mac
     }
 
-    /// Sends a frame.
+    /// Sends a frame of one of the protocols that it was opened for.
     ///
     /// # Errors
     /// The link is down, or went away.
     pub fn send(&self, frame: &[u8]) -> Result<(), Error> {
-        let Some(socket) = self.sockets.first() else { return Ok(()) };
+        let number = frame.get(12..14);
+        let socket = self.sockets.iter().find_map(|(protocol, socket)| {
+            (number == Some(&protocol.number().to_be_bytes())).then_some(socket)
+        });
+        let socket = socket.ok_or_else(|| Error::sys(Doing::SendLan, Sys::PROTONOSUPPORT))?;
         let sent = send(socket, frame, SendFlags::empty()).map_err(sys(Doing::SendLan))?;
         if sent == frame.len() { Ok(()) } else { Err(Error::sys(Doing::SendLan, Sys::MSGSIZE)) }
     }
@@ -89,7 +94,7 @@ impl Lan {
         let refused = sys(Doing::HearLan);
         let mut frame = vec![0; FRAME];
         loop {
-            for socket in &self.sockets {
+            for (_, socket) in &self.sockets {
                 match recv(socket, frame.as_mut_slice(), RecvFlags::empty()) {
                     Ok((length, _)) => {
                         frame.truncate(length);
@@ -105,7 +110,7 @@ impl Lan {
             }
             let left = Timespec::try_from(left).map_err(|_| refused(Sys::INVAL))?;
             let mut all: Vec<PollFd<'_>> =
-                self.sockets.iter().map(|socket| PollFd::new(socket, PollFlags::IN)).collect();
+                self.sockets.iter().map(|(_, socket)| PollFd::new(socket, PollFlags::IN)).collect();
             match poll(&mut all, Some(&left)) {
                 Ok(_) | Err(Sys::INTR) => {}
                 Err(e) => return Err(refused(e)),

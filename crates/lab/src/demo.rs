@@ -10,10 +10,11 @@ use crate::model::Lab;
 use crate::play::{Event, play};
 
 /// The labs that the tutorials are about.
-const LABS: [(&str, &str); 3] = [
+const LABS: [(&str, &str); 4] = [
     ("examples/1-bridge.toml", include_str!("../../../examples/1-bridge.toml")),
     ("examples/2-pid.toml", include_str!("../../../examples/2-pid.toml")),
     ("examples/3-routed.toml", include_str!("../../../examples/3-routed.toml")),
+    ("examples/4-flat.toml", include_str!("../../../examples/4-flat.toml")),
 ];
 
 /// What is shown.

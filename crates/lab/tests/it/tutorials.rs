@@ -74,6 +74,11 @@ fn pid() {
 }
 
 #[test]
+fn flat() {
+    by_hand("tutorials::flat", "4-flat");
+}
+
+#[test]
 fn routed() {
     by_hand("tutorials::routed", "3-routed");
 }

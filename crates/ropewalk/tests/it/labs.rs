@@ -51,7 +51,7 @@ fn the_demo_shows_what_it_claims_and_leaves_nothing() {
     let events = played["events"].as_array().expect("events");
     let of = |kind: &'static str| events.iter().filter(move |event| event["event"] == kind);
     assert_eq!(played["good"], json!(true), "{played}");
-    assert_eq!(of("lab").count(), 3);
+    assert_eq!(of("lab").count(), 4);
     assert!(of("tried").count() > 30);
     assert!(of("tried").all(|event| event["expected"] == json!(true)));
     assert!(of("script").any(|event| event["text"].as_str().is_some_and(|t| t.contains("nft"))));
