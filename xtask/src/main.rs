@@ -10,6 +10,7 @@
 
 mod bench;
 mod docs;
+mod pairs;
 mod test;
 mod tidy;
 
@@ -26,6 +27,7 @@ usage: cargo xtask TASK
   tidy   layers, module heads, file sizes, forgotten files, lint settings
   bench  attach [--runs N] [--present N] [--json]: what an attachment costs beside the bare requests
          rate [--seconds N]: what comes through where a rate is limited
+  lab-all [--megabytes N] [TOPOLOGY…]: every topology in a lab, all pairs ping and move 100 MB
 ";
 
 fn main() -> ExitCode {
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
         ["docs"] => docs::run(),
         ["bench", "attach", rest @ ..] => bench::attach(rest),
         ["bench", "rate", rest @ ..] => bench::rate(rest),
+        ["lab-all", rest @ ..] => pairs::run(rest),
         ["tidy"] => tidy::run(),
         _ => {
             eprint!("{USAGE}");

@@ -6,6 +6,7 @@
 //! A test that cannot have one fails, it is never skipped.  Never here: product code.
 
 pub mod engines;
+pub mod pairs;
 pub mod speed;
 
 use std::process::{Command, Stdio};

@@ -1,6 +1,6 @@
 //! How fast data moves between two namespaces: iperf3, one run at a time.
 //!
-//!     let mbits = net.speed(&Flow { from: Some("red"), to: None, address: "10.9.0.1", … });
+//!     let speed = net.speed(&Flow { from: "ip netns exec red", to: "", address: "10.9.0.1", … });
 //!
 //! The server ends with its run, and after a limit in any case.  Never here: what is fast enough.
 
@@ -11,10 +11,11 @@ use crate::Private;
 /// What is to be moved.
 #[derive(Clone, Copy, Debug)]
 pub struct Flow<'a> {
-    /// The namespace that asks; `None` is the private network itself.
-    pub from: Option<&'a str>,
-    /// The namespace of the address.
-    pub to: Option<&'a str>,
+    /// The words that run a command where one asks, `ip netns exec red`; none for the private
+    /// network itself.
+    pub from: &'a str,
+    /// The same where the address is.
+    pub to: &'a str,
     /// Where the other one listens.
     pub address: &'a str,
     /// The port that it listens on; runs at the same time need their own.
@@ -51,9 +52,7 @@ impl Private {
     pub fn speed(&self, flow: &Flow<'_>) -> Result<Speed, String> {
         /// Seconds within which each side has to end.
         const LIMIT: u16 = 60;
-        let inside =
-            |ns: Option<&str>| ns.map_or(String::new(), |ns| format!("ip netns exec {ns} "));
-        let (from, to, port) = (inside(flow.from), inside(flow.to), flow.port);
+        let (from, to, port) = (flow.from, flow.to, flow.port);
         let length = match flow.length {
             Length::Seconds(n) => format!("--time {n}"),
             Length::Megabytes(n) => format!("--bytes {n}M"),
@@ -62,12 +61,12 @@ impl Private {
         let udp =
             flow.udp.map_or(String::new(), |bits| format!("--udp --length 1300 --bitrate {bits}"));
         let script = format!(
-            "{to}timeout {LIMIT} iperf3 --server --one-off --port {port} >/dev/null &
+            "{to} timeout {LIMIT} iperf3 --server --one-off --port {port} >/dev/null &
             server=$!
             n=0
-            until {to}ss -Hltn 'sport = :{port}' | grep -q . || [ $n -gt 100 ]
+            until {to} ss -Hltn 'sport = :{port}' | grep -q . || [ $n -gt 100 ]
             do n=$((n + 1)); sleep 0.05; done
-            {from}timeout {LIMIT} iperf3 --client {} --port {port} --json --connect-timeout 5000 \\
+            {from} timeout {LIMIT} iperf3 --client {} --port {port} --json --connect-timeout 5000 \\
                 {length} {udp} || true
             kill $server || true
             wait",

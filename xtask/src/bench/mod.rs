@@ -84,7 +84,7 @@ impl Wish {
 }
 
 /// Builds both programs as they are released, and tells the folder they are in.
-fn build() -> Result<PathBuf, Fault> {
+pub(crate) fn build() -> Result<PathBuf, Fault> {
     let words = ["build", "--release", "-p", "ropewalk", "-p", "xtask"];
     let status = Command::new("cargo")
         .args(words)

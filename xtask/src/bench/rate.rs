@@ -77,7 +77,8 @@ impl Bench<'_> {
         let runs = [(inward, None), (out, None), (inward, Some(flood)), (out, Some(flood))];
         for (slot, ((from, to, address), udp)) in all.iter_mut().zip(runs) {
             let length = Length::Seconds(self.seconds);
-            let flow = Flow { from: Some(from), to: Some(to), address, port: 5201, length, udp };
+            let at = |name| format!("ip netns exec {name}");
+            let flow = Flow { from: &at(from), to: &at(to), address, port: 5201, length, udp };
             *slot = self.net.speed(&flow)?.mbits;
         }
         self.ropewalk("detach new:red")?;

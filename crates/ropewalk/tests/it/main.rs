@@ -16,6 +16,7 @@ mod flat;
 mod host;
 mod labs;
 mod pages;
+mod pairs;
 mod rates;
 mod readme;
 mod run;

@@ -19,8 +19,8 @@ fn speed(host: &Host, from: &str, to: &str, udp: bool) -> f64 {
     let address = if to == "red" { "10.9.0.8" } else { "10.9.0.9" };
     let udp = udp.then_some(30_000_000);
     let flow = Flow {
-        from: Some(from),
-        to: Some(to),
+        from: &format!("ip netns exec {from}"),
+        to: &format!("ip netns exec {to}"),
         address,
         port: if udp.is_some() { 5202 } else { 5201 },
         length: Length::Seconds(2),
