@@ -127,6 +127,21 @@ pub(crate) fn tun_name(fd: BorrowedFd<'_>, name: &str, multi_queue: bool) -> Res
     if rc == 0 { Ok(()) } else { Err(last()) }
 }
 
+/// Sets the hardware address of the tap behind `fd`.
+pub(crate) fn tun_mac(fd: BorrowedFd<'_>, mac: [u8; 6]) -> Result<(), Errno> {
+    let mut address = libc::sockaddr { sa_family: libc::ARPHRD_ETHER, sa_data: [0; 14] };
+    for (to, from) in address.sa_data.iter_mut().zip(mac) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    let request = libc::ifreq {
+        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_hwaddr: address },
+    };
+    // SAFETY: the request reads one `ifreq`, which lives through the call.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCSIFHWADDR, &raw const request) };
+    if rc == 0 { Ok(()) } else { Err(last()) }
+}
+
 /// Sets something of the tap behind `fd`.
 pub(crate) fn tun_set(fd: BorrowedFd<'_>, what: TunRequest, value: u32) -> Result<(), Errno> {
     let value = libc::c_ulong::from(value);

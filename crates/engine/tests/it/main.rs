@@ -9,6 +9,7 @@
 
 mod attach;
 mod beside;
+mod direct;
 mod flat;
 mod host;
 mod networks;
