@@ -59,7 +59,7 @@ fn host() -> Host {
         ip link add mine address 02:00:00:00:00:09 type bridge
         ip addr add 172.17.0.1/16 dev mine; ip link set mine up
         for t in iptables ip6tables; do
-            $t -A FORWARD -p tcp --dport 9 -j DROP; $t -A FORWARD -j DROP; $t -P FORWARD DROP
+            $t -w -A FORWARD -p tcp --dport 9 -j DROP; $t -w -A FORWARD -j DROP; $t -w -P FORWARD DROP
         done");
     host
 }
@@ -85,8 +85,14 @@ fn uncounted(mut fact: Fact) -> Fact {
 }
 
 fn twins(what: &str, text: &str) {
+    twins_after("true", what, text);
+}
+
+/// Twins on a host on which `script` was run.
+fn twins_after(script: &str, what: &str, text: &str) {
     let by_script = {
         let host = host();
+        host.sh(script);
         let mut engine = host.engine();
         let wanted = Declaration::parse("twin.toml", text, &[]).unwrap();
         let dry = engine.plan(&Wanted::Up(&wanted)).unwrap();
@@ -97,6 +103,7 @@ fn twins(what: &str, text: &str) {
     };
     let by_verb = {
         let host = host();
+        host.sh(script);
         let wanted = Declaration::parse("twin.toml", text, &[]).unwrap();
         host.engine().up(Path::new("twin.toml"), &wanted).unwrap();
         found(&host)
@@ -121,6 +128,22 @@ fn a_script_makes_what_the_verb_makes_with_rates() {
     {
         let attach = format!("[[attach]]\nsandbox = 'new:red'\nnetwork = 'web'\n{rates}");
         twins(what, &format!("[network.web]\n{network}\n{attach}"));
+    }
+}
+
+#[test]
+fn a_script_makes_what_the_verb_makes_beside_legacy_iptables() {
+    let legacy = "for t in iptables ip6tables; do
+            $t -w -P FORWARD ACCEPT; $t -w -F FORWARD
+            $t-legacy -w -P FORWARD DROP; $t-legacy -w -A FORWARD -p tcp --dport 9 -j REJECT
+            $t-legacy -w -A FORWARD -j DROP
+        done";
+    for (what, network) in TOPOLOGIES
+        .iter()
+        .filter(|(what, _)| what.ends_with("both families") || what.ends_with("there"))
+    {
+        let text = format!("[network.web]\n{network}\n{ATTACHMENTS}");
+        twins_after(legacy, &format!("{what}, legacy"), &text);
     }
 }
 

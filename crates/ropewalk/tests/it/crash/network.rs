@@ -94,7 +94,7 @@ fn a_bridge_of_others_is_as_it_was_after_a_network_on_it_is_killed() {
 fn the_rules_of_others_are_as_they_were_after_a_network_beside_them_is_killed() {
     let host = host();
     host.net.sh("iptables -P FORWARD DROP; iptables -A FORWARD -s 10.99.0.0/16 -j REJECT
-        ip6tables -P FORWARD DROP");
+        ip6tables-legacy -P FORWARD DROP");
     host.unharmed(|| {
         host.survives(Leaves::NothingOrAll, WEB, &["network rm web"]);
         host.ok(WEB);
