@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use ropewalk_facts::{Id, IfName, Key, Ns, RouteKey, Snapshot, SysctlPath};
 use ropewalk_kernel::failpoint;
 use ropewalk_spec::names::{self, Seed};
-use ropewalk_spec::{Direct, Endpoint, Network, Publish};
+use ropewalk_spec::{Endpoint, Network, Publish};
 use ropewalk_store::{AttachmentKey, AttachmentRecord, NetworkHead, Origin, State, Writer};
 use ropewalk_topology::{HostFacts, Wiring};
 
@@ -153,8 +153,6 @@ impl Engine {
             None => Seed::Text(leg.as_str()),
         };
         let mac = endpoint.mac.unwrap_or_else(|| names::mac(&network.network.name, seed));
-        let mac = (!network.network.mode.direct().is_some_and(Direct::parents_mac)).then_some(mac);
-        self.parent_carries(network, endpoint, tx, world)?;
         let wiring = Wiring {
             network: &network.network,
             ns: sandbox.ns.clone(),
@@ -163,10 +161,11 @@ impl Engine {
             altname: names::leg_altname(sandbox.ns.as_str(), &ifname),
             alias: names::leg_alias(sandbox.ns.as_str(), &ifname),
             leg: leg.clone(),
-            mac,
+            mac: Some(mac),
             mtu: endpoint.mtu.unwrap_or(network.mtu),
             addresses: addresses.clone(),
             default_metric: Self::default_metric(tx, network, endpoint, sandbox, world)?,
+            allow_spoofing: endpoint.allow_spoofing,
             publish: &endpoint.publish,
             rate_in: endpoint.rate_in,
             rate_out: endpoint.rate_out,
@@ -182,7 +181,7 @@ impl Engine {
             network: network.network.name.clone(),
             leg,
             addresses,
-            mac,
+            mac: Some(mac),
             mtu: wiring.mtu,
             publish: endpoint.publish.clone(),
             rate_in: endpoint.rate_in,

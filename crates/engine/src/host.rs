@@ -5,12 +5,13 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
+use ropewalk_facts::nft::TableKey;
 use ropewalk_facts::{
     Addr, Body, Id, IfName, Key, Link, LinkKind, Ns, Route, RouteKind, Snapshot, SysctlPath, proto,
     table,
 };
 use ropewalk_plan::Change;
-use ropewalk_spec::{Mode, Network, names};
+use ropewalk_spec::{Mode, Network};
 use ropewalk_topology::{HostFacts, beside, bridge_name, firewall};
 
 use crate::parent;
@@ -44,14 +45,8 @@ pub(crate) fn facts(network: &Network, host: &Snapshot) -> HostFacts {
 pub(crate) fn bridge(network: &Network) -> Option<IfName> {
     match &network.mode {
         Mode::Bridge { bridge, .. } => Some(bridge_name(network, bridge.as_ref())),
-        Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => None,
+        Mode::Routed | Mode::Flat { .. } => None,
     }
-}
-
-/// The link of the host that `network` made for itself, or uses as its bridge.
-pub(crate) fn shared_link(network: &Network) -> Option<IfName> {
-    let own = network.mode.direct().filter(|direct| direct.host_link());
-    bridge(network).or_else(|| own.map(|_| names::bridge(&network.name)))
 }
 
 /// True for a link that bears ropewalk's mark.
@@ -156,7 +151,6 @@ pub(crate) fn strays(host: &Snapshot, owned: &BTreeSet<Key>) -> Vec<Change> {
 
 /// True when something that nothing owns bears the mark. Elements go with a table that goes.
 fn is_stray(body: &Body, owned: &BTreeSet<Key>) -> bool {
-    let table = firewall::table();
     if let Some(link) = body.as_link() {
         return ours(link);
     }
@@ -164,8 +158,14 @@ fn is_stray(body: &Body, owned: &BTreeSet<Key>) -> bool {
         return route.proto == proto::ROPEWALK && !route.derived;
     }
     if let Body::Element(element) = body {
+        let table = &element.key.set.table;
         let kept = owned.contains(&Id::Table(table.clone()).at(Ns::HOST));
-        return element.key.set.table == table && kept;
+        // What packets put into a set is nobody's.
+        return is_ours(table) && kept && !element.derived;
     }
-    beside::leaving(body).is_some() || matches!(body, Body::Table(found) if found.key == table)
+    beside::leaving(body).is_some() || matches!(body, Body::Table(found) if is_ours(&found.key))
+}
+
+fn is_ours(table: &TableKey) -> bool {
+    firewall::tables().any(|ours| ours == *table)
 }

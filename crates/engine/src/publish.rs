@@ -212,6 +212,7 @@ fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkHead) -> Wiring<
         mtu: record.mtu,
         addresses: record.addresses.clone(),
         default_metric: record.default_metric,
+        allow_spoofing: false,
         publish: &record.publish,
         rate_in: None,
         rate_out: None,

@@ -47,7 +47,6 @@ mod sys;
 mod sysctl;
 mod tap;
 mod watch;
-mod xt;
 
 pub use enter::enter;
 pub use errno::Errno;

@@ -39,6 +39,8 @@ pub struct Endpoint {
     pub rate_in: Option<Rate>,
     /// How fast it may send.
     pub rate_out: Option<Rate>,
+    /// Whether the sandbox may speak with any address on it.
+    pub allow_spoofing: bool,
 }
 
 impl Endpoint {
@@ -69,17 +71,6 @@ impl Endpoint {
         }
         check_mtu(At::field(&object, "mtu"), self.mtu, network.has_v6())?;
         self.check_rates(network)?;
-        if let Some(direct) = network.mode.direct() {
-            let mode = direct.word();
-            let odd = [
-                ("publish", !self.publish.is_empty()),
-                ("mac", self.mac.is_some() && direct.parents_mac()),
-                ("default_route", self.default_route == Some(true) && !direct.leads_out()),
-            ];
-            if let Some((field, _)) = odd.into_iter().find(|(_, odd)| *odd) {
-                return At::field(&object, field).fail(Problem::ConflictMode { mode });
-            }
-        }
         match network.mode.reach() {
             crate::Reach::L2 if !self.publish.is_empty() => {
                 At::field(&object, "publish").fail(Problem::Conflict { with: "an l2 network" })
@@ -180,6 +171,9 @@ pub struct RawEndpoint {
     /// How fast it may send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_out: Option<String>,
+    /// The sandbox may speak with any address.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub allow_spoofing: bool,
 }
 
 impl RawEndpoint {
@@ -215,6 +209,7 @@ impl RawEndpoint {
             default_route: self.default_route,
             rate_in: rate("rate_in", &self.rate_in)?,
             rate_out: rate("rate_out", &self.rate_out)?,
+            allow_spoofing: self.allow_spoofing,
         };
         let v6 = endpoint.ips.iter().any(IpAddr::is_ipv6);
         check_mtu(at("mtu"), endpoint.mtu, v6)?;
@@ -270,6 +265,7 @@ impl From<Endpoint> for RawEndpoint {
             default_route: endpoint.default_route,
             rate_in: endpoint.rate_in.map(String::from),
             rate_out: endpoint.rate_out.map(String::from),
+            allow_spoofing: endpoint.allow_spoofing,
         }
     }
 }

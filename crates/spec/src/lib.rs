@@ -6,7 +6,6 @@
 //! The raw form holds text as it was written; the valid form cannot hold nonsense, so nothing below
 //! checks again.  Never here: the kernel, files, clocks, chance, which address is free.
 
-mod direct;
 mod endpoint;
 mod error;
 mod file;
@@ -25,7 +24,6 @@ mod span;
 mod subnet;
 mod subnets;
 
-pub use direct::Direct;
 pub use endpoint::{Endpoint, RawEndpoint};
 pub use error::{Form, Object, Problem, SpecError};
 pub use file::{Declaration, FileError, Flaw, to_toml};

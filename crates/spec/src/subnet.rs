@@ -19,8 +19,6 @@ pub struct Subnet {
     pub gateway: Option<IpAddr>,
     /// First and last address that are given to sandboxes that ask for none; else all are.
     pub range: Option<(IpAddr, IpAddr)>,
-    /// The host's address on the network, where that is not the gateway.
-    pub host: Option<IpAddr>,
 }
 
 /// The gateways of routed networks, where none is given: addresses that stand on every leg.
@@ -53,9 +51,6 @@ impl Subnet {
         }
         if self.gateway == Some(ip) {
             return Err(Problem::IsGateway { ip, net });
-        }
-        if self.host == Some(ip) {
-            return Err(Problem::IsHost { ip, net });
         }
         check_host(net, ip)
     }

@@ -30,6 +30,7 @@ pub(crate) fn network(
     plan.ensure(&Ns::HOST, Body::Link(link(network, &name, host)))?;
     if reach == Reach::L2 {
         plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(&name, "disable_ipv6"), "1"))?;
+        plan.extend(firewall::base()?)?;
         return Ok(plan);
     }
     plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(&name, "accept_ra"), "0"))?;
@@ -76,7 +77,12 @@ pub(crate) fn attach(
     bridge: Option<&IfName>,
     reach: Reach,
 ) -> Result<Plan, Duplicate> {
-    let mut plan = wiring.pair(Some(bridge_name(wiring.network, bridge)))?;
+    let mut plan = Plan::new();
+    // Before the leg, so that it is never there without.
+    for element in protection(wiring, reach) {
+        plan.create(&Ns::HOST, element)?;
+    }
+    plan.extend(wiring.pair(Some(bridge_name(wiring.network, bridge)))?)?;
     for net in &wiring.addresses {
         wiring.address(&mut plan, *net)?;
     }
@@ -89,4 +95,12 @@ pub(crate) fn attach(
         }
     }
     Ok(plan)
+}
+
+fn protection(wiring: &Wiring<'_>, reach: Reach) -> Vec<Body> {
+    match wiring.own() {
+        None => Vec::new(),
+        Some((mac, _)) if reach == Reach::L2 => firewall::wire_leg(&wiring.leg, mac),
+        Some((mac, addresses)) => firewall::bridged_leg(&wiring.leg, mac, &addresses),
+    }
 }

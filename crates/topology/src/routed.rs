@@ -14,6 +14,7 @@ use ropewalk_facts::{Addr, Body, Ns, Route, RouteKey, RouteKind, Scope, SysctlPa
 use ropewalk_plan::{Duplicate, Plan};
 use ropewalk_spec::{Network, Subnet};
 
+use crate::firewall;
 use crate::passage::passage;
 use crate::wiring::{HostFacts, Wiring, forwarding, setting};
 
@@ -48,7 +49,14 @@ fn end(subnet: &Subnet) -> Route {
 
 /// A veth pair, the gateway on its host end, a host route to each address and the way out.
 pub(crate) fn attach(wiring: &Wiring<'_>) -> Result<Plan, Duplicate> {
-    let mut plan = wiring.pair(None)?;
+    let mut plan = Plan::new();
+    // Before the leg, so that it is never there without.
+    if let Some((mac, addresses)) = wiring.own() {
+        for element in firewall::routed_leg(&wiring.leg, mac, &addresses) {
+            plan.create(&Ns::HOST, element)?;
+        }
+    }
+    plan.extend(wiring.pair(None)?)?;
     plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(&wiring.leg, "accept_ra"), "0"))?;
     for net in &wiring.addresses {
         one(&mut plan, wiring, net.addr())?;

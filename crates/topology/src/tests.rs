@@ -63,6 +63,7 @@ fn limited(
         mtu: 1500,
         addresses: addresses.iter().map(|net| net.parse().unwrap()).collect(),
         default_metric: network.default_route.then_some(0),
+        allow_spoofing: false,
         publish: &publish,
         rate_in,
         rate_out,
@@ -185,6 +186,11 @@ fn a_bridged_sandbox() {
         &[],
         &host(),
         &expect![[r#"
+            + element bridge ropewalk legs { "rw1" }
+            + element bridge ropewalk macs { "rw1" . 02:72:00:00:00:01 }
+            + element bridge ropewalk own4 { "rw1" . 192.168.15.2 }
+            + element bridge ropewalk own6 { "rw1" . 0xfd000015000000000000000000000002 }
+            + element bridge ropewalk own6 { "rw1" . 0xfe80000000000000007200fffe000001 }
             + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
             + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
             ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
@@ -209,6 +215,9 @@ fn a_bridged_sandbox_that_publishes_where_bridged_packets_pass_the_ip_hooks() {
         &ports,
         &host,
         &expect![[r#"
+            + element bridge ropewalk legs { "rw1" }
+            + element bridge ropewalk macs { "rw1" . 02:72:00:00:00:01 }
+            + element bridge ropewalk own4 { "rw1" . 192.168.15.2 }
             + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
             + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
             ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
@@ -234,6 +243,13 @@ fn a_routed_sandbox() {
         &["8080:80"],
         &host(),
         &expect![[r#"
+            + element inet ropewalk legs { "rw1" }
+            + element inet ropewalk own4 { "rw1" . 10.9.0.1 }
+            + element inet ropewalk own6 { "rw1" . 0xfd000009000000000000000000000001 }
+            + element inet ropewalk own6 { "rw1" . 0xfe80000000000000007200fffe000001 }
+            + element arp ropewalk legs { "rw1" }
+            + element arp ropewalk macs { "rw1" . 02:72:00:00:00:01 }
+            + element arp ropewalk own4 { "rw1" . 10.9.0.1 }
             + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
             + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
             ~ link eth0 down → up in netns:red
@@ -282,6 +298,13 @@ fn a_flat_sandbox_is_wired_as_a_routed_one_and_answered_for() {
         &[],
         &HostFacts { parent: Some("up0".parse().unwrap()), ..host() },
         &expect![[r#"
+            + element inet ropewalk legs { "rw1" }
+            + element inet ropewalk own4 { "rw1" . 10.0.0.50 }
+            + element inet ropewalk own6 { "rw1" . 0xfd0000aa000000000000000000000050 }
+            + element inet ropewalk own6 { "rw1" . 0xfe80000000000000007200fffe000001 }
+            + element arp ropewalk legs { "rw1" }
+            + element arp ropewalk macs { "rw1" . 02:72:00:00:00:01 }
+            + element arp ropewalk own4 { "rw1" . 10.0.0.50 }
             + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
             + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
             ~ link eth0 down → up in netns:red
@@ -313,6 +336,9 @@ fn rates_are_kept_on_the_hosts_side() {
         &host(),
         [Some("10M"), Some("1G/64k")],
         &expect![[r#"
+            + element bridge ropewalk legs { "rw1" }
+            + element bridge ropewalk macs { "rw1" . 02:72:00:00:00:01 }
+            + element bridge ropewalk own4 { "rw1" . 192.168.15.2 }
             + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
             + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
             ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)

@@ -17,6 +17,5 @@ pub mod nl;
 pub mod rt;
 #[cfg(test)]
 mod uapi;
-pub mod xt;
 
 pub use error::Error;

@@ -49,6 +49,9 @@ pub(crate) struct Attach {
     /// Give the sandbox no default route by this network
     #[arg(long)]
     no_default_route: bool,
+    /// Let the sandbox speak with addresses that are not its own, as a router or DHCP server does
+    #[arg(long)]
+    allow_spoofing: bool,
     #[command(flatten)]
     pub(crate) trial: Trial,
 }
@@ -67,6 +70,7 @@ impl Attach {
             default_route: self.no_default_route.then_some(false),
             rate_in: self.rate_in.clone(),
             rate_out: self.rate_out.clone(),
+            allow_spoofing: self.allow_spoofing,
         }
     }
 }

@@ -46,6 +46,13 @@ impl Host {
         self.net.try_sh(script).0
     }
 
+    /// A file of the test's own.
+    pub(crate) fn file(&self, name: &str, text: &str) -> String {
+        let path = self.dir.join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    }
+
     /// Everything that is stated in the host and in every named namespace.
     pub(crate) fn snapshot(&self) -> Snapshot {
         let mut kernel = Kernel::new().unwrap();

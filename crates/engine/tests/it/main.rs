@@ -8,8 +8,8 @@
 )]
 
 mod attach;
+mod attack;
 mod beside;
-mod direct;
 mod flat;
 mod host;
 mod networks;

@@ -18,6 +18,11 @@ pub struct DataType {
     pub order: ByteOrder,
 }
 
+/// 16 bytes of the packet that nft has no name for, by their place: the target of a neighbour
+/// advertisement (RFC 4861 §4.4). To nft they are an `integer` of a length of its own.
+pub const RAW: DataType =
+    DataType { name: "@th,64,128", id: 4, len: 16, order: ByteOrder::Network };
+
 /// The order of the bytes of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ByteOrder {
@@ -36,7 +41,7 @@ impl DataType {
     /// The type with this name.
     #[must_use]
     pub fn named(name: &str) -> Option<&'static Self> {
-        TYPES.iter().find(|t| t.name == name)
+        TYPES.iter().chain([&RAW]).find(|t| t.name == name)
     }
 
     /// The type with this number.
@@ -117,5 +122,6 @@ mod tests {
             assert_eq!(DataType::numbered(t.id), Some(t));
         }
         assert_eq!(DataType::named("ifname").map(|t| t.id), Some(41));
+        assert_eq!(DataType::named(RAW.name), Some(&RAW));
     }
 }

@@ -115,6 +115,8 @@ pub struct Payload {
 pub struct MetaKey(pub u32);
 
 impl MetaKey {
+    /// Type of the frame's contents, two bytes.
+    pub const PROTOCOL: Self = Self(1);
     /// The packet's mark.
     pub const MARK: Self = Self(3);
     /// Index of the incoming link.

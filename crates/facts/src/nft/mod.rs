@@ -8,7 +8,7 @@ mod datatype;
 mod expr;
 mod ruleset;
 
-pub use datatype::{ByteOrder, DataType};
+pub use datatype::{ByteOrder, DataType, RAW};
 pub use expr::{
     Bytes, CmpOp, Expr, FibFlags, FibResult, MetaKey, NatKind, Payload, Reg, Verdict, VerdictCode,
 };

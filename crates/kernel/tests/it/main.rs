@@ -16,4 +16,3 @@ mod space;
 mod traffic;
 mod twin;
 mod watch;
-mod xt;

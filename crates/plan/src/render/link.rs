@@ -27,6 +27,10 @@ pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
         add.push_str(&format!(" netns {}", netns(ns)));
     }
     add.push_str(&format!(" type {}", quoted(kind(&link.kind))));
+    if bridge {
+        // What comes to the groups that no bridge forwards to passes no rule; it teaches nothing.
+        add.push_str(" no_linklocal_learn 1");
+    }
     if let LinkKind::Veth { peer: Some(peer) } = &link.kind {
         let far = far.and_then(|far| far.body.as_link());
         let words = Words::default()

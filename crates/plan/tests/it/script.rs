@@ -34,7 +34,7 @@ fn an_attachment() {
         #!/bin/sh
         set -e
         ip netns add red
-        ip link add name rw-web type bridge
+        ip link add name rw-web type bridge no_linklocal_learn 1
         ip link set dev rw-web mtu 1450 up
         ip addr add 10.9.0.1/24 dev rw-web
         ip addr add fd09::1/64 dev rw-web nodad
@@ -107,7 +107,7 @@ fn names_that_the_shell_would_read_otherwise_are_quoted() {
     expect![[r#"
         #!/bin/sh
         set -e
-        ip link add name '$(id);x' type bridge
+        ip link add name '$(id);x' type bridge no_linklocal_learn 1
         ip link set dev '$(id);x' up
         ip link property add dev '$(id);x' altname 'it'\''s'
         ip addr add 10.1.0.1/24 dev '$(id);x'
@@ -266,7 +266,7 @@ fn removals_and_alterations() {
     expect![[r#"
         #!/bin/sh
         set -e
-        ip link add name br0 type bridge
+        ip link add name br0 type bridge no_linklocal_learn 1
         ip link set dev br0 up
         ip link set dev leg master br0
         ip addr add fd01::1/64 dev br0 nodad noprefixroute

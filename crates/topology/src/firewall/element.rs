@@ -82,7 +82,7 @@ fn same(a: IpAddr, b: IpAddr) -> Option<Version> {
     (version(a) == version(b)).then(|| version(a))
 }
 
-fn octets(addr: IpAddr) -> Vec<u8> {
+pub(super) fn octets(addr: IpAddr) -> Vec<u8> {
     match addr {
         IpAddr::V4(addr) => addr.octets().into(),
         IpAddr::V6(addr) => addr.octets().into(),
@@ -96,7 +96,7 @@ fn padded(port: u16) -> [u8; 4] {
 }
 
 /// The name of a link as a field: 16 bytes.
-fn name(dev: &IfName) -> Vec<u8> {
+pub(super) fn name(dev: &IfName) -> Vec<u8> {
     let mut bytes = dev.as_str().as_bytes().to_vec();
     bytes.resize(IfName::MAX + 1, 0);
     bytes

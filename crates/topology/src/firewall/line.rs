@@ -36,6 +36,10 @@ impl Version {
         self.family().number()
     }
 
+    fn ethertype(self) -> [u8; 2] {
+        if self == Self::V4 { [0x08, 0x00] } else { [0x86, 0xdd] }
+    }
+
     fn family(self) -> Family {
         if self == Self::V4 { Family::Ip } else { Family::Ip6 }
     }
@@ -61,21 +65,28 @@ impl Version {
     }
 }
 
-/// A rule in the making.
-#[derive(Default)]
-pub(super) struct Line(Vec<Expr>);
+/// A rule in the making, in a table of a family.
+pub(super) struct Line {
+    family: Family,
+    exprs: Vec<Expr>,
+}
 
 impl Line {
+    /// In the table of IP packets.
     pub(super) fn new() -> Self {
-        Self::default()
+        Self::of(Family::Inet)
+    }
+
+    pub(super) fn of(family: Family) -> Self {
+        Self { family, exprs: Vec::new() }
     }
 
     pub(super) fn done(self) -> Vec<Expr> {
-        self.0
+        self.exprs
     }
 
     fn and(mut self, exprs: impl IntoIterator<Item = Expr>) -> Self {
-        self.0.extend(exprs);
+        self.exprs.extend(exprs);
         self
     }
 
@@ -89,7 +100,103 @@ impl Line {
 
     /// The packet is of this version.
     pub(super) fn ip(self, v: Version) -> Self {
+        if self.family == Family::Bridge {
+            return self.meta(MetaKey::PROTOCOL, 0).cmp(CmpOp::Eq, &v.ethertype());
+        }
         self.meta(MetaKey::NFPROTO, 0).cmp(CmpOp::Eq, &[v.nfproto()])
+    }
+
+    /// Bytes of the packet go to register `at`.
+    fn bytes(self, base: u32, offset: u32, len: u32, at: u8) -> Self {
+        self.and([Expr::Payload { what: Payload { base, offset, len }, dreg: Reg(at) }])
+    }
+
+    /// The frame's type, the tag of a VLAN before it.
+    pub(super) fn ethertype(self, number: [u8; 2]) -> Self {
+        self.bytes(0, 12, 2, 0).cmp(CmpOp::Eq, &number)
+    }
+
+    /// The frame is for a group that no bridge forwards to (IEEE 802.1D table 7-10).
+    pub(super) fn for_bridge_group(self) -> Self {
+        let mask = Bytes(vec![0xff, 0xff, 0xff, 0xff, 0xff, 0xf0]);
+        let masked = Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask, xor: Bytes(vec![0; 6]) };
+        self.bytes(0, 0, 6, 0).and([masked]).cmp(CmpOp::Eq, &[0x01, 0x80, 0xc2, 0, 0, 0])
+    }
+
+    /// What nft asks on a bridge before it looks into ARP.
+    fn arp(self) -> Self {
+        if self.family == Family::Bridge { self.ethertype([0x08, 0x06]) } else { self }
+    }
+
+    /// The message of ARP is not one about IPv4 on Ethernet.
+    pub(super) fn arp_is_odd(self) -> Self {
+        self.bytes(1, 0, 6, 0).cmp(CmpOp::Neq, &[0, 1, 8, 0, 6, 4])
+    }
+
+    /// The link and the hardware address that ARP names as the sender's are not in a set.
+    pub(super) fn arp_mac_not_in(self, set: &str) -> Self {
+        self.arp().meta(MetaKey::IIFNAME, 0).bytes(1, 8, 6, 4).lookup(set, None, true)
+    }
+
+    /// The sender asks whether somebody has an address (RFC 5227), and has none yet.
+    pub(super) fn arp_probe(self) -> Self {
+        self.arp().bytes(1, 14, 4, 0).cmp(CmpOp::Eq, &[0; 4])
+    }
+
+    /// The link and the address that ARP names as the sender's are not in a set.
+    pub(super) fn arp_ip_not_in(self, set: &str) -> Self {
+        self.arp().meta(MetaKey::IIFNAME, 0).bytes(1, 14, 4, 4).lookup(set, None, true)
+    }
+
+    /// The link and the frame's source are not in a set.
+    pub(super) fn mac_not_in(self, set: &str) -> Self {
+        self.meta(MetaKey::IIFNAME, 0).bytes(0, 6, 6, 4).lookup(set, None, true)
+    }
+
+    /// The link and the packet's source are not in a set.
+    pub(super) fn source_not_in(self, v: Version, set: &str) -> Self {
+        // IPv6 by its place: its set is of bytes, as the targets are looked up in it, too.
+        let line = if v == Version::V4 { self.ip(v) } else { self };
+        line.meta(MetaKey::IIFNAME, 0).addr(v, Side::Source, 4).lookup(set, None, true)
+    }
+
+    /// The link and the address that a neighbour message is about are in a set.
+    pub(super) fn target_in(self, set: &str) -> Self {
+        self.meta(MetaKey::IIFNAME, 0).bytes(2, 8, 16, 4).within(set)
+    }
+
+    /// The packet has no source yet.
+    pub(super) fn without_source(self, v: Version) -> Self {
+        let none = vec![0; v.len().into()];
+        self.ip(v).addr(v, Side::Source, 0).cmp(CmpOp::Eq, &none)
+    }
+
+    /// The packet is of this transport protocol.
+    pub(super) fn proto(self, number: u8) -> Self {
+        self.meta(MetaKey::L4PROTO, 0).cmp(CmpOp::Eq, &[number])
+    }
+
+    /// The packet is of another transport protocol, which is found behind the headers of IPv6.
+    pub(super) fn proto_is_not(self, number: u8) -> Self {
+        self.meta(MetaKey::L4PROTO, 0).cmp(CmpOp::Neq, &[number])
+    }
+
+    /// The message of ICMP, of a version, has this type.
+    pub(super) fn icmp(self, v: Version, kind: u8) -> Self {
+        let proto = if v == Version::V4 { 1 } else { 58 };
+        // What nft asks first, unless something of the packet's version was asked before.
+        let line = match (self.exprs.is_empty(), self.family) {
+            (false, _) => self,
+            (true, Family::Bridge) => self.ethertype(v.ethertype()),
+            (true, _) => self.ip(v),
+        };
+        line.proto(proto).bytes(2, 0, 1, 0).cmp(CmpOp::Eq, &[kind])
+    }
+
+    /// UDP from one port to another.
+    pub(super) fn udp(self, from: u16, to: u16) -> Self {
+        let ports = [from.to_be_bytes(), to.to_be_bytes()].concat();
+        self.proto(17).bytes(2, 0, 4, 0).cmp(CmpOp::Eq, &ports)
     }
 
     /// The first `len` bytes of an address go to register `at`.
@@ -162,26 +269,26 @@ impl Line {
     }
 
     fn within(self, set: &str) -> Self {
-        self.lookup(set, None)
+        self.lookup(set, None, false)
     }
 
-    fn lookup(self, set: &str, dreg: Option<Reg>) -> Self {
+    fn lookup(self, set: &str, dreg: Option<Reg>, invert: bool) -> Self {
         let map = dreg.is_some();
-        self.and([Expr::Lookup { set: set.into(), sreg: Reg(0), dreg, map, invert: false }])
+        self.and([Expr::Lookup { set: set.into(), sreg: Reg(0), dreg, map, invert }])
     }
 
     /// The source becomes what the map gives for register 0.
     pub(super) fn snat(self, v: Version, map: &str) -> Self {
         let (kind, family) = (NatKind::Snat, v.family());
         let nat = Expr::Nat { kind, family, addr: Some(Reg(0)), proto: None, flags: 0 };
-        self.lookup(map, Some(Reg(0))).and([nat])
+        self.lookup(map, Some(Reg(0)), false).and([nat])
     }
 
     /// Destination address and port become what the map gives for register 0.
     pub(super) fn dnat(self, v: Version, map: &str) -> Self {
         let (kind, family, proto) = (NatKind::Dnat, v.family(), Some(Reg(v.regs())));
         let nat = Expr::Nat { kind, family, addr: Some(Reg(0)), proto, flags: 0 };
-        self.lookup(map, Some(Reg(0))).and([nat])
+        self.lookup(map, Some(Reg(0)), false).and([nat])
     }
 
     /// The source becomes the host's.
@@ -192,6 +299,12 @@ impl Line {
     /// The rule decides.
     pub(super) fn verdict(self, code: VerdictCode) -> Self {
         self.and([Expr::Verdict(Verdict { code, chain: None })])
+    }
+
+    /// Another chain goes on, and what it does not decide passes.
+    pub(super) fn goto(self, chain: &str) -> Self {
+        let verdict = Verdict { code: VerdictCode::Goto, chain: Some(chain.into()) };
+        self.and([Expr::Verdict(verdict)])
     }
 
     /// Another chain goes on.

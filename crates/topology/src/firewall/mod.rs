@@ -1,5 +1,6 @@
-//! ropewalk's own packet filter: one table, `inet ropewalk`, the same on every host.
+//! ropewalk's own packet filter: three tables named `ropewalk`, the same on every host.
 //!
+//!     bridge, arp           a frame from a sandbox ─▶ guard: only its own addresses
 //!     a packet to this host ─▶ prerouting ─▶ publish: map (address, protocol, port) → sandbox
 //!     a packet forwarded    ─▶ forward ─▶ internal: only within its own network
 //!     a packet leaving      ─▶ postrouting: set of subnets → masquerade, map subnet → source
@@ -17,7 +18,9 @@
 //! Never here: netlink, the text of nft(8).
 
 mod element;
+mod guard;
 mod line;
+mod own;
 mod rules;
 mod sets;
 #[cfg(test)]
@@ -29,20 +32,36 @@ use ropewalk_facts::nft::{Family, Set, SetKey, Table, TableKey};
 use ropewalk_plan::{Duplicate, Plan};
 
 pub use element::{bridged, direct, internal, masquerade, masquerade_in, publish, snat, snat_in};
+pub use own::{bridged_leg, routed_leg, wire_leg};
 
-/// The table's key.
+/// The key of the table of IP packets.
 #[must_use]
 pub fn table() -> TableKey {
-    TableKey::new(Family::Inet, "ropewalk")
+    of(Family::Inet)
+}
+
+fn of(family: Family) -> TableKey {
+    TableKey::new(family, "ropewalk")
+}
+
+/// The keys of all tables.
+pub fn tables() -> impl Iterator<Item = TableKey> {
+    [Family::Inet, Family::Bridge, Family::Arp].into_iter().map(of)
 }
 
 /// Everything that is the same on every host, in the order in which it is made.
 #[must_use]
 pub fn facts() -> Vec<Body> {
-    let table = table();
-    let mut all = vec![Body::Table(Table { key: table.clone(), dormant: false })];
-    all.extend(sets::all(&table).into_iter().map(Body::Set));
-    all.extend(rules::all(&table));
+    let mut all = Vec::new();
+    for table in tables() {
+        all.push(Body::Table(Table { key: table.clone(), dormant: false }));
+        all.extend(sets::all(&table).into_iter().map(Body::Set));
+        all.extend(match table.family {
+            Family::Bridge => rules::written(&table, guard::bridge()),
+            Family::Arp => rules::written(&table, guard::arp()),
+            Family::Inet | Family::Ip | Family::Ip6 | Family::Netdev => rules::inet(&table),
+        });
+    }
     all
 }
 
@@ -59,5 +78,5 @@ pub fn base() -> Result<Plan, Duplicate> {
 /// The set or map of [`facts`] with this key, by which its elements are written and read.
 #[must_use]
 pub fn set(key: &SetKey) -> Option<Set> {
-    sets::all(&table()).into_iter().find(|set| set.key == *key)
+    sets::all(&key.table).into_iter().find(|set| set.key == *key)
 }

@@ -3,11 +3,12 @@
 use ropewalk_facts::Body;
 use ropewalk_facts::nft::{Base, Chain, MetaKey, Rule, RuleKey, TableKey, VerdictCode};
 
+use super::guard;
 use super::line::{Line, Side};
 use super::sets::{self, Version};
 
 /// A rule's tag and what it does.
-type Tagged = (String, Line);
+pub(super) type Tagged = (String, Line);
 
 /// Hook numbers (`NF_INET_*`).
 const PREROUTING: u32 = 0;
@@ -15,8 +16,12 @@ const FORWARD: u32 = 2;
 const OUTPUT: u32 = 3;
 const POSTROUTING: u32 = 4;
 
-pub(super) fn all(table: &TableKey) -> Vec<Body> {
-    let chains = [
+/// A chain: its name, its hook if it has one (type, number, priority), its rules.
+pub(super) type Chained = (&'static str, Option<(&'static str, u32, i32)>, Vec<Tagged>);
+
+/// The chains of the table of IP packets.
+pub(super) fn inet(table: &TableKey) -> Vec<Body> {
+    let mut chains = vec![
         ("raw", Some(("filter", PREROUTING, -300)), raw()),
         ("prerouting", Some(("nat", PREROUTING, -100)), to_publish("from-outside")),
         ("output", Some(("nat", OUTPUT, -100)), to_publish("from-host")),
@@ -25,6 +30,12 @@ pub(super) fn all(table: &TableKey) -> Vec<Body> {
         ("forward", Some(("filter", FORWARD, 0)), forward()),
         ("internal", None, internal()),
     ];
+    chains.extend(guard::inet());
+    written(table, chains)
+}
+
+/// Chains as facts, before all their rules.
+pub(super) fn written(table: &TableKey, chains: Vec<Chained>) -> Vec<Body> {
     let (mut heads, mut rules) = (Vec::new(), Vec::new());
     for (name, hook, lines) in chains {
         heads.push(Body::Chain(Chain { key: table.chain(name), base: hook.map(base) }));
@@ -50,7 +61,8 @@ fn both(tag: &str, one: impl Fn(Version) -> Line) -> [Tagged; 2] {
 /// refuses packets to ::1 that come from outside.)
 fn raw() -> Vec<Tagged> {
     let line = Line::new().not_from_lo().addr_begins(Version::V4, Side::Destination, &[127]);
-    vec![("loopback-guard".into(), line.verdict(VerdictCode::Drop))]
+    let legs = Line::new().link_within(MetaKey::IIFNAME, sets::LEGS).goto(guard::GUARD);
+    vec![("loopback-guard".into(), line.verdict(VerdictCode::Drop)), ("protected".into(), legs)]
 }
 
 fn to_publish(tag: &str) -> Vec<Tagged> {

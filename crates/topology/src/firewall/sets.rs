@@ -1,9 +1,9 @@
-//! The sets and maps, one of each for IPv4 and IPv6.
+//! The sets and maps of the three tables, one of each for IPv4 and IPv6.
 //!
 //! Interval sets grow with the networks, hash sets with attachments and ports: an element of
 //! `publish4` costs the same beside ten thousand others.
 
-use ropewalk_facts::nft::{Set, SetFlags, TableKey};
+use ropewalk_facts::nft::{Family, RAW, Set, SetFlags, TableKey};
 
 /// Pairs (subnet, subnet) of one network: between them nothing is changed.
 pub(super) const DIRECT: &str = "direct";
@@ -23,6 +23,15 @@ pub(super) const PUBLISH_AT: &str = "publish_at";
 pub(super) const INTERNAL: &str = "internal";
 /// Bridges of internal networks, each twice: frames that stay within one.
 pub(super) const BRIDGED: &str = "bridged";
+
+/// Legs under protection.
+pub(super) const LEGS: &str = "legs";
+/// Legs whose sandbox has no addresses of ours: its hardware address is watched, no more.
+pub(super) const WIRES: &str = "wires";
+/// (leg, hardware address) of its sandbox.
+pub(super) const MACS: &str = "macs";
+/// (leg, address) of its sandbox.
+pub(super) const OWN: &str = "own";
 
 /// IPv4 or IPv6.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,7 +53,24 @@ impl Version {
     }
 }
 
+/// The sets of one of our tables.
 pub(super) fn all(table: &TableKey) -> Vec<Set> {
+    let legs = set(table, LEGS, &["ifname"], &[], false);
+    let macs = set(table, MACS, &["ifname", "ether_addr"], &[], false);
+    let own4 = set(table, &Version::V4.name(OWN), &["ifname", "ipv4_addr"], &[], false);
+    let own6 = set(table, &Version::V6.name(OWN), &["ifname", RAW.name], &[], false);
+    match table.family {
+        Family::Bridge => {
+            vec![legs, set(table, WIRES, &["ifname"], &[], false), macs, own4, own6]
+        }
+        Family::Arp => vec![legs, macs, own4],
+        Family::Inet | Family::Ip | Family::Ip6 | Family::Netdev => {
+            [vec![legs, own4, own6], inet(table)].concat()
+        }
+    }
+}
+
+fn inet(table: &TableKey) -> Vec<Set> {
     let mut sets = vec![
         set(table, INTERNAL, &["ifname"], &[], false),
         set(table, BRIDGED, &["ifname", "ifname"], &[], false),

@@ -111,6 +111,9 @@ fn the_rules_in_the_language_of_nft() {
     let text: Vec<String> = lines.iter().map(short).collect();
     expect![[r#"
         add table inet ropewalk
+        add set legs { type ifname; }
+        add set own4 { type ifname . ipv4_addr; }
+        add set own6 { typeof iifname . @th,64,128; }
         add set internal { type ifname; }
         add set bridged { type ifname . ifname; }
         add set direct4 { type ipv4_addr . ipv4_addr; flags interval; }
@@ -134,7 +137,12 @@ fn the_rules_in_the_language_of_nft() {
         add chain postrouting { type nat hook postrouting priority 100; policy accept; }
         add chain forward { type filter hook forward priority 0; policy accept; }
         add chain internal
+        add chain guard
+        add chain v4
+        add chain v6
+        add chain neighbour
         add rule raw iif != "lo" ip daddr 127.0.0.0/8 drop comment "loopback-guard"
+        add rule raw iifname @legs goto guard comment "protected"
         add rule prerouting fib daddr type local jump publish comment "from-outside"
         add rule output fib daddr type local jump publish comment "from-host"
         add rule publish dnat ip to ip daddr . meta l4proto . th dport map @publish_at4 comment "at4"
@@ -162,5 +170,84 @@ fn the_rules_in_the_language_of_nft() {
         add rule internal iifname . oifname @bridged accept comment "bridged"
         add rule internal iifname @internal oifname @internal ip saddr . ip daddr @direct4 accept comment "within4"
         add rule internal iifname @internal oifname @internal ip6 saddr . ip6 daddr @direct6 accept comment "within6"
-        add rule internal drop comment "closed""#]].assert_eq(&text.join("\n"));
+        add rule internal drop comment "closed"
+        add rule guard meta nfproto ipv4 goto v4 comment "ipv4"
+        add rule guard meta nfproto ipv6 goto v6 comment "ipv6"
+        add rule v4 ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept comment "dhcp-client"
+        add rule v4 iifname . ip saddr != @own4 drop comment "own4"
+        add rule v4 udp sport 67 udp dport 68 drop comment "dhcp-server"
+        add rule v4 icmp type redirect drop comment "redirect"
+        add rule v6 meta l4proto ipv6-icmp jump neighbour comment "icmp"
+        add rule v6 iifname . @nh,64,128 != @own6 drop comment "own6"
+        add rule v6 udp sport 547 udp dport 546 drop comment "dhcp-server"
+        add rule v6 meta l4proto != 255 return comment "whole"
+        add rule v6 drop comment "hidden"
+        add rule neighbour icmpv6 type nd-router-advert drop comment "router"
+        add rule neighbour icmpv6 type nd-redirect drop comment "redirect"
+        add rule neighbour icmpv6 type nd-neighbor-advert iifname . @th,64,128 @own6 return comment "own-target"
+        add rule neighbour icmpv6 type nd-neighbor-advert drop comment "target"
+        add rule neighbour ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @own6 accept comment "detect"
+        add rule neighbour ip6 saddr :: icmpv6 type mld2-listener-report accept comment "listen"
+        add rule neighbour ip6 saddr :: icmpv6 type mld-listener-report accept comment "listen1"
+        add rule neighbour ip6 saddr :: icmpv6 type mld-listener-done accept comment "listen1-done"
+        add table bridge ropewalk
+        add set bridge ropewalk legs { type ifname; }
+        add set bridge ropewalk wires { type ifname; }
+        add set bridge ropewalk macs { type ifname . ether_addr; }
+        add set bridge ropewalk own4 { type ifname . ipv4_addr; }
+        add set bridge ropewalk own6 { typeof iifname . @th,64,128; }
+        add chain bridge ropewalk prerouting { type filter hook prerouting priority -300; policy accept; }
+        add chain bridge ropewalk input { type filter hook input priority -300; policy accept; }
+        add chain bridge ropewalk guard
+        add chain bridge ropewalk wire
+        add chain bridge ropewalk arp4
+        add chain bridge ropewalk v4
+        add chain bridge ropewalk v6
+        add chain bridge ropewalk neighbour
+        add rule bridge ropewalk prerouting iifname @legs goto guard comment "protected"
+        add rule bridge ropewalk prerouting iifname @wires goto wire comment "wires"
+        add rule bridge ropewalk input ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname @legs drop comment "groups"
+        add rule bridge ropewalk input ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname @wires drop comment "groups-wires"
+        add rule bridge ropewalk guard iifname . ether saddr != @macs drop comment "own-mac"
+        add rule bridge ropewalk guard ether type ip goto v4 comment "ipv4"
+        add rule bridge ropewalk guard ether type ip6 goto v6 comment "ipv6"
+        add rule bridge ropewalk guard ether type arp goto arp4 comment "arp"
+        add rule bridge ropewalk guard drop comment "other"
+        add rule bridge ropewalk wire iifname . ether saddr != @macs drop comment "own-mac"
+        add rule bridge ropewalk wire ether type ip accept comment "ipv4"
+        add rule bridge ropewalk wire ether type ip6 accept comment "ipv6"
+        add rule bridge ropewalk wire ether type arp accept comment "arp"
+        add rule bridge ropewalk wire drop comment "other"
+        add rule bridge ropewalk arp4 @nh,0,48 != 4429186564 drop comment "shape"
+        add rule bridge ropewalk arp4 iifname . arp saddr ether != @macs drop comment "sender-mac"
+        add rule bridge ropewalk arp4 arp saddr ip 0.0.0.0 accept comment "probe"
+        add rule bridge ropewalk arp4 iifname . arp saddr ip != @own4 drop comment "sender-ip"
+        add rule bridge ropewalk v4 ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept comment "dhcp-client"
+        add rule bridge ropewalk v4 iifname . ip saddr != @own4 drop comment "own4"
+        add rule bridge ropewalk v4 udp sport 67 udp dport 68 drop comment "dhcp-server"
+        add rule bridge ropewalk v4 icmp type redirect drop comment "redirect"
+        add rule bridge ropewalk v6 meta l4proto ipv6-icmp jump neighbour comment "icmp"
+        add rule bridge ropewalk v6 iifname . @nh,64,128 != @own6 drop comment "own6"
+        add rule bridge ropewalk v6 udp sport 547 udp dport 546 drop comment "dhcp-server"
+        add rule bridge ropewalk v6 meta l4proto != 255 return comment "whole"
+        add rule bridge ropewalk v6 drop comment "hidden"
+        add rule bridge ropewalk neighbour icmpv6 type nd-router-advert drop comment "router"
+        add rule bridge ropewalk neighbour icmpv6 type nd-redirect drop comment "redirect"
+        add rule bridge ropewalk neighbour icmpv6 type nd-neighbor-advert iifname . @th,64,128 @own6 return comment "own-target"
+        add rule bridge ropewalk neighbour icmpv6 type nd-neighbor-advert drop comment "target"
+        add rule bridge ropewalk neighbour ip6 saddr :: icmpv6 type nd-neighbor-solicit iifname . @th,64,128 @own6 accept comment "detect"
+        add rule bridge ropewalk neighbour ip6 saddr :: icmpv6 type mld2-listener-report accept comment "listen"
+        add rule bridge ropewalk neighbour ip6 saddr :: icmpv6 type mld-listener-report accept comment "listen1"
+        add rule bridge ropewalk neighbour ip6 saddr :: icmpv6 type mld-listener-done accept comment "listen1-done"
+        add table arp ropewalk
+        add set arp ropewalk legs { type ifname; }
+        add set arp ropewalk macs { type ifname . ether_addr; }
+        add set arp ropewalk own4 { type ifname . ipv4_addr; }
+        add chain arp ropewalk input { type filter hook input priority 0; policy accept; }
+        add chain arp ropewalk guard
+        add rule arp ropewalk input iifname @legs goto guard comment "protected"
+        add rule arp ropewalk guard @nh,0,48 != 4429186564 drop comment "shape"
+        add rule arp ropewalk guard iifname . arp saddr ether != @macs drop comment "sender-mac"
+        add rule arp ropewalk guard arp saddr ip 0.0.0.0 accept comment "probe"
+        add rule arp ropewalk guard iifname . arp saddr ip != @own4 drop comment "sender-ip""#]].assert_eq(&text.join("\n"));
 }

@@ -4,7 +4,7 @@
 //! them by the names of their types. `NFT_SET_CONCAT` goes only with the lengths of the fields,
 //! which the kernel needs for ranges of several fields and refuses to miss.
 
-use ropewalk_facts::nft::{ByteOrder, DataType, Set, SetFlags, SetKey};
+use ropewalk_facts::nft::{ByteOrder, DataType, RAW, Set, SetFlags, SetKey};
 
 use super::consts::*;
 use super::frame::{Frame, request};
@@ -135,7 +135,9 @@ fn notes(x: &Set, key: &Shape, value: Option<&Shape>) -> Vec<u8> {
         udata::put_u32(&mut out, udata::SET_DATA_ORDER, order(data));
     }
     if key.fields.len() > 1 {
-        udata::put(&mut out, udata::SET_KEY_TYPEOF, &EMPTY_CONCAT);
+        let typeof_key = typeof_fields(&x.key_types);
+        let bytes = typeof_key.as_deref().unwrap_or(&EMPTY_CONCAT);
+        udata::put(&mut out, udata::SET_KEY_TYPEOF, bytes);
     }
     if value.is_some_and(|v| v.fields.len() > 1) {
         udata::put(&mut out, udata::SET_DATA_TYPEOF, &EMPTY_CONCAT);
@@ -146,6 +148,40 @@ fn notes(x: &Set, key: &Shape, value: Option<&Shape>) -> Vec<u8> {
     out
 }
 
+/// `typeof iifname . ether saddr . @th,64,128`, as nft notes it: each expression by its number and
+/// what it loads. Only where a field has no type with a name, of those types that stand beside it.
+fn typeof_fields(types: &[String]) -> Option<Vec<u8>> {
+    if !types.iter().any(|name| name == RAW.name) {
+        return None;
+    }
+    let mut fields = Vec::new();
+    for (at, name) in (0..).zip(types) {
+        udata::put(&mut fields, at, &typeof_field(name)?);
+    }
+    let mut out = Vec::new();
+    udata::put_u32(&mut out, 0, udata::EXPR_CONCAT);
+    udata::put(&mut out, 1, &fields);
+    Some(out)
+}
+
+fn typeof_field(name: &str) -> Option<Vec<u8>> {
+    let (expr, parts): (u32, &[u32]) = match name {
+        "ifname" => (udata::EXPR_META, &[6]),
+        // Ethernet, its source.
+        "ether_addr" => (udata::EXPR_PAYLOAD, &[17, 2]),
+        // No protocol and no field, but the transport header, an offset and a length in bits.
+        name if name == RAW.name => (udata::EXPR_PAYLOAD, &[0, 0, 3, 64, 128]),
+        _ => return None,
+    };
+    let (mut data, mut out) = (Vec::new(), Vec::new());
+    for (at, part) in (0..).zip(parts) {
+        udata::put_u32(&mut data, at, *part);
+    }
+    udata::put_u32(&mut out, 0, expr);
+    udata::put(&mut out, 1, &data);
+    Some(out)
+}
+
 /// A set that was read, and whether packets add elements to it.
 pub(super) fn set(frame: &Frame<'_>) -> Option<(Set, bool)> {
     let bits = frame.be32(NFTA_SET_FLAGS);
@@ -153,7 +189,7 @@ pub(super) fn set(frame: &Frame<'_>) -> Option<(Set, bool)> {
     let timeout = frame.attrs.clone().first(NFTA_SET_TIMEOUT).and_then(|a| a.be64());
     let set = Set {
         key: frame.table(NFTA_SET_TABLE)?.set(frame.text(NFTA_SET_NAME)?),
-        key_types: names(frame.be32(NFTA_SET_KEY_TYPE)),
+        key_types: raw(names(frame.be32(NFTA_SET_KEY_TYPE)), frame.be32(NFTA_SET_KEY_LEN)),
         value_types: value_type.map(names).unwrap_or_default(),
         flags: SetFlags {
             interval: bits & NFT_SET_INTERVAL != 0,
@@ -163,6 +199,19 @@ pub(super) fn set(frame: &Frame<'_>) -> Option<(Set, bool)> {
         timeout_ms: timeout.unwrap_or_default(),
     };
     Some((set, bits & NFT_SET_EVAL != 0))
+}
+
+/// An `integer` that fills what the other fields leave of the key, when that is as much as [`RAW`].
+fn raw(mut names: Vec<String>, len: u32) -> Vec<String> {
+    let known = |name: &String| DataType::named(name).map_or(0, |t| t.len.next_multiple_of(4));
+    let rest = names.iter().filter(|name| *name != "integer").map(known).sum::<u32>();
+    if rest + RAW.len == len
+        && names.iter().filter(|name| *name == "integer").count() == 1
+        && let Some(name) = names.iter_mut().find(|name| *name == "integer")
+    {
+        RAW.name.clone_into(name);
+    }
+    names
 }
 
 /// The names of the types in a number.

@@ -10,6 +10,10 @@ pub(super) const SET_DATA_ORDER: u8 = 1;
 /// The expression that gives the type, which for a concatenation is an empty one.
 pub(super) const SET_KEY_TYPEOF: u8 = 3;
 pub(super) const SET_DATA_TYPEOF: u8 = 4;
+/// Kinds of expressions (`enum expr_types` of nft 1.0.6).
+pub(super) const EXPR_PAYLOAD: u32 = 7;
+pub(super) const EXPR_META: u32 = 9;
+pub(super) const EXPR_CONCAT: u32 = 13;
 /// Whether values are ranges.
 pub(super) const SET_DATA_INTERVAL: u8 = 6;
 /// Flags of an element, 1 for a range without an end (`NFTNL_UDATA_SET_ELEM_FLAGS`).

@@ -112,6 +112,7 @@ consts! {
     IFLA_INFO_SLAVE_DATA: u16 = 5;
     IFLA_INET_CONF: u16 = 1;
     IFLA_INET6_CONF: u16 = 2;
+    IFLA_BR_MULTI_BOOLOPT: u16 = 46;
     IFLA_BRPORT_MODE: u16 = 4;
     IFLA_BRPORT_LEARNING: u16 = 8;
     IFLA_BRPORT_UNICAST_FLOOD: u16 = 9;
@@ -130,6 +131,9 @@ consts! {
     IFLA_VXLAN_LEARNING: u16 = 7;
     IFLA_VXLAN_PORT: u16 = 15;
     IFLA_VXLAN_LOCAL6: u16 = 17;
+
+    "linux/if_bridge.h";
+    BR_BOOLOPT_NO_LL_LEARN: u32 = 0;
 
     "linux/veth.h";
     VETH_INFO_PEER: u16 = 1;

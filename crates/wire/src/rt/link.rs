@@ -73,7 +73,10 @@ pub(super) fn create(
             w.nest(IFLA_INFO_DATA, |w| w.u16(IFLA_IPVLAN_MODE, mode.number()));
         }
         LinkKind::Vlan { id, .. } => w.nest(IFLA_INFO_DATA, |w| w.u16(IFLA_VLAN_ID, *id)),
-        LinkKind::Bridge | LinkKind::Dummy | LinkKind::Ifb => {}
+        LinkKind::Bridge => {
+            w.nest(IFLA_INFO_DATA, |w| w.bytes(IFLA_BR_MULTI_BOOLOPT, &no_ll_learn()))
+        }
+        LinkKind::Dummy | LinkKind::Ifb => {}
         // A tap is made through /dev/net/tun.
         LinkKind::Tap(_) | LinkKind::Loopback | LinkKind::Other(_) => return Err(Error::Fixed),
     }
@@ -134,6 +137,14 @@ fn other_end(w: &mut Writer, name: &IfName, far: Option<&Far<'_>>) {
         w.i32(IFLA_NET_NS_FD, fd);
     }
     w.close(at);
+}
+
+/// A bridge of ours learns nothing from frames to the groups that no bridge forwards to: they pass
+/// no hook where a false sender could be told (`br_handle_frame`, net/bridge/br_input.c). As
+/// `struct br_boolopt_multi`: the option's value, and which option is meant.
+fn no_ll_learn() -> Vec<u8> {
+    let bit = 1u32 << BR_BOOLOPT_NO_LL_LEARN;
+    [bit.to_ne_bytes(), bit.to_ne_bytes()].concat()
 }
 
 fn vxlan(w: &mut Writer, spec: &VxlanSpec, dev: Option<u32>) {

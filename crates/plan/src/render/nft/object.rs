@@ -1,6 +1,6 @@
 //! Tables, chains, sets and maps: what stands within their braces.
 
-use ropewalk_facts::nft::{Base, Chain, Family, Set, Table};
+use ropewalk_facts::nft::{Base, Chain, Family, RAW, Set, Table};
 
 pub(super) fn table(x: &Table) -> String {
     let flags = if x.dormant { " { flags dormant; }" } else { "" };
@@ -27,12 +27,7 @@ fn base_words(family: Family, base: &Base) -> String {
 
 fn hook(family: Family, number: u32) -> Option<&'static str> {
     let names: &[&str] = match family {
-        Family::Inet
-        | Family::Ip
-        | Family::Ip6
-        | Family::Bridge
-        | Family::Iptables
-        | Family::Ip6tables => {
+        Family::Inet | Family::Ip | Family::Ip6 | Family::Bridge => {
             &["prerouting", "input", "forward", "output", "postrouting", "ingress"]
         }
         Family::Arp => &["input", "output", "forward"],
@@ -62,6 +57,19 @@ pub(super) fn set(x: &Set) -> String {
         ms if ms % 1000 == 0 => format!(" timeout {}s;", ms / 1000),
         ms => format!(" timeout {ms}ms;"),
     };
-    let key = types(&x.key_types);
-    format!("add {} {} {{ type {key}{value};{flags}{timeout} }}", noun(x), x.key)
+    let (word, key) = if x.key_types.iter().any(|name| name == RAW.name) {
+        ("typeof", x.key_types.iter().map(|name| example(name)).collect::<Vec<_>>().join(" . "))
+    } else {
+        ("type", types(&x.key_types))
+    };
+    format!("add {} {} {{ {word} {key}{value};{flags}{timeout} }}", noun(x), x.key)
+}
+
+/// An expression of a type, for a key one field of which has no type with a name.
+fn example(ty: &str) -> &str {
+    match ty {
+        "ifname" => "iifname",
+        "ether_addr" => "ether saddr",
+        _ => ty,
+    }
 }

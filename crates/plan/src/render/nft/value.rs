@@ -22,6 +22,20 @@ const ADDR_TYPE: Names = &[
     (7, "unreachable"),
     (8, "prohibit"),
 ];
+const ETHER_TYPE: Names = &[(0x0800, "ip"), (0x0806, "arp"), (0x86dd, "ip6")];
+const ICMP: Names = &[(0, "echo-reply"), (5, "redirect"), (8, "echo-request")];
+const ICMP6: Names = &[
+    (128, "echo-request"),
+    (129, "echo-reply"),
+    (131, "mld-listener-report"),
+    (132, "mld-listener-done"),
+    (133, "nd-router-solicit"),
+    (134, "nd-router-advert"),
+    (135, "nd-neighbor-solicit"),
+    (136, "nd-neighbor-advert"),
+    (137, "nd-redirect"),
+    (143, "mld2-listener-report"),
+];
 const PKT_TYPE: Names = &[(0, "host"), (1, "broadcast"), (2, "multicast"), (3, "other")];
 /// `lo` has the first index in every namespace.
 const INDEX: Names = &[(1, "\"lo\"")];
@@ -85,6 +99,9 @@ fn names(ty: &str) -> Names {
         "nf_proto" => NF_PROTO,
         "fib_addrtype" => ADDR_TYPE,
         "pkt_type" => PKT_TYPE,
+        "ether_type" => ETHER_TYPE,
+        "icmp_type" => ICMP,
+        "icmpv6_type" => ICMP6,
         "iface_index" => INDEX,
         _ => &[],
     }

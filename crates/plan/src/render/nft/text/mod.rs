@@ -200,16 +200,27 @@ impl Teller<'_, '_> {
             let text = beginning(name, ty, op, data)?;
             return self.say(text);
         }
+        if let Some(text) = ports(self.proto, name, op, data) {
+            self.held.retain(|(topic, _)| *topic != Topic::Transport);
+            return self.say(text);
+        }
         let text =
             format!("{name} {}{}", sign(op, value::bits(ty).is_some()), value::one(ty, data));
         let topic = match name {
             _ if op != CmpOp::Eq => None,
             "meta nfproto" => Version::of_number(data).map(|_| Topic::Version),
+            // What nft itself asks before it looks into a packet on a bridge: the one before
+            // addresses, the other before ICMP and ARP.
+            "meta protocol" | "ether type" if self.family == Family::Bridge => {
+                Version::of_protocol(data).map(|_| Topic::Version)
+            }
             "meta l4proto" => Some(Topic::Transport),
             _ => None,
         };
         match topic {
-            Some(Topic::Version) => self.version = Version::of_number(data),
+            Some(Topic::Version) => {
+                self.version = Version::of_number(data).or_else(|| Version::of_protocol(data));
+            }
             Some(Topic::Transport) => self.proto = data.first().copied(),
             None => return self.say(text),
         }
@@ -273,6 +284,19 @@ impl Teller<'_, '_> {
         };
         self.say(format!("{verb}{port}{}", words::nat_flags(flags)?))
     }
+}
+
+/// nft loads both ports at once: `udp sport 68 udp dport 67`.
+fn ports(proto: Option<u8>, name: &str, op: CmpOp, data: &[u8]) -> Option<String> {
+    let &[a, b, c, d] = data else { return None };
+    let proto = match proto {
+        Some(6) => "tcp",
+        Some(17) => "udp",
+        _ => return None,
+    };
+    let (from, to) = (u16::from_be_bytes([a, b]), u16::from_be_bytes([c, d]));
+    let both = name == "@th,0,32" && op == CmpOp::Eq;
+    both.then(|| format!("{proto} sport {from} {proto} dport {to}"))
 }
 
 /// The sign before a value. Equality goes without saying, but for a set of flags, where it would

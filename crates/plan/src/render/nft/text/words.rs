@@ -4,20 +4,35 @@ use ropewalk_facts::nft::{Family, FibFlags, FibResult, MetaKey, Payload};
 
 /// A name and a type.
 pub(super) type Named = (String, &'static str);
+/// The same, of those that are always named so.
+type Pair = (&'static str, &'static str);
 
-/// The version of IP that a packet has been found to be of.
+/// What a packet has been found to be: which version of IP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     V4,
     V6,
+    /// None: it is ARP.
+    Arp,
 }
 
 impl Version {
     pub(super) fn of_family(family: Family) -> Option<Self> {
         match family {
-            Family::Ip | Family::Iptables => Some(Self::V4),
-            Family::Ip6 | Family::Ip6tables => Some(Self::V6),
-            Family::Inet | Family::Arp | Family::Bridge | Family::Netdev => None,
+            Family::Ip => Some(Self::V4),
+            Family::Ip6 => Some(Self::V6),
+            Family::Arp => Some(Self::Arp),
+            Family::Inet | Family::Bridge | Family::Netdev => None,
+        }
+    }
+
+    /// By the type of the frame.
+    pub(super) fn of_protocol(number: &[u8]) -> Option<Self> {
+        match *number {
+            [0x08, 0x00] => Some(Self::V4),
+            [0x08, 0x06] => Some(Self::Arp),
+            [0x86, 0xdd] => Some(Self::V6),
+            _ => None,
         }
     }
 
@@ -47,8 +62,16 @@ const IP6: &[Field] = &[
     (1, 8, 16, "ip6 saddr", "ipv6_addr"),
     (1, 24, 16, "ip6 daddr", "ipv6_addr"),
 ];
-const ETHER: &[Field] =
-    &[(0, 0, 6, "ether daddr", "ether_addr"), (0, 6, 6, "ether saddr", "ether_addr")];
+const ARP: &[Field] = &[
+    (1, 6, 2, "arp operation", "arp_op"),
+    (1, 8, 6, "arp saddr ether", "ether_addr"),
+    (1, 14, 4, "arp saddr ip", "ipv4_addr"),
+];
+const ETHER: &[Field] = &[
+    (0, 0, 6, "ether daddr", "ether_addr"),
+    (0, 6, 6, "ether saddr", "ether_addr"),
+    (0, 12, 2, "ether type", "ether_type"),
+];
 
 /// What a payload is called. `part`: it is the beginning of an address.
 pub(super) struct Header {
@@ -65,6 +88,7 @@ pub(super) fn header(what: &Payload, version: Option<Version>, proto: Option<u8>
         (0, _) => ETHER,
         (1, Some(Version::V4)) => IP,
         (1, Some(Version::V6)) => IP6,
+        (1, Some(Version::Arp)) => ARP,
         _ => &[],
     };
     let found = fields.iter().find(|(base, offset, len, _, ty)| {
@@ -75,6 +99,10 @@ pub(super) fn header(what: &Payload, version: Option<Version>, proto: Option<u8>
         let name = ((*name).to_owned(), *ty);
         let (part, of_ip) = (*len != what.len, what.base == 1);
         return Header { name, part, of_ip, of_transport: false };
+    }
+    if let Some((name, ty)) = icmp(what, version, proto) {
+        let name = (name.to_owned(), ty);
+        return Header { name, part: false, of_ip: true, of_transport: true };
     }
     if let Some((port, of_transport)) = port(what, proto) {
         return Header { name: (port, "inet_service"), part: false, of_ip: false, of_transport };
@@ -87,6 +115,18 @@ pub(super) fn header(what: &Payload, version: Option<Version>, proto: Option<u8>
     let bits = |bytes: u32| bytes.saturating_mul(8);
     let name = format!("@{base},{},{}", bits(what.offset), bits(what.len));
     Header { name: (name, "integer"), part: false, of_ip: false, of_transport: false }
+}
+
+/// The type of a message of ICMP, a word that says the version of IP as well.
+fn icmp(what: &Payload, version: Option<Version>, proto: Option<u8>) -> Option<Pair> {
+    if (what.base, what.offset, what.len) != (2, 0, 1) {
+        return None;
+    }
+    match (version, proto) {
+        (Some(Version::V4), Some(1)) => Some(("icmp type", "icmp_type")),
+        (Some(Version::V6), Some(58)) => Some(("icmpv6 type", "icmpv6_type")),
+        _ => None,
+    }
 }
 
 /// A port: of a protocol that is known, or of any.
