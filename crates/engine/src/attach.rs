@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use ropewalk_facts::{Id, IfName, Key, Ns, RouteKey, Snapshot, SysctlPath};
 use ropewalk_kernel::failpoint;
 use ropewalk_spec::names::{self, Seed};
-use ropewalk_spec::{Endpoint, Network, Publish};
+use ropewalk_spec::{Direct, Endpoint, Network, Publish};
 use ropewalk_store::{AttachmentKey, AttachmentRecord, NetworkHead, Origin, State, Writer};
 use ropewalk_topology::{HostFacts, Wiring};
 
@@ -153,6 +153,8 @@ impl Engine {
             None => Seed::Text(leg.as_str()),
         };
         let mac = endpoint.mac.unwrap_or_else(|| names::mac(&network.network.name, seed));
+        let mac = (!network.network.mode.direct().is_some_and(Direct::parents_mac)).then_some(mac);
+        self.parent_carries(network, endpoint, tx, world)?;
         let wiring = Wiring {
             network: &network.network,
             ns: sandbox.ns.clone(),
@@ -161,7 +163,7 @@ impl Engine {
             altname: names::leg_altname(sandbox.ns.as_str(), &ifname),
             alias: names::leg_alias(sandbox.ns.as_str(), &ifname),
             leg: leg.clone(),
-            mac: Some(mac),
+            mac,
             mtu: endpoint.mtu.unwrap_or(network.mtu),
             addresses: addresses.clone(),
             default_metric: Self::default_metric(tx, network, endpoint, sandbox, world)?,
@@ -181,7 +183,7 @@ impl Engine {
             network: network.network.name.clone(),
             leg,
             addresses,
-            mac: Some(mac),
+            mac,
             mtu: wiring.mtu,
             publish: endpoint.publish.clone(),
             rate_in: endpoint.rate_in,

@@ -49,6 +49,7 @@ codes! {
     NotPrivileged "not-privileged" "Making networks needs root (CAP_NET_ADMIN and CAP_SYS_ADMIN).",
     NotPublished "not-published" "The port is not published for this sandbox. `ropewalk ps` lists what is.",
     ParentUnfit "parent-unfit" "The interface that the network shall hang on is missing, down, wireless or a member of a bridge, or the subnet is not on it. Name another with `--parent`, or put right what the message says.",
+    ParentTaken "parent-taken" "The interface of the host serves one sandbox alone in this mode (macvlan passthru, host-device, one VLAN), or does not carry this kind of link beside those that stand on it already. The message says who has it. Detach that one first, or choose another interface with `--parent`.",
     PoolExhausted "pool-exhausted" "Every address of the subnet (or of its range) is leased. Detach what is not needed, run `ropewalk gc` for what died, or make the network larger.",
     PortTaken "port-taken" "Somebody else has the host port: another attachment, or a process that listens on it; the message names the holder. Choose another port, or another host address.",
     SandboxDown "sandbox-down" "The container is there but does not run, so it has no network namespace. Start it.",

@@ -107,10 +107,13 @@ impl Engine {
         self.take_back(&rest).is_ok()
     }
 
-    /// Opens the record's sandbox if it is still there.
+    /// Opens the record's sandbox if it is still there. One that the record was about to make has no
+    /// cookie yet; what stands in it on a link of the host has to go before its name does.
     fn reopen(&mut self, record: &AttachmentRecord) {
-        if self.kernel.cookie(&record.ns).is_err() {
-            self.alive(record);
+        let closed = self.kernel.cookie(&record.ns).is_err();
+        if closed && !self.alive(record) && record.made_netns && record.cookie == 0 {
+            // One that is not there has nothing to be undone in it.
+            self.open_sandbox(&record.sandbox).ok();
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Faults from the errors of the layers below: each gets its code, its object and its remedy.
 
-use ropewalk_facts::{Body, Id, Key, Snapshot};
-use ropewalk_kernel::{Errno, Failure, Listener};
-use ropewalk_plan::{Conflict, Duplicate};
+use ropewalk_facts::{Body, Fact, Id, Key, LinkKind, Snapshot};
+use ropewalk_kernel::{Errno, Error, Failure, Listener};
+use ropewalk_plan::{Conflict, Duplicate, Step};
 use ropewalk_spec::{FileError, Flaw, Problem, Publish, SpecError};
 use ropewalk_store::{AttachmentRecord, StoreError};
 
@@ -27,7 +27,6 @@ pub(crate) fn is_set(world: &Snapshot, key: &Key) -> bool {
 
 impl From<ropewalk_kernel::Error> for Fault {
     fn from(error: ropewalk_kernel::Error) -> Self {
-        use ropewalk_kernel::Error;
         match &error {
             Error::Refused { doing, key, errno, extack } => {
                 let on = key.as_ref().map(|key| format!(" {key}")).unwrap_or_default();
@@ -68,8 +67,12 @@ impl From<Failure> for Fault {
     }
 }
 
-/// An attachment that the kernel refused: a name that is taken is said to be so.
+/// An attachment that the kernel refused: a name that is taken is said to be so, and a parent that
+/// has no room for another link on it.
 pub(crate) fn refused(failure: Failure, record: &AttachmentRecord) -> Fault {
+    if let Some(fault) = no_room(&failure, record) {
+        return fault;
+    }
     let taken = failure.error.errno() == Some(Errno::EXIST)
         && matches!(failure.error.key().map(|key| &key.id), Some(Id::Link(_)));
     let fault = Fault::from(failure);
@@ -82,6 +85,33 @@ pub(crate) fn refused(failure: Failure, record: &AttachmentRecord) -> Fault {
         .kernel(kernel)
         .cause("ropewalk did not make it")
         .or_try(format!("ropewalk attach {} {} --name IFNAME", record.sandbox, record.network))
+}
+
+/// A link that the kernel does not put on its lower one.
+fn no_room(failure: &Failure, record: &AttachmentRecord) -> Option<Fault> {
+    let Error::Refused { errno, extack, key: Some(key), .. } = &failure.error else { return None };
+    let wish = record.plan.steps().iter().find(|step| step.key() == **key);
+    let Some(Step::Create(Fact { body: Body::Link(link), .. })) = wish else { return None };
+    let words = extack.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
+    let kernel = format!("{errno}{words}");
+    let kind = link.kind.name();
+    if errno.name() == Some("EOPNOTSUPP") {
+        let what = format!("the kernel makes no {kind} interfaces");
+        return Some(Fault::new(Code::Kernel, what).kernel(kernel).or_try(match kind {
+            "vlan" => "modprobe 8021q".into(),
+            _ => format!("modprobe {kind}"),
+        }));
+    }
+    let lower = link.kind.lower()?;
+    let vlan = matches!(link.kind, LinkKind::Vlan { .. });
+    let taken = vlan && extack.as_ref().is_some_and(|text| text.contains("VLAN"));
+    let full = !vlan && matches!(errno.name(), Some("EBUSY" | "EINVAL" | "EADDRINUSE"));
+    let fault = || {
+        let what = format!("{} does not take another {kind} beside what stands on it", lower.name);
+        let list = format!("ip -d link    shows what stands on {} here", lower.name);
+        Fault::new(Code::ParentTaken, what).kernel(kernel).or_try(list)
+    };
+    (taken || full).then(fault)
 }
 
 /// A port that a process listens on.

@@ -11,7 +11,7 @@ use ropewalk_facts::{
     table,
 };
 use ropewalk_plan::Change;
-use ropewalk_spec::{Mode, Network};
+use ropewalk_spec::{Mode, Network, names};
 use ropewalk_topology::{HostFacts, beside, bridge_name, firewall};
 
 use crate::parent;
@@ -45,8 +45,14 @@ pub(crate) fn facts(network: &Network, host: &Snapshot) -> HostFacts {
 pub(crate) fn bridge(network: &Network) -> Option<IfName> {
     match &network.mode {
         Mode::Bridge { bridge, .. } => Some(bridge_name(network, bridge.as_ref())),
-        Mode::Routed | Mode::Flat { .. } => None,
+        Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => None,
     }
+}
+
+/// The link of the host that `network` made for itself, or uses as its bridge.
+pub(crate) fn shared_link(network: &Network) -> Option<IfName> {
+    let own = network.mode.direct().filter(|direct| direct.host_link());
+    bridge(network).or_else(|| own.map(|_| names::bridge(&network.name)))
 }
 
 /// True for a link that bears ropewalk's mark.

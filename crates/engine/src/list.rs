@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use ropewalk_facts::{IfName, LinkKind, Ns};
+use ropewalk_facts::{Id, IfName, LinkKind, Ns};
 use ropewalk_kernel::netns;
 use ropewalk_plan::Step;
 use ropewalk_spec::NetworkName;
@@ -79,7 +79,7 @@ impl Engine {
             sandbox: record.sandbox.to_string(),
             network: record.network.to_string(),
             interface: record.ifname.to_string(),
-            leg: record.leg.to_string(),
+            leg: has_leg(record).then(|| record.leg.to_string()),
             addresses: addresses(record),
             gateway: gateways(record),
             mac: record.mac.map(|mac| mac.to_string()),
@@ -156,7 +156,7 @@ impl Engine {
             owners.insert((record.ns, record.ifname), owner);
         }
         for record in self.store.networks()? {
-            if let Some(bridge) = host::bridge(&record.network) {
+            if let Some(bridge) = host::shared_link(&record.network) {
                 owners.insert((Ns::HOST, bridge), format!("network {}", record.network.name));
             }
         }
@@ -192,6 +192,11 @@ fn addresses(record: &AttachmentRecord) -> Vec<String> {
         (fact.ns == record.ns).then(|| addr.key.net.to_string())
     };
     record.plan.steps().iter().filter_map(own).collect()
+}
+
+/// True unless the sandbox's interface has no other end on the host.
+fn has_leg(record: &AttachmentRecord) -> bool {
+    record.plan.states(&Id::Link(record.leg.clone()).at(Ns::HOST))
 }
 
 /// The gateways of the default routes that the attachment made.

@@ -164,9 +164,13 @@ impl Engine {
             let what = format!("{} is there, but is no bridge", link.name);
             return Err(Fault::new(Code::BridgeUnfit, what).or_try("name another with --bridge"));
         }
+        if network.mode.direct().is_some() && network.mode.parent().is_none() {
+            // The host has no part in it.
+            return Ok(());
+        }
         if network.mode.parent().is_some() {
-            return parent::objection(network, found, ropewalk_kernel::wireless)
-                .map_or(Ok(()), Err);
+            let objection = parent::objection(network, found, ropewalk_kernel::wireless);
+            return objection.map_or_else(|| self.parent_shared(network, found), Err);
         }
         for subnet in &network.subnets {
             if let Some(route) = host::routed(found, subnet.net, bridge.as_ref()) {

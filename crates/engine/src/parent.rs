@@ -2,16 +2,20 @@
 //!
 //!     --parent up0, else the link of the default route      up · no port of a bridge · no radio
 //!     flat: 10.0.0.0/24 must be on it, as its own route says
+//!     macvlan, ipvlan, vlan: what stands on it already is of a kind that goes along
 //!
-//! Pure: a snapshot of the host in, a name or an objection out.
+//! An attachment asks for the parent of a direct network once more: it may be down by now.
 
 use ipnet::IpNet;
-use ropewalk_facts::{IfName, Link, Route, RouteKind, Snapshot, table};
-use ropewalk_spec::{Network, Parent};
+use ropewalk_facts::{
+    Id, IfName, Link, LinkKind, MacvlanMode, Ns, Route, RouteKind, Snapshot, table,
+};
+use ropewalk_spec::{Direct, Endpoint, Network, Parent};
+use ropewalk_store::{NetworkHead, Writer};
 
 use crate::code::Code;
 use crate::fault::Fault;
-use crate::{host, network};
+use crate::{Engine, host, network};
 
 /// The interface that `network` hangs on, if it is of such a mode and there is one.
 pub(crate) fn of(network: &Network, found: &Snapshot) -> Option<IfName> {
@@ -35,29 +39,51 @@ pub(crate) fn objection(
         let fault = unfit(format!("there is no interface {name} to hang on"));
         return Some(fault.or_try("ip -br link    lists them; name one with --parent"));
     };
-    state(link, wireless)
-        .or_else(|| mtu(network, link))
-        .or_else(|| network.subnets.iter().find_map(|subnet| astray(found, subnet.net, &name)))
+    let direct = network.mode.direct();
+    let astray = || network.subnets.iter().find_map(|subnet| astray(found, subnet.net, &name));
+    state(link, direct, wireless)
+        .or_else(|| mtu(network.mtu, link))
+        .or_else(|| if direct.is_some() { None } else { astray() })
         .map(|fault| fault.or_try("name another with --parent"))
 }
 
 /// What stands in the way of the link itself.
-fn state(link: &Link, wireless: fn(&IfName) -> bool) -> Option<Fault> {
+fn state(link: &Link, direct: Option<&Direct>, wireless: fn(&IfName) -> bool) -> Option<Fault> {
     let name = &link.name;
+    if link.kind == LinkKind::Loopback {
+        return Some(unfit(format!("{name} is the loopback device")));
+    }
+    if let (Some(_), Some(lower)) = (direct, link.kind.lower().filter(|_| no_tower(link, direct))) {
+        let what = format!("{name} is a {} itself", link.kind.name());
+        return Some(unfit(what).or_try(format!("--parent {}", lower.name)));
+    }
     if let Some(master) = &link.master {
         let what = format!("{name} is a port of {master}, and has no traffic of its own");
         return Some(unfit(what).or_try(format!("--parent {master}")));
     }
-    if wireless(name) {
+    // Those have the hardware address that the access point knows, or are the interface itself.
+    let known = matches!(direct, Some(Direct::Ipvlan { .. } | Direct::HostDevice { .. }));
+    if !known && wireless(name) {
         let cause = "an access point passes on what has an address that it gave out itself";
         return Some(unfit(format!("{name} is wireless")).cause(cause));
     }
     let down = || unfit(format!("{name} is down")).or_try(format!("ip link set {name} up"));
-    (!link.up).then(down)
+    let moves = matches!(direct, Some(Direct::HostDevice { .. }));
+    (!link.up && !moves).then(down)
 }
 
-fn mtu(network: &Network, link: &Link) -> Option<Fault> {
-    let (wish, most) = (network.mtu?, link.mtu?);
+/// True for a link on which the kernel puts none of the same kind, or puts it on the one below.
+fn no_tower(link: &Link, direct: Option<&Direct>) -> bool {
+    match direct {
+        Some(Direct::Macvlan { .. }) => matches!(link.kind, LinkKind::Macvlan { .. }),
+        Some(Direct::Ipvlan { .. }) => matches!(link.kind, LinkKind::Ipvlan { .. }),
+        Some(Direct::Vlan { .. } | Direct::HostDevice { .. } | Direct::Dummy | Direct::Tap(_))
+        | None => false,
+    }
+}
+
+fn mtu(wish: Option<u32>, link: &Link) -> Option<Fault> {
+    let (wish, most) = (wish?, link.mtu?);
     let fault = || {
         unfit(format!("an MTU of {wish} is more than the {most} of {}", link.name))
             .or_try(format!("--mtu {most}, or leave it out"))
@@ -94,6 +120,103 @@ fn astray(found: &Snapshot, net: IpNet, parent: &IfName) -> Option<Fault> {
         let cause = format!("it leads to {}", network::ways(route));
         Fault::new(Code::SubnetRouted, what).cause(cause).or_try("choose another --subnet")
     })
+}
+
+impl Engine {
+    /// Refuses an attachment to a direct network that its parent cannot carry now.
+    pub(crate) fn parent_carries(
+        &mut self,
+        network: &NetworkHead,
+        endpoint: &Endpoint,
+        tx: &Writer<'_>,
+        world: &mut Snapshot,
+    ) -> Result<(), Fault> {
+        let Some(direct) = network.network.mode.direct() else { return Ok(()) };
+        let name = &network.network.name;
+        let holders = if direct.single() { tx.attachments_on(name)? } else { Vec::new() };
+        if let Some(holder) = holders.first() {
+            let what =
+                format!("network {name} has room for one sandbox, and {} has it", holder.sandbox);
+            let fault = Fault::new(Code::ParentTaken, what);
+            return Err(fault.or_try(format!("ropewalk detach {} {name}", holder.sandbox)));
+        }
+        let Some(parent) = &network.parent else { return Ok(()) };
+        self.learn(&[Id::Link(parent.clone()).at(Ns::HOST)], world)?;
+        let Some(link) = host::link(world, parent) else {
+            let fault = unfit(format!("the host has no interface {parent}, which {name} hangs on"));
+            return Err(fault.or_try("ip -br link    lists those that it has"));
+        };
+        let objection = state(link, Some(direct), |_| false).or_else(|| mtu(endpoint.mtu, link));
+        objection.map_or(Ok(()), Err)
+    }
+
+    /// Refuses a direct network beside others on the same parent that the kernel has no room for.
+    pub(crate) fn parent_shared(&self, network: &Network, found: &Snapshot) -> Result<(), Fault> {
+        let (Some(direct), Some(parent)) = (network.mode.direct(), of(network, found)) else {
+            return Ok(());
+        };
+        for other in self.store.networks()?.iter().filter(|r| r.network.name != network.name) {
+            let Some(theirs) = other.network.mode.direct() else { continue };
+            if other.parent.as_ref() == Some(&parent) && !beside(direct, theirs) {
+                let there = theirs.link_mode().map_or(String::new(), |mode| format!(", {mode}"));
+                let what = format!("{parent} is the parent of network {}", other.network.name);
+                return Err(Fault::new(Code::ParentTaken, what)
+                    .cause(format!("that is {}{there}; the two do not go together", theirs.word()))
+                    .or_try("name another with --parent"));
+            }
+        }
+        let uppers = found.iter().filter_map(|fact| fact.body.as_link());
+        let mut theirs = uppers.filter(|link| {
+            link.kind.lower().is_some_and(|lower| lower.name == parent && lower.ns.is_host())
+        });
+        match theirs.find(|link| !beside_link(direct, &link.kind)) {
+            None => Ok(()),
+            Some(link) => {
+                let what = format!("{} stands on {parent} already", link.name);
+                Err(Fault::new(Code::ParentTaken, what)
+                    .cause(format!("it is a {}", link.kind.name()))
+                    .or_try("name another with --parent"))
+            }
+        }
+    }
+}
+
+/// True when interfaces of both can be on one parent at a time. A link has one receiver of its
+/// frames beside the VLANs: macvlans or ipvlans, and these have one mode.
+fn beside(ours: &Direct, theirs: &Direct) -> bool {
+    match (ours, theirs) {
+        (Direct::HostDevice { .. }, _) | (_, Direct::HostDevice { .. }) => false,
+        (Direct::Macvlan { .. }, Direct::Ipvlan { .. }) => false,
+        (Direct::Ipvlan { .. }, Direct::Macvlan { .. }) => false,
+        (Direct::Macvlan { mode: a, .. }, Direct::Macvlan { mode: b, .. }) => {
+            *a != MacvlanMode::Passthru && *b != MacvlanMode::Passthru
+        }
+        (Direct::Ipvlan { mode: a, .. }, Direct::Ipvlan { mode: b, .. }) => a == b,
+        (Direct::Vlan { id: a, .. }, Direct::Vlan { id: b, .. }) => a != b,
+        (Direct::Vlan { .. }, _) | (_, Direct::Vlan { .. }) => true,
+        (Direct::Dummy | Direct::Tap(_), _) | (_, Direct::Dummy | Direct::Tap(_)) => true,
+    }
+}
+
+/// The same for a link that somebody else made.
+fn beside_link(ours: &Direct, theirs: &LinkKind) -> bool {
+    match theirs {
+        LinkKind::Macvlan { mode, .. } => {
+            beside(ours, &Direct::Macvlan { parent: None, mode: *mode, host_link: false })
+        }
+        LinkKind::Ipvlan { mode, .. } => {
+            beside(ours, &Direct::Ipvlan { parent: None, mode: *mode })
+        }
+        LinkKind::Vlan { id, .. } => beside(ours, &Direct::Vlan { parent: None, id: *id }),
+        LinkKind::Veth { .. }
+        | LinkKind::Bridge
+        | LinkKind::Dummy
+        | LinkKind::Ifb
+        | LinkKind::Vxlan(_)
+        | LinkKind::Tap(_)
+        | LinkKind::Loopback
+        | LinkKind::Other(_) => true,
+    }
 }
 
 fn unfit(what: String) -> Fault {

@@ -1,7 +1,7 @@
 //! What people are shown: rows of plain text, the same for a table and for JSON.
 
 use ropewalk_plan::Change;
-use ropewalk_spec::{Masquerade, Mode, Parent, Reach, Subnet};
+use ropewalk_spec::{Direct, Masquerade, Mode, Parent, Reach, Subnet};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, Origin, State};
 use ropewalk_topology::bridge_name;
 use serde::Serialize;
@@ -22,6 +22,9 @@ pub struct NetworkView {
     /// The interface of the host that it hangs on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// How its links share that interface: `bridge`, `l3`, `id 10` …
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_mode: Option<String>,
     /// Its subnets.
     pub subnets: Vec<SubnetView>,
     /// How outgoing traffic is masqueraded: `no`, `yes` or the address.
@@ -70,8 +73,9 @@ pub struct Row {
     pub network: String,
     /// The interface in the sandbox.
     pub interface: String,
-    /// The host's end of the pair.
-    pub leg: String,
+    /// The host's end of the pair; none where the interface has none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub leg: Option<String>,
     /// Addresses with their prefix lengths.
     pub addresses: Vec<String>,
     /// Gateways of the default routes it was given.
@@ -175,7 +179,7 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
             };
             (Some(word), Some(bridge_name(network, bridge.as_ref()).to_string()))
         }
-        Mode::Routed | Mode::Flat { .. } => (None, None),
+        Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => (None, None),
     };
     NetworkView {
         name: network.name.to_string(),
@@ -183,6 +187,7 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
         reach,
         bridge,
         parent: parent(record),
+        link_mode: network.mode.direct().and_then(Direct::link_mode),
         subnets: network.subnets.iter().map(subnet).collect(),
         masquerade: masquerade(network.masquerade),
         masquerade_in: masquerade(network.masquerade_in),

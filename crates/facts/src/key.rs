@@ -60,6 +60,29 @@ pub enum Id {
 }
 
 impl Id {
+    /// True for what is in a table of iptables-legacy.
+    #[must_use]
+    pub fn is_legacy(&self) -> bool {
+        match self {
+            Self::Table(key) => key.family.is_legacy(),
+            Self::Chain(key) => key.table.family.is_legacy(),
+            Self::NftRule(key) => key.chain.table.family.is_legacy(),
+            Self::Set(key) => key.table.family.is_legacy(),
+            Self::Element(key) => key.set.table.family.is_legacy(),
+            Self::Netns(_)
+            | Self::Link(_)
+            | Self::Member(_)
+            | Self::Sysctl(_)
+            | Self::Addr(_)
+            | Self::Route(_)
+            | Self::Rule(_)
+            | Self::Neigh(_)
+            | Self::Fdb(_)
+            | Self::Qdisc(_)
+            | Self::Filter(_) => false,
+        }
+    }
+
     /// This object in `ns`.
     #[must_use]
     pub fn at(self, ns: Ns) -> Key {

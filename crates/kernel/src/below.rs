@@ -86,10 +86,11 @@ impl Run<'_> {
         self.forget(change);
         failpoint::hit("tap");
         let ns = &change.key.ns;
-        let made = self.kernel.inside(ns, || tap::create(&link.name, spec));
+        let made = self.kernel.inside(ns, || tap::create(&link.name, link.mac, spec));
         made.and_then(|made| made).map_err(|error| stop(self.changes, at, error))?;
         mark(&mut self.done, at);
-        let born = Link { up: false, ..Link::up(link.name.clone(), link.kind.clone()) };
+        let born =
+            Link { up: false, mac: link.mac, ..Link::up(link.name.clone(), link.kind.clone()) };
         let born = Some(Body::Link(born).at(ns.clone()));
         self.rt(at, &Change { old: born, ..change.clone() })
     }

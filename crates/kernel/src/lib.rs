@@ -47,6 +47,7 @@ mod sys;
 mod sysctl;
 mod tap;
 mod watch;
+mod xt;
 
 pub use enter::enter;
 pub use errno::Errno;

@@ -82,6 +82,10 @@ impl<'a> Run<'a> {
                 self.send()?;
                 self.sysctl(change)
             }
+            id if id.is_legacy() => {
+                self.send()?;
+                self.xt(change)
+            }
             Id::Table(_) | Id::Set(_) | Id::Chain(_) | Id::NftRule(_) | Id::Element(_) => {
                 return self.nft(at, change);
             }
@@ -197,6 +201,14 @@ impl<'a> Run<'a> {
         let Some(Fact { ns, body: Body::Sysctl(setting) }) = &change.new else { return Ok(()) };
         failpoint::hit("sysctl");
         self.kernel.inside(ns, || sysctl::write(setting))?
+    }
+
+    /// What is to go and is not there has gone already.
+    fn xt(&self, change: &Change) -> Result<(), Error> {
+        match self.kernel.write_xt(change) {
+            Err(e) if change.new.is_none() && e.errno() == Some(Errno::NOENT) => Ok(()),
+            other => other,
+        }
     }
 
     fn netns(&mut self, at: usize, name: &str, make: bool) -> Result<(), Error> {

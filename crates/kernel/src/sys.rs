@@ -4,6 +4,8 @@
 //! All `unsafe` of the workspace is here.  Never here: decisions.
 #![expect(unsafe_code, reason = "setsockopt, getsockopt and ioctl with numbers rustix has not")]
 
+pub(crate) mod xt;
+
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use rustix::io::Errno;
@@ -124,6 +126,21 @@ pub(crate) fn tun_name(fd: BorrowedFd<'_>, name: &str, multi_queue: bool) -> Res
     }
     // SAFETY: the request reads and writes one `ifreq`, which lives through the call.
     let rc = unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETIFF, &raw mut request) };
+    if rc == 0 { Ok(()) } else { Err(last()) }
+}
+
+/// Sets the hardware address of the tap behind `fd`.
+pub(crate) fn tun_mac(fd: BorrowedFd<'_>, mac: [u8; 6]) -> Result<(), Errno> {
+    let mut address = libc::sockaddr { sa_family: libc::ARPHRD_ETHER, sa_data: [0; 14] };
+    for (to, from) in address.sa_data.iter_mut().zip(mac) {
+        *to = libc::c_char::from_ne_bytes([from]);
+    }
+    let request = libc::ifreq {
+        ifr_name: [0; libc::IFNAMSIZ],
+        ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_hwaddr: address },
+    };
+    // SAFETY: the request reads one `ifreq`, which lives through the call.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCSIFHWADDR, &raw const request) };
     if rc == 0 { Ok(()) } else { Err(last()) }
 }
 

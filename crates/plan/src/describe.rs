@@ -9,7 +9,7 @@
 use ropewalk_facts::{Body, Fact, IfName, Link, LinkKind, MemberFlags, Snapshot};
 
 use crate::Change;
-use crate::render::{is_nft, nft};
+use crate::render::{is_nft, nft, xt};
 use crate::words::{
     Words, addr, fdb, filter, kind, member_flags, neigh, on_off, qdisc, route, rule,
 };
@@ -88,6 +88,9 @@ fn member_differences(was: &MemberFlags, x: &MemberFlags) -> Vec<String> {
 
 /// What a fact says, without its namespace.
 fn fact_text(fact: &Fact, context: &Snapshot) -> String {
+    if fact.body.id().is_legacy() {
+        return xt::text(&fact.body);
+    }
     let say = |noun: &str, words: Words| format!("{noun} {}", words.0.join(" "));
     match &fact.body {
         Body::Netns(name) => format!("netns {name}"),

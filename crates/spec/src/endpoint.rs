@@ -71,6 +71,17 @@ impl Endpoint {
         }
         check_mtu(At::field(&object, "mtu"), self.mtu, network.has_v6())?;
         self.check_rates(network)?;
+        if let Some(direct) = network.mode.direct() {
+            let mode = direct.word();
+            let odd = [
+                ("publish", !self.publish.is_empty()),
+                ("mac", self.mac.is_some() && direct.parents_mac()),
+                ("default_route", self.default_route == Some(true) && !direct.leads_out()),
+            ];
+            if let Some((field, _)) = odd.into_iter().find(|(_, odd)| *odd) {
+                return At::field(&object, field).fail(Problem::ConflictMode { mode });
+            }
+        }
         match network.mode.reach() {
             crate::Reach::L2 if !self.publish.is_empty() => {
                 At::field(&object, "publish").fail(Problem::Conflict { with: "an l2 network" })

@@ -58,6 +58,10 @@ pub enum Form {
     Range,
     /// A mode of networks.
     Mode,
+    /// A mode of macvlans.
+    MacvlanMode,
+    /// A mode of ipvlans.
+    IpvlanMode,
     /// Whether to masquerade.
     Masquerade,
     /// A hardware address.
@@ -83,6 +87,8 @@ impl Form {
             Self::Address => "an address",
             Self::Range => "a range of addresses",
             Self::Mode => "a mode",
+            Self::MacvlanMode => "a mode of macvlans",
+            Self::IpvlanMode => "a mode of ipvlans",
             Self::Masquerade => "a way to masquerade",
             Self::Mac => "a unicast hardware address",
             Self::Mtu => "an MTU",
@@ -101,7 +107,9 @@ impl Form {
             Self::Subnet => "10.9.0.0/24 or fd00:9::/64",
             Self::Address => "10.9.0.7 or fd00:9::7",
             Self::Range => "10.9.0.100-10.9.0.199",
-            Self::Mode => "bridge or routed",
+            Self::Mode => "one of those that ropewalk network create --help lists",
+            Self::MacvlanMode => "bridge, private, vepa or passthru",
+            Self::IpvlanMode => "l2, l3 or l3s",
             Self::Masquerade => "no, yes, or an address of this host",
             Self::Mac => "02:00:00:00:00:01",
             Self::Mtu => "a number of bytes, 68 to 65535",
@@ -138,6 +146,8 @@ pub enum Problem {
     NotHost { ip: IpAddr },
     #[error("{ip} is the gateway of {net}")]
     IsGateway { ip: IpAddr, net: IpNet },
+    #[error("{ip} is the host's own address in {net}")]
+    IsHost { ip: IpAddr, net: IpNet },
     #[error("{ip} names the subnet {net} itself")]
     IsNetwork { ip: IpAddr, net: IpNet },
     #[error("{ip} is the broadcast address of {net}")]
@@ -158,6 +168,14 @@ pub enum Problem {
     Itself { name: String },
     #[error("none of {net} is asked for, and the network has no range to take one from")]
     NoRange { net: IpNet },
+    #[error("{net} has no range for the host to take an address from")]
+    NoHostRange { net: IpNet },
+    #[error("none is given")]
+    NoInterface,
+    #[error("none is given")]
+    NoVlan,
+    #[error("{value} is not the number of a VLAN: 1 to 4094 are")]
+    VlanId { value: u32 },
     #[error("{value} is not an MTU: {min} to 65535 are")]
     Mtu { value: u32, min: u32 },
     #[error("no subnet of the network is of the family of {ip}")]
@@ -194,9 +212,14 @@ impl Problem {
                 "choose another subnet, such as one of 10.0.0.0/8 or fd00::/8"
             }
             Self::Outside { .. } | Self::RangeOutside => "choose from the network's subnets",
-            Self::IsGateway { .. } | Self::IsNetwork { .. } | Self::IsBroadcast { .. } => {
-                "choose another address of the subnet"
-            }
+            Self::IsHost { .. }
+            | Self::IsGateway { .. }
+            | Self::IsNetwork { .. }
+            | Self::IsBroadcast { .. } => "choose another address of the subnet",
+            Self::NoHostRange { .. } => "give a range that is kept for this network on the LAN",
+            Self::NoInterface => "name an interface of the host, such as eth1",
+            Self::NoVlan => "give its number, 1 to 4094",
+            Self::VlanId { .. } => "give a number from 1 to 4094",
             Self::Backwards => "write the lower address first",
             Self::Lengths { .. } => "give as many ports of the host as of the sandbox",
             Self::UnknownNetwork { .. } => "declare it in the file, or create it before",

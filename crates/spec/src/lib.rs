@@ -6,6 +6,7 @@
 //! The raw form holds text as it was written; the valid form cannot hold nonsense, so nothing below
 //! checks again.  Never here: the kernel, files, clocks, chance, which address is free.
 
+mod direct;
 mod endpoint;
 mod error;
 mod file;
@@ -24,6 +25,7 @@ mod span;
 mod subnet;
 mod subnets;
 
+pub use direct::Direct;
 pub use endpoint::{Endpoint, RawEndpoint};
 pub use error::{Form, Object, Problem, SpecError};
 pub use file::{Declaration, FileError, Flaw, to_toml};

@@ -3,11 +3,13 @@
 //!     mode = "bridge"   bridge, internal, l2
 //!     mode = "routed"
 //!     mode = "flat"     parent
+//!     and those of [`Direct`]
 //!
 //! An option that a mode has no use for is refused.  Never here: subnets, addresses.
 
 use ropewalk_facts::IfName;
 
+use crate::direct::Direct;
 use crate::error::{Form, Object, Problem, SpecError};
 use crate::network::RawNetwork;
 use crate::raw::At;
@@ -29,6 +31,8 @@ pub enum Mode {
         /// The host's interface on that LAN; else the link of its default route.
         parent: Option<IfName>,
     },
+    /// By an interface that does not pass the host's own network stack.
+    Direct(Direct),
 }
 
 /// How far the sandboxes of a bridge reach.
@@ -54,10 +58,13 @@ pub enum Parent<'a> {
 /// Where the gateway of a mode's sandboxes is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Gateway {
-    /// The host's address in each subnet; the first one unless it is given.
+    /// The host's address in each subnet, or that of the LAN's router; the first one unless it is
+    /// given.
     Subnet,
     /// One for all, outside of the subnets: on the host's end of each pair.
     Legs,
+    /// In a subnet, where it is given.
+    Given,
     /// There is none.
     None,
 }
@@ -71,7 +78,7 @@ struct Word {
     options: &'static [&'static str],
 }
 
-const MODES: [Word; 3] = [
+const MODES: [Word; 9] = [
     Word {
         word: "bridge",
         meaning: "As members of a bridge",
@@ -79,6 +86,28 @@ const MODES: [Word; 3] = [
     },
     Word { word: "routed", meaning: "By a host route to each, without a bridge", options: &[] },
     Word { word: "flat", meaning: "With addresses of the host's own LAN", options: &["parent"] },
+    Word {
+        word: "macvlan",
+        meaning: "With a hardware address of their own on an interface's wire",
+        options: &["parent", "link_mode", "host_link"],
+    },
+    Word {
+        word: "ipvlan",
+        meaning: "Behind the hardware address of an interface",
+        options: &["parent", "link_mode"],
+    },
+    Word { word: "vlan", meaning: "By one VLAN of an interface", options: &["parent", "vlan"] },
+    Word {
+        word: "host-device",
+        meaning: "By an interface of the host itself",
+        options: &["parent"],
+    },
+    Word { word: "dummy", meaning: "By an interface that leads nowhere", options: &[] },
+    Word {
+        word: "tap",
+        meaning: "By an interface whose other end a process holds, such as a virtual machine",
+        options: &["owner", "group", "multi_queue"],
+    },
 ];
 
 impl Mode {
@@ -94,6 +123,7 @@ impl Mode {
             Self::Bridge { .. } => "bridge",
             Self::Routed => "routed",
             Self::Flat { .. } => "flat",
+            Self::Direct(direct) => direct.word(),
         }
     }
 
@@ -102,7 +132,7 @@ impl Mode {
     pub fn reach(&self) -> Reach {
         match self {
             Self::Bridge { reach, .. } => *reach,
-            Self::Routed | Self::Flat { .. } => Reach::Open,
+            Self::Routed | Self::Flat { .. } | Self::Direct(_) => Reach::Open,
         }
     }
 
@@ -111,6 +141,7 @@ impl Mode {
             Self::Bridge { reach: Reach::L2, .. } => Gateway::None,
             Self::Bridge { .. } => Gateway::Subnet,
             Self::Routed | Self::Flat { .. } => Gateway::Legs,
+            Self::Direct(direct) => direct.gateway(),
         }
     }
 
@@ -120,6 +151,7 @@ impl Mode {
         match self {
             Self::Bridge { .. } | Self::Routed => None,
             Self::Flat { parent } => Some(parent.as_ref().map_or(Parent::Uplink, Parent::Named)),
+            Self::Direct(direct) => direct.parent(),
         }
     }
 
@@ -127,7 +159,34 @@ impl Mode {
     /// range that is kept for them, or asked for one by one.
     #[must_use]
     pub fn on_lan(&self) -> bool {
-        matches!(self, Self::Flat { .. })
+        match self {
+            Self::Bridge { .. } | Self::Routed => false,
+            Self::Flat { .. } => true,
+            Self::Direct(direct) => direct.on_lan(),
+        }
+    }
+
+    /// What interface its sandboxes have, where that is beside the host's network stack.
+    #[must_use]
+    pub fn direct(&self) -> Option<&Direct> {
+        match self {
+            Self::Direct(direct) => Some(direct),
+            Self::Bridge { .. } | Self::Routed | Self::Flat { .. } => None,
+        }
+    }
+
+    /// True when it cannot be without a subnet.
+    pub(crate) fn needs_subnet(&self) -> bool {
+        match self {
+            Self::Bridge { reach, .. } => *reach != Reach::L2,
+            Self::Routed | Self::Flat { .. } => true,
+            Self::Direct(_) => false,
+        }
+    }
+
+    /// True when its sandboxes get a default route unless told otherwise.
+    pub(crate) fn leads_out(&self) -> bool {
+        self.reach() == Reach::Open && self.direct().is_none_or(Direct::leads_out)
     }
 
     /// True when each of its sandboxes has an interface of its own on the host, its leg.
@@ -135,6 +194,7 @@ impl Mode {
     pub fn has_legs(&self) -> bool {
         match self {
             Self::Bridge { .. } | Self::Routed | Self::Flat { .. } => true,
+            Self::Direct(_) => false,
         }
     }
 
@@ -153,6 +213,9 @@ impl Mode {
         let odd = given(raw).into_iter().find(|option| !options.contains(option));
         if let Some(option) = odd {
             return at(option).fail(Problem::ConflictMode { mode: word });
+        }
+        if let Some(direct) = Direct::read(word, raw, object)? {
+            return Ok(Self::Direct(direct));
         }
         match *word {
             "routed" => Ok(Self::Routed),
@@ -175,6 +238,7 @@ impl Mode {
             }
             Self::Routed => {}
             Self::Flat { parent } => raw.parent = parent.map(String::from),
+            Self::Direct(direct) => direct.write(raw),
         }
     }
 }
@@ -186,11 +250,17 @@ fn given(raw: &RawNetwork) -> Vec<&'static str> {
         ("internal", raw.internal),
         ("l2", raw.l2),
         ("parent", raw.parent.is_some()),
+        ("link_mode", raw.link_mode.is_some()),
+        ("host_link", raw.host_link),
+        ("vlan", raw.vlan.is_some()),
+        ("owner", raw.owner.is_some()),
+        ("group", raw.group.is_some()),
+        ("multi_queue", raw.multi_queue),
     ];
     all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
 }
 
-fn ifname(text: Option<&String>, at: At<'_>) -> Result<Option<IfName>, SpecError> {
+pub(crate) fn ifname(text: Option<&String>, at: At<'_>) -> Result<Option<IfName>, SpecError> {
     let read = |text: &String| {
         IfName::new(text.as_str()).map_err(|why| at.error(Problem::name(text, why)))
     };

@@ -8,6 +8,7 @@
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
+use crate::direct::Direct;
 use crate::error::{Object, Problem, SpecError};
 use crate::joins::Joins;
 use crate::masquerade::Masquerade;
@@ -26,7 +27,7 @@ pub struct Network {
     pub name: NetworkName,
     /// How its sandboxes are connected.
     pub mode: Mode,
-    /// Its subnets, which do not overlap; at least one, except in [`Reach::L2`].
+    /// Its subnets, which do not overlap; at least one, except in [`Reach::L2`] and direct modes.
     pub subnets: Vec<Subnet>,
     /// Of packets from its sandboxes to the outside; [`Reach::Open`] masquerades unless told.
     pub masquerade: Masquerade,
@@ -73,6 +74,7 @@ impl Network {
 /// The options of a network as they were written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option that people write")]
 pub struct RawNetwork {
     /// Its name. In a file it stands in the heading, `[network.NAME]`.
     #[serde(skip)]
@@ -86,6 +88,24 @@ pub struct RawNetwork {
     /// The interface of the host that the network hangs on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub parent: Option<String>,
+    /// How links that share an interface reach each other: the mode of a macvlan or ipvlan.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_mode: Option<String>,
+    /// The host has a macvlan of its own.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub host_link: bool,
+    /// The number of a VLAN.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u32>,
+    /// The user who may open a tap.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub owner: Option<u32>,
+    /// The group that may.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
+    /// A tap that several processes or threads open at a time.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub multi_queue: bool,
     /// Subnets.
     #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -148,7 +168,7 @@ impl RawNetwork {
             mtu: self.mtu,
             masquerade: Masquerade::No,
             masquerade_in: Masquerade::No,
-            default_route: self.default_route.unwrap_or(mode.reach() == Reach::Open),
+            default_route: self.default_route.unwrap_or(mode.leads_out()),
             mode,
             subnets,
         };
@@ -187,6 +207,9 @@ fn masquerade(
 fn check_combination(network: &Network, object: &Object) -> Result<(), SpecError> {
     let at = |field| At::field(object, field);
     let no = |wish| wish == Masquerade::No;
+    if let Some(direct) = network.mode.direct() {
+        check_direct(network, direct, object)?;
+    }
     let (without, masquerade, masquerade_in) = match network.mode.reach() {
         Reach::Open => return check_mtu(at("mtu"), network.mtu, network.has_v6()),
         Reach::Internal => ("internal", no(network.masquerade), true),
@@ -200,6 +223,21 @@ fn check_combination(network: &Network, object: &Object) -> Result<(), SpecError
     match odd.into_iter().find(|(_, odd)| *odd) {
         Some((field, _)) => at(field).fail(Problem::Conflict { with: without }),
         None => check_mtu(at("mtu"), network.mtu, network.has_v6()),
+    }
+}
+
+/// Options that need packets to pass the host.
+fn check_direct(network: &Network, direct: &Direct, object: &Object) -> Result<(), SpecError> {
+    let mode = direct.word();
+    let odd = [
+        ("masquerade", network.masquerade != Masquerade::No),
+        ("masquerade_in", network.masquerade_in != Masquerade::No),
+        ("reach", network.joins != Joins::default()),
+        ("default_route", network.default_route && !direct.leads_out()),
+    ];
+    match odd.into_iter().find(|(_, odd)| *odd) {
+        Some((field, _)) => At::field(object, field).fail(Problem::ConflictMode { mode }),
+        None => Ok(()),
     }
 }
 

@@ -22,13 +22,13 @@ pub fn next(
 ) -> Option<IpAddr> {
     let v4 = subnet.is_v4();
     let (low, high) = bounds(subnet);
-    let gateway = subnet.gateway.filter(|ip| ip.is_ipv4() == v4).map(number);
+    let reserved = reserved(subnet);
     let start = after.filter(|ip| ip.is_ipv4() == v4).map(number);
     // From the one after `start` to the end, then from the beginning up to `start` itself.
     let start = start.filter(|n| (low..high).contains(n)).map_or(low, |n| n.saturating_add(1));
     (start..=high)
         .chain(low..start)
-        .filter(|n| Some(*n) != gateway)
+        .filter(|n| !reserved.contains(&Some(*n)))
         .map(|n| address(v4, n))
         .find(|ip| !taken(*ip))
 }
@@ -37,12 +37,17 @@ pub fn next(
 #[must_use]
 pub fn size(subnet: &Subnet) -> u128 {
     let (low, high) = bounds(subnet);
-    let gateway = subnet.gateway.filter(|ip| ip.is_ipv4() == subnet.is_v4()).map(number);
-    let reserved = gateway.is_some_and(|n| (low..=high).contains(&n));
-    match high.checked_sub(low) {
-        Some(n) => n.saturating_add(u128::from(!reserved)),
-        None => 0,
-    }
+    let inside = |n: &Option<u128>| n.is_some_and(|n| (low..=high).contains(&n));
+    let reserved = reserved(subnet).iter().filter(|n| inside(n)).count();
+    let reserved = u128::try_from(reserved).unwrap_or(u128::MAX);
+    high.checked_sub(low).map_or(0, |n| n.saturating_add(1).saturating_sub(reserved))
+}
+
+/// The addresses that are spent on others than sandboxes: the gateway, and the host.
+fn reserved(subnet: &Subnet) -> [Option<u128>; 2] {
+    let own = |ip: Option<IpAddr>| ip.filter(|ip| ip.is_ipv4() == subnet.is_v4()).map(number);
+    let host = subnet.host.filter(|host| subnet.gateway != Some(*host));
+    [own(subnet.gateway), own(host)]
 }
 
 /// The first and last address of `net` that a host can carry. The first of an IPv6 subnet is for

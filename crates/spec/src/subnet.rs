@@ -19,6 +19,8 @@ pub struct Subnet {
     pub gateway: Option<IpAddr>,
     /// First and last address that are given to sandboxes that ask for none; else all are.
     pub range: Option<(IpAddr, IpAddr)>,
+    /// The host's address on the network, where that is not the gateway.
+    pub host: Option<IpAddr>,
 }
 
 /// The gateways of routed networks, where none is given: addresses that stand on every leg.
@@ -51,6 +53,9 @@ impl Subnet {
         }
         if self.gateway == Some(ip) {
             return Err(Problem::IsGateway { ip, net });
+        }
+        if self.host == Some(ip) {
+            return Err(Problem::IsHost { ip, net });
         }
         check_host(net, ip)
     }

@@ -8,6 +8,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
+use crate::direct::Direct;
 use crate::error::{Form, Object, Problem, SpecError};
 use crate::mode::{Gateway, Mode};
 use crate::network::RawNetwork;
@@ -32,12 +33,32 @@ impl Reader<'_> {
         for (index, text) in self.raw.range.iter().enumerate() {
             self.at("range").index(index).ok(range(&mut subnets, text))?;
         }
+        if self.mode.direct().is_some_and(Direct::host_link) {
+            self.host_addresses(&mut subnets)?;
+        }
         for (index, subnet) in subnets.iter().enumerate() {
             if pool::size(subnet) == 0 {
                 return self.at("subnet").index(index).fail(Problem::TooSmall { net: subnet.net });
             }
         }
         Ok(subnets)
+    }
+
+    /// The host takes the first address of each range.
+    fn host_addresses(&self, subnets: &mut [Subnet]) -> Result<(), SpecError> {
+        for subnet in subnets.iter_mut() {
+            let first = subnet.range.and_then(|_| pool::next(subnet, None, |_| false));
+            match first {
+                Some(ip) => subnet.host = Some(ip),
+                None => return self.at("range").fail(Problem::NoHostRange { net: subnet.net }),
+            }
+        }
+        match subnets.is_empty() {
+            true => {
+                self.at("host_link").fail(Problem::Conflict { with: "a network without subnets" })
+            }
+            false => Ok(()),
+        }
     }
 
     fn at(&self, field: &'static str) -> At<'_> {
@@ -55,9 +76,9 @@ impl Reader<'_> {
                 let network = self.raw.name.clone();
                 return at.fail(Problem::Overlap { net, other: other.net, network });
             }
-            subnets.push(Subnet { net, gateway: None, range: None });
+            subnets.push(Subnet { net, gateway: None, range: None, host: None });
         }
-        match subnets.is_empty() && self.mode.gateway() != Gateway::None {
+        match subnets.is_empty() && self.mode.needs_subnet() {
             true => self.at("subnet").fail(Problem::Missing),
             false => Ok(subnets),
         }
@@ -73,10 +94,13 @@ impl Reader<'_> {
             let ip = at.ok(ip.ok_or_else(|| Problem::unreadable(text, Form::Address)))?;
             match subnets.iter_mut().find(|subnet| subnet.net.contains(&ip)) {
                 _ if self.mode.gateway() == Gateway::None => {
-                    return at.fail(Problem::Conflict { with: "l2" });
+                    return at.fail(match self.mode.direct() {
+                        Some(direct) => Problem::ConflictMode { mode: direct.word() },
+                        None => Problem::Conflict { with: "l2" },
+                    });
                 }
                 // On every leg it would hide the LAN's own router.
-                Some(_) if self.mode.on_lan() => {
+                Some(_) if self.mode.on_lan() && self.mode.gateway() == Gateway::Legs => {
                     return at.fail(Problem::ConflictMode { mode: self.mode.word() });
                 }
                 Some(subnet) => at.ok(own_gateway(subnet, ip))?,
@@ -89,7 +113,7 @@ impl Reader<'_> {
 
     fn default_gateway(&self, net: IpNet) -> Option<IpAddr> {
         match (self.mode.gateway(), net) {
-            (Gateway::None, _) => None,
+            (Gateway::None | Gateway::Given, _) => None,
             (Gateway::Subnet, net) => Some(pool::hosts(net).0),
             (Gateway::Legs, IpNet::V4(_)) => Some(ROUTED_V4.into()),
             (Gateway::Legs, IpNet::V6(_)) => Some(ROUTED_V6.into()),

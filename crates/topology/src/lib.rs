@@ -9,6 +9,7 @@
 
 pub mod beside;
 mod bridge;
+mod direct;
 pub mod firewall;
 mod flat;
 mod passage;
@@ -36,6 +37,7 @@ pub fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
         Mode::Bridge { bridge, reach } => bridge::network(network, bridge.as_ref(), *reach, host),
         Mode::Routed => routed::network(network, host),
         Mode::Flat { .. } => flat::network(network, host),
+        Mode::Direct(direct) => direct::network(network, direct, host),
     }
 }
 
@@ -49,6 +51,7 @@ pub fn attach(wiring: &Wiring<'_>, host: &HostFacts) -> Result<Plan, Duplicate> 
         Mode::Bridge { bridge, reach } => bridge::attach(wiring, bridge.as_ref(), *reach)?,
         Mode::Routed => routed::attach(wiring)?,
         Mode::Flat { .. } => flat::attach(wiring)?,
+        Mode::Direct(direct) => direct::attach(wiring, direct)?,
     };
     rate::limits(&mut plan, wiring)?;
     plan.extend(publish(wiring, wiring.publish, host)?)?;

@@ -33,7 +33,7 @@ pub fn publish(
         Mode::Bridge { .. } if host.bridge_netfilter => {
             plan.ensure(&Ns::HOST, hairpin(wiring))?;
         }
-        Mode::Bridge { .. } => {}
+        Mode::Bridge { .. } | Mode::Direct(_) => {}
         Mode::Routed | Mode::Flat { .. } => {
             let path = SysctlPath::conf4(&wiring.leg, "route_localnet");
             plan.ensure(&Ns::HOST, setting(path, "1"))?;

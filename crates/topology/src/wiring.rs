@@ -76,10 +76,7 @@ impl Wiring<'_> {
     ///
     ///     ip link add LEG master BRIDGE mtu MTU up type veth peer name IFNAME netns NS
     pub(crate) fn pair(&self, master: Option<IfName>) -> Result<Plan, Duplicate> {
-        let mut plan = Plan::new();
-        if let Some(name) = &self.make_ns {
-            plan.create(&Ns::HOST, Body::Netns(name.clone()))?;
-        }
+        let mut plan = self.begin()?;
         let mut leg = Link::up(self.leg.clone(), self.end(&self.ns, &self.ifname));
         leg.mtu = Some(self.mtu);
         leg.mac = self.mac.map(high);
@@ -91,13 +88,41 @@ impl Wiring<'_> {
         inside.mtu = Some(self.mtu);
         inside.mac = self.mac;
         plan.create(&self.ns, Body::Link(inside))?;
+        self.finish(&mut plan)?;
+        Ok(plan)
+    }
+
+    /// An interface in the sandbox that has no end on the host, and loopback.
+    ///
+    ///     ip link add link PARENT name IFNAME netns NS mtu MTU up type KIND
+    pub(crate) fn single(&self, kind: LinkKind) -> Result<Plan, Duplicate> {
+        let mut plan = self.begin()?;
+        let mut inside = Link::up(self.ifname.clone(), kind);
+        inside.mtu = Some(self.mtu);
+        inside.mac = self.mac;
+        plan.create(&self.ns, Body::Link(inside))?;
+        self.finish(&mut plan)?;
+        Ok(plan)
+    }
+
+    /// Starts the plan: the namespace where it is to be made.
+    fn begin(&self) -> Result<Plan, Duplicate> {
+        let mut plan = Plan::new();
+        if let Some(name) = &self.make_ns {
+            plan.create(&Ns::HOST, Body::Netns(name.clone()))?;
+        }
+        Ok(plan)
+    }
+
+    /// What goes with the interface in the sandbox: loopback, and IPv6 where it has addresses.
+    fn finish(&self, plan: &mut Plan) -> Result<(), Duplicate> {
         if let Ok(lo) = IfName::new("lo") {
             plan.ensure(&self.ns, Body::Link(Link::up(lo, LinkKind::Loopback)))?;
         }
         if self.addresses.iter().any(|a| matches!(a, IpNet::V6(_))) {
             plan.ensure(&self.ns, v6_on(&self.ifname))?;
         }
-        Ok(plan)
+        Ok(())
     }
 
     /// The leased addresses and the hardware address that protection holds the sandbox to; none
@@ -118,13 +143,21 @@ impl Wiring<'_> {
 
     /// The default route of the family of `via`, once, if this attachment has one.
     pub(crate) fn default_route(&self, plan: &mut Plan, via: IpAddr) -> Result<(), Duplicate> {
+        self.way_out(plan, via.is_ipv4(), Some(via))
+    }
+
+    /// The default route of a family, once, if this attachment has one; by no gateway where that is
+    /// none.
+    pub(crate) fn way_out(
+        &self,
+        plan: &mut Plan,
+        v4: bool,
+        via: Option<IpAddr>,
+    ) -> Result<(), Duplicate> {
         let Some(metric) = self.default_metric else { return Ok(()) };
-        let any = match via {
-            IpAddr::V4(_) => RouteKey::default_v4(),
-            IpAddr::V6(_) => RouteKey::default_v6(),
-        };
+        let any = if v4 { RouteKey::default_v4() } else { RouteKey::default_v6() };
         let key = RouteKey::new(any.table, any.dst, metric);
-        let route = Body::Route(Route::unicast(key, self.ifname.clone(), Some(via)));
+        let route = Body::Route(Route::unicast(key, self.ifname.clone(), via));
         if plan.states(&route.id().at(self.ns.clone())) {
             return Ok(());
         }

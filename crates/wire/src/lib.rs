@@ -17,5 +17,6 @@ pub mod nl;
 pub mod rt;
 #[cfg(test)]
 mod uapi;
+pub mod xt;
 
 pub use error::Error;

@@ -13,7 +13,7 @@ pub(crate) fn attached(attached: &Attached) -> String {
     if !row.gateway.is_empty() {
         parts.push(format!("gateway {}", row.gateway.join(" and ")));
     }
-    parts.push(format!("leg {}", row.leg));
+    parts.extend(row.leg.as_ref().map(|leg| format!("leg {leg}")));
     parts.extend(rates(row));
     let mut text =
         format!("{} is on {}{already}: {}\n", row.sandbox, row.network, parts.join(", "));
@@ -82,7 +82,7 @@ fn cells(row: &Row, limited: bool) -> Vec<Cell> {
         cell(&row.sandbox),
         cell(&row.network),
         cell(&row.interface),
-        cell(&row.leg),
+        cell(row.leg.as_deref().unwrap_or("-")),
         row.addresses.iter().chain(&row.mac).cloned().collect(),
         row.published.clone(),
     ];

@@ -75,6 +75,9 @@ fn kind(network: &NetworkView) -> String {
     if let Some(parent) = &network.parent {
         text += &format!(" on {parent}");
     }
+    if let Some(mode) = &network.link_mode {
+        text += &format!(", {mode}");
+    }
     match network.reach.as_ref().map(|reach| reach.to_string()).as_deref() {
         None | Some("open") => text,
         Some(reach) => text + ", " + reach,

@@ -12,7 +12,7 @@ fn red() -> Row {
         sandbox: "netns:red".into(),
         network: "web".into(),
         interface: "eth0".into(),
-        leg: "rw71c0de5a5a".into(),
+        leg: Some("rw71c0de5a5a".into()),
         addresses: vec!["192.168.15.2/24".into(), "fd00:15::2/64".into()],
         gateway: vec!["192.168.15.1".into(), "fd00:15::1".into()],
         mac: Some("02:72:c0:a8:0f:02".into()),
@@ -48,6 +48,7 @@ fn web() -> NetworkView {
         reach: Some("open"),
         bridge: Some("rw-web".into()),
         parent: None,
+        link_mode: None,
         subnets: vec![
             SubnetView {
                 net: "192.168.15.0/24".into(),

@@ -35,8 +35,11 @@ Examples:
   ropewalk network create lan --mode routed --subnet 10.9.0.0/24 --masquerade no
   ropewalk network create lan --mode flat --subnet 192.168.2.0/24 \
                               --range 192.168.2.200-192.168.2.219
+  ropewalk network create lan --mode macvlan --parent eth1 --subnet 192.168.2.0/24 \
+                              --range 192.168.2.48/28 --host-link
   ropewalk network create quiet --subnet 10.8.0.0/24 --internal
   ropewalk network create web --subnet 192.168.15.0/24 --sh")]
+#[expect(clippy::struct_excessive_bools, reason = "each is an option that people write")]
 pub(crate) struct Create {
     /// Its name: letters, digits, '_', '.' and '-', up to 32
     #[arg(value_parser = checked::<NetworkName>)]
@@ -56,9 +59,28 @@ pub(crate) struct Create {
     /// Use a bridge that is there already (docker0, say)
     #[arg(long, value_name = "NAME", value_parser = checked::<IfName>)]
     bridge: Option<String>,
-    /// The host's interface that the network hangs on (flat), else that of its default route
+    /// The host's interface that the network hangs on, else that of its default route
     #[arg(long, value_name = "NAME", value_parser = checked::<IfName>)]
     parent: Option<String>,
+    /// How interfaces on one parent reach each other: of macvlan bridge, private, vepa or passthru,
+    /// of ipvlan l2, l3 or l3s
+    #[arg(long, value_name = "MODE")]
+    link_mode: Option<String>,
+    /// Give the host a macvlan, too, so that it and its sandboxes reach each other
+    #[arg(long)]
+    host_link: bool,
+    /// The number of the VLAN, 1 to 4094
+    #[arg(long, value_name = "ID")]
+    vlan: Option<u32>,
+    /// The user who may open the taps of the network, by number
+    #[arg(long, value_name = "UID")]
+    owner: Option<u32>,
+    /// The group that may
+    #[arg(long, value_name = "GID")]
+    group: Option<u32>,
+    /// Taps that several threads open at a time
+    #[arg(long)]
+    multi_queue: bool,
     /// No way out: sandboxes reach each other and the host
     #[arg(long, conflicts_with = "l2")]
     internal: bool,
@@ -89,6 +111,12 @@ impl Create {
             mode: Some(self.mode.clone()),
             bridge: self.bridge.clone(),
             parent: self.parent.clone(),
+            link_mode: self.link_mode.clone(),
+            host_link: self.host_link,
+            vlan: self.vlan,
+            owner: self.owner,
+            group: self.group,
+            multi_queue: self.multi_queue,
             subnet: self.subnet.clone(),
             gateway: self.gateway.clone(),
             range: self.range.clone(),

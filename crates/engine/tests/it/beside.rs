@@ -39,8 +39,8 @@ fn a_policy_is_answered(variant: &str) {
     pair(&host);
     host.sh(&format!(
         "for t in iptables-{variant} ip6tables-{variant}; do
-            $t -P FORWARD DROP; $t -A FORWARD -p tcp --dport 9 -j DROP
-            $t -A FORWARD -m comment --comment 'made by me' -j RETURN
+            $t -w -P FORWARD DROP; $t -w -A FORWARD -p tcp --dport 9 -j DROP
+            $t -w -A FORWARD -m comment --comment 'made by me' -j RETURN
         done"
     ));
     let before = (rules(&host, variant), host.sh("nft --stateless list ruleset"));
@@ -61,7 +61,7 @@ fn a_policy_is_answered(variant: &str) {
     assert_eq!(view.let_through.len(), 2, "{view:?}");
 
     // Taken away by somebody: found, and put back where it was.
-    host.sh(&format!("iptables-{variant} -D FORWARD 2; ip6tables-{variant} -F ROPEWALK"));
+    host.sh(&format!("iptables-{variant} -w -D FORWARD 2; ip6tables-{variant} -w -F ROPEWALK"));
     assert!(!host.works(OUT4) && !host.works(OUT6));
     assert!(!host.engine().check().unwrap().is_empty());
     host.engine().repair().unwrap();
@@ -108,6 +108,11 @@ impl Drop for Server {
 
 fn page(from: &str, at: &str) -> String {
     format!("{from} timeout 2 busybox wget -qO- http://{at}")
+}
+
+#[test]
+fn a_policy_of_legacy_iptables_is_answered_and_left_as_it_was() {
+    a_policy_is_answered("legacy");
 }
 
 #[test]

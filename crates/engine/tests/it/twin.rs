@@ -55,10 +55,11 @@ mac = '02:00:00:00:00:77'
 fn host() -> Host {
     let host = Host::new();
     crate::attach::outside(&host);
-    host.sh("ip link add mine address 02:00:00:00:00:09 type bridge
+    host.sh("ip link set up0 address 02:00:00:00:00:08
+        ip link add mine address 02:00:00:00:00:09 type bridge
         ip addr add 172.17.0.1/16 dev mine; ip link set mine up
         for t in iptables ip6tables; do
-            $t -A FORWARD -p tcp --dport 9 -j DROP; $t -A FORWARD -j DROP; $t -P FORWARD DROP
+            $t -w -A FORWARD -p tcp --dport 9 -j DROP; $t -w -A FORWARD -j DROP; $t -w -P FORWARD DROP
         done");
     host
 }
@@ -84,8 +85,14 @@ fn uncounted(mut fact: Fact) -> Fact {
 }
 
 fn twins(what: &str, text: &str) {
+    twins_after("true", what, text);
+}
+
+/// Twins on a host on which `script` was run.
+fn twins_after(script: &str, what: &str, text: &str) {
     let by_script = {
         let host = host();
+        host.sh(script);
         let mut engine = host.engine();
         let wanted = Declaration::parse("twin.toml", text, &[]).unwrap();
         let dry = engine.plan(&Wanted::Up(&wanted)).unwrap();
@@ -96,6 +103,7 @@ fn twins(what: &str, text: &str) {
     };
     let by_verb = {
         let host = host();
+        host.sh(script);
         let wanted = Declaration::parse("twin.toml", text, &[]).unwrap();
         host.engine().up(Path::new("twin.toml"), &wanted).unwrap();
         found(&host)
@@ -124,7 +132,44 @@ fn a_script_makes_what_the_verb_makes_with_rates() {
 }
 
 #[test]
+fn a_script_makes_what_the_verb_makes_beside_legacy_iptables() {
+    let legacy = "for t in iptables ip6tables; do
+            $t -w -P FORWARD ACCEPT; $t -w -F FORWARD
+            $t-legacy -w -P FORWARD DROP; $t-legacy -w -A FORWARD -p tcp --dport 9 -j REJECT
+            $t-legacy -w -A FORWARD -j DROP
+        done";
+    for (what, network) in TOPOLOGIES
+        .iter()
+        .filter(|(what, _)| what.ends_with("both families") || what.ends_with("there"))
+    {
+        let text = format!("[network.web]\n{network}\n{ATTACHMENTS}");
+        twins_after(legacy, &format!("{what}, legacy"), &text);
+    }
+}
+
+#[test]
 fn a_script_makes_what_the_verb_makes_without_addresses() {
     let attach = "[[attach]]\nsandbox = 'new:red'\nnetwork = 'wire'\n";
     twins("l2", &format!("[network.wire]\nl2 = true\n{attach}"));
+}
+
+/// The same for interfaces that pass the host by, which publish nothing.
+const DIRECT: &[(&str, &str)] = &[
+    ("macvlan", "mode = 'macvlan'"),
+    ("private macvlan", "mode = 'macvlan'\nparent = 'up0'\nlink_mode = 'private'"),
+    ("macvlan with a host link", "mode = 'macvlan'\nhost_link = true"),
+    ("tap", "mode = 'tap'\nowner = 1000\ngroup = 100"),
+];
+
+#[test]
+fn a_script_makes_what_the_verb_makes_beside_the_hosts_stack() {
+    let nets = "subnet = ['10.0.0.0/24', 'fd00:aa::/64']\n\
+        range = ['10.0.0.48/28', 'fd00:aa::30/124']\n";
+    let attach = ATTACHMENTS.replace("publish", "#");
+    for (what, network) in DIRECT {
+        twins(what, &format!("[network.web]\n{network}\n{nets}{attach}"));
+    }
+    let alone = "[network.web]\nmode = 'macvlan'\nlink_mode = 'passthru'\n\
+        [[attach]]\nsandbox = 'new:red'\nnetwork = 'web'\n";
+    twins("passthru", alone);
 }

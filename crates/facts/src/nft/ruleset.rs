@@ -21,6 +21,10 @@ pub enum Family {
     Bridge,
     /// What enters or leaves one device.
     Netdev,
+    /// IPv4, in a table of iptables-legacy: not nf_tables, but said in its expressions.
+    Iptables,
+    /// IPv6, likewise.
+    Ip6tables,
 }
 
 impl Family {
@@ -34,6 +38,8 @@ impl Family {
             Self::Arp => "arp",
             Self::Bridge => "bridge",
             Self::Netdev => "netdev",
+            Self::Iptables => "iptables",
+            Self::Ip6tables => "ip6tables",
         }
     }
 
@@ -42,15 +48,21 @@ impl Family {
     pub fn number(self) -> u8 {
         match self {
             Self::Inet => 1,
-            Self::Ip => 2,
+            Self::Ip | Self::Iptables => 2,
             Self::Arp => 3,
             Self::Netdev => 5,
             Self::Bridge => 7,
-            Self::Ip6 => 10,
+            Self::Ip6 | Self::Ip6tables => 10,
         }
     }
 
-    /// The family with this kernel number.
+    /// True for tables of iptables-legacy.
+    #[must_use]
+    pub fn is_legacy(self) -> bool {
+        matches!(self, Self::Iptables | Self::Ip6tables)
+    }
+
+    /// The family of nf_tables with this kernel number.
     #[must_use]
     pub fn from_number(n: u8) -> Option<Self> {
         [Self::Inet, Self::Ip, Self::Arp, Self::Netdev, Self::Bridge, Self::Ip6]

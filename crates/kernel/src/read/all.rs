@@ -56,6 +56,7 @@ impl Kernel {
         let mut facts = self.read_rt(ns, &rt::dumps()?)?;
         facts.extend(self.inside(ns, settings)??);
         facts.extend(self.read_nft(ns)?);
+        facts.extend(self.read_xt(ns)?);
         Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
     }
 
@@ -64,7 +65,8 @@ impl Kernel {
     /// # Errors
     /// As for [`Kernel::read_all`].
     pub fn read_rules(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
-        let facts = self.read_nft(ns)?;
+        let mut facts = self.read_nft(ns)?;
+        facts.extend(self.read_xt(ns)?);
         Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
     }
 

@@ -47,7 +47,7 @@ impl Kernel {
     ) -> Result<(), Error> {
         let mut rt = Vec::new();
         let mut settings = Vec::new();
-        let mut nft = Vec::new();
+        let (mut nft, mut xt) = (Vec::new(), Vec::new());
         for id in ids {
             match id {
                 Id::Netns(name) if netns::exists(name) => {
@@ -55,6 +55,7 @@ impl Kernel {
                 }
                 Id::Netns(_) => {}
                 Id::Sysctl(path) => settings.push(path),
+                id if id.is_legacy() => xt.push(*id),
                 Id::Table(_) | Id::Set(_) | Id::Chain(_) | Id::NftRule(_) | Id::Element(_) => {
                     nft.push(*id);
                 }
@@ -74,7 +75,8 @@ impl Kernel {
                 found.insert(body.at(ns.clone()));
             }
         }
-        for body in self.read_nft_ids(ns, &nft)? {
+        let filters = self.read_nft_ids(ns, &nft)?.into_iter().chain(self.read_xt_ids(ns, &xt)?);
+        for body in filters {
             if ids.contains(&body.id()) {
                 found.insert(body.at(ns.clone()));
             }

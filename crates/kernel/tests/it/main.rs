@@ -16,3 +16,4 @@ mod space;
 mod traffic;
 mod twin;
 mod watch;
+mod xt;

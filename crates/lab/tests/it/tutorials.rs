@@ -82,3 +82,8 @@ fn flat() {
 fn routed() {
     by_hand("tutorials::routed", "3-routed");
 }
+
+#[test]
+fn direct() {
+    by_hand("tutorials::direct", "6-direct");
+}

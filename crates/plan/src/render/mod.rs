@@ -12,6 +12,7 @@ mod link;
 pub mod nft;
 mod sh;
 mod traffic;
+pub(crate) mod xt;
 
 use ropewalk_facts::{Body, Fact, Id, Ns, Snapshot};
 
@@ -72,6 +73,7 @@ fn push(out: &mut String, line: &str) {
 
 pub(crate) fn is_nft(id: &Id) -> bool {
     match id {
+        id if id.is_legacy() => false,
         Id::Table(_) | Id::Set(_) | Id::Chain(_) | Id::NftRule(_) | Id::Element(_) => true,
         Id::Netns(_)
         | Id::Link(_)
@@ -93,6 +95,7 @@ fn commands(change: &Change, all: &[Change]) -> Vec<String> {
     let Some(fact) = change.new.as_ref().or(change.old.as_ref()) else { return vec![] };
     let old = change.old.as_ref().map(|old| &old.body);
     match &fact.body {
+        _ if change.key.id.is_legacy() => xt::commands(change),
         Body::Netns(name) => {
             let verb = if change.removes() { "del" } else { "add" };
             vec![line(&Ns::HOST, "ip netns", Words::default().say(verb).word(name))]

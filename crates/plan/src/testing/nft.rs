@@ -143,7 +143,13 @@ impl Forge {
         // A table of one family needs no such test, and nft(8) does not write it.
         let v4 = match chain.key.table.family {
             Family::Inet => vec![Expr::Meta { key: MetaKey::NFPROTO, dreg: REG }, eq(vec![2])],
-            Family::Ip | Family::Ip6 | Family::Arp | Family::Bridge | Family::Netdev => vec![],
+            Family::Ip
+            | Family::Ip6
+            | Family::Arp
+            | Family::Bridge
+            | Family::Netdev
+            | Family::Iptables
+            | Family::Ip6tables => vec![],
         };
         let mut exprs = if self.dice.chance(50) {
             let set = self.set_of_sources(ns, &chain.key)?;

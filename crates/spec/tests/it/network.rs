@@ -2,7 +2,7 @@
 
 use expect_test::expect;
 use proptest::prelude::*;
-use ropewalk_spec::{Masquerade, Mode, Network, RawNetwork, Reach, to_toml};
+use ropewalk_spec::{Masquerade, Mode, Network, RawNetwork, Reach, pool, to_toml};
 
 use crate::{network, options};
 
@@ -128,7 +128,7 @@ fn what_cannot_be_is_refused_with_what_to_do() {
         range[0]: the range holds no address for a sandbox
         range[0]: "10.9.0.9-fd00::1" is not a range of addresses (try: write 10.9.0.100-10.9.0.199)
         range[0]: "all" is not a range of addresses (try: write 10.9.0.100-10.9.0.199)
-        mode[0]: "vlan" is not a mode (try: write bridge or routed)
+        vlan[0]: none is given (try: give its number, 1 to 4094)
         bridge[0]: it has no meaning together with mode routed
         internal[0]: it has no meaning together with mode routed
         gateway[0]: no subnet of the network is of the family of fe80::1
@@ -237,4 +237,77 @@ fn what_a_network_reaches_is_the_host_or_another_network() {
         .assert_eq(&refused("web"));
     expect![[r#"network web: reach: "a/b" is not a usable name: it holds the character '/'"#]]
         .assert_eq(&refused("a/b"));
+}
+
+#[test]
+fn direct_modes_read_back_as_they_were_written() {
+    let lan = |mode: &str| RawNetwork {
+        name: "lan".into(),
+        mode: Some(mode.into()),
+        subnet: vec!["10.0.0.0/24".into()],
+        range: vec!["10.0.0.48/28".into()],
+        ..RawNetwork::default()
+    };
+    let parent = || Some("eth1".to_owned());
+    let all = [
+        RawNetwork { host_link: true, ..lan("macvlan") },
+        RawNetwork { link_mode: Some("vepa".into()), parent: parent(), ..lan("macvlan") },
+        RawNetwork { link_mode: Some("l3s".into()), ..lan("ipvlan") },
+        RawNetwork { vlan: Some(4094), ..lan("vlan") },
+        RawNetwork { parent: parent(), ..lan("host-device") },
+        lan("dummy"),
+        RawNetwork { owner: Some(0), group: Some(1), multi_queue: true, ..lan("tap") },
+    ];
+    for raw in all {
+        let network = raw.check().unwrap();
+        let again = RawNetwork::from(network.clone());
+        assert_eq!(again.check().unwrap(), network);
+        assert_eq!((again.vlan, again.owner), (raw.vlan, raw.owner));
+        let empty = RawNetwork { subnet: vec![], range: vec![], host_link: false, ..raw };
+        assert!(empty.check().is_ok(), "an interface without addresses");
+    }
+    let shared = RawNetwork { host_link: true, ..lan("macvlan") }.check().unwrap();
+    let subnet = shared.subnets.first().unwrap();
+    assert_eq!(subnet.host, "10.0.0.48".parse().ok());
+    assert!(subnet.check("10.0.0.48".parse().unwrap()).is_err());
+    assert_eq!(pool::next(subnet, None, |_| false), "10.0.0.49".parse().ok());
+    assert_eq!(pool::size(subnet), 15);
+}
+
+#[test]
+fn options_that_direct_modes_have_no_use_for_are_refused() {
+    let refused = |raw: RawNetwork| {
+        let subnet = vec!["10.0.0.0/24".into()];
+        RawNetwork { name: "lan".into(), subnet, ..raw }.check().unwrap_err().to_string()
+    };
+    let mode = |mode: &str| RawNetwork { mode: Some(mode.into()), ..RawNetwork::default() };
+    let texts = [
+        refused(RawNetwork { vlan: Some(4095), ..mode("vlan") }),
+        refused(RawNetwork { vlan: Some(0), ..mode("vlan") }),
+        refused(mode("vlan")),
+        refused(RawNetwork { link_mode: Some("l2".into()), ..mode("macvlan") }),
+        refused(RawNetwork { link_mode: Some("bridge".into()), ..mode("ipvlan") }),
+        refused(RawNetwork { link_mode: Some("bridge".into()), ..mode("bridge") }),
+        refused(RawNetwork { host_link: true, link_mode: Some("vepa".into()), ..mode("macvlan") }),
+        refused(RawNetwork { host_link: true, ..mode("macvlan") }),
+        refused(mode("host-device")),
+        refused(RawNetwork { masquerade: vec!["yes".into()], ..mode("macvlan") }),
+        refused(RawNetwork { default_route: Some(true), ..mode("dummy") }),
+        refused(RawNetwork { gateway: vec!["10.0.0.1".into()], ..mode("dummy") }),
+    ];
+    expect![[r#"
+        network lan: vlan: 4095 is not the number of a VLAN: 1 to 4094 are
+        network lan: vlan: 0 is not the number of a VLAN: 1 to 4094 are
+        network lan: vlan: none is given
+        network lan: link_mode: "l2" is not a mode of macvlans
+        network lan: link_mode: "bridge" is not a mode of ipvlans
+        network lan: link_mode: it has no meaning together with mode bridge
+        network lan: host_link: it has no meaning together with another link_mode than bridge
+        network lan: range: 10.0.0.0/24 has no range for the host to take an address from
+        network lan: parent: none is given
+        network lan: masquerade: it has no meaning together with mode macvlan
+        network lan: default_route: it has no meaning together with mode dummy
+        network lan: gateway: it has no meaning together with mode dummy
+    "#]]
+    .assert_eq(&texts.map(|text| text + "\n").concat());
 }

@@ -44,13 +44,14 @@ pub fn look(host: &Snapshot) -> Beside {
 }
 
 fn forwards(family: Family) -> bool {
-    matches!(family, Family::Inet | Family::Ip | Family::Ip6)
+    matches!(family, Family::Inet | Family::Ip | Family::Ip6) || family.is_legacy()
 }
 
-/// The tables that iptables and ip6tables keep in nf_tables.
+/// The tables that iptables and ip6tables keep, in nf_tables or of their own.
 #[must_use]
 pub fn is_iptables(table: &TableKey) -> bool {
-    matches!(table.family, Family::Ip | Family::Ip6) && table.table == "filter"
+    let nft = matches!(table.family, Family::Ip | Family::Ip6);
+    (nft || table.family.is_legacy()) && table.table == "filter"
 }
 
 fn drops(chains: &Chains, chain: &Chain) -> bool {

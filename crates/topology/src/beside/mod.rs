@@ -102,7 +102,8 @@ pub fn answer(
 /// True when packets of the family pass the forward hook. Those that stay on their bridge do so
 /// under `bridge-nf-call-iptables` alone; on one without subnets they may be of any family.
 fn concerns(network: &Network, family: Family, host: &HostFacts) -> bool {
-    let has = if family == Family::Ip6 { network.has_v6() } else { network.has_v4() };
+    let v6 = matches!(family, Family::Ip6 | Family::Ip6tables);
+    let has = if v6 { network.has_v6() } else { network.has_v4() };
     if let Mode::Bridge { reach, .. } = &network.mode {
         let stays = matches!(reach, Reach::Internal | Reach::L2);
         return (has || network.subnets.is_empty()) && (!stays || host.bridge_netfilter);

@@ -59,7 +59,12 @@ pub fn facts() -> Vec<Body> {
         all.extend(match table.family {
             Family::Bridge => rules::written(&table, guard::bridge()),
             Family::Arp => rules::written(&table, guard::arp()),
-            Family::Inet | Family::Ip | Family::Ip6 | Family::Netdev => rules::inet(&table),
+            Family::Inet
+            | Family::Ip
+            | Family::Ip6
+            | Family::Netdev
+            | Family::Iptables
+            | Family::Ip6tables => rules::inet(&table),
         });
     }
     all

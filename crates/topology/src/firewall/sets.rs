@@ -64,9 +64,12 @@ pub(super) fn all(table: &TableKey) -> Vec<Set> {
             vec![legs, set(table, WIRES, &["ifname"], &[], false), macs, own4, own6]
         }
         Family::Arp => vec![legs, macs, own4],
-        Family::Inet | Family::Ip | Family::Ip6 | Family::Netdev => {
-            [vec![legs, own4, own6], inet(table)].concat()
-        }
+        Family::Inet
+        | Family::Ip
+        | Family::Ip6
+        | Family::Netdev
+        | Family::Iptables
+        | Family::Ip6tables => [vec![legs, own4, own6], inet(table)].concat(),
     }
 }
 

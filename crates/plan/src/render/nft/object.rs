@@ -27,7 +27,12 @@ fn base_words(family: Family, base: &Base) -> String {
 
 fn hook(family: Family, number: u32) -> Option<&'static str> {
     let names: &[&str] = match family {
-        Family::Inet | Family::Ip | Family::Ip6 | Family::Bridge => {
+        Family::Inet
+        | Family::Ip
+        | Family::Ip6
+        | Family::Bridge
+        | Family::Iptables
+        | Family::Ip6tables => {
             &["prerouting", "input", "forward", "output", "postrouting", "ingress"]
         }
         Family::Arp => &["input", "output", "forward"],

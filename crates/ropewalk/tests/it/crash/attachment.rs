@@ -1,6 +1,6 @@
 //! Attach, detach, publish and unpublish.
 
-use super::{DB, FAR, FLAT, Leaves, WEB, host};
+use super::{DB, FAR, FLAT, Leaves, MACVLAN, TAP, WEB, host};
 
 #[test]
 fn an_attach_that_is_killed_leaves_no_interface_and_no_namespace() {
@@ -149,6 +149,26 @@ fn an_unpublish_that_is_killed_is_finished() {
             host.ok(&back);
             host.survives(Leaves::NothingOrAll, &line, &[&back]);
             host.ok("detach new:blue");
+        }
+    });
+}
+
+#[test]
+fn an_attach_or_detach_beside_the_hosts_stack_that_is_killed_leaves_nothing_half_done() {
+    let host = host();
+    host.unharmed(|| {
+        for (network, ips) in [(MACVLAN, "--ip 10.0.0.50 --ip fd00:aa::32"), (TAP, "--ip 10.1.0.2")]
+        {
+            host.ok(network);
+            let name = network.split(' ').nth(2).expect("a name");
+            for sandbox in ["netns:red", "new:blue"] {
+                let attach = format!("attach {sandbox} {name} {ips}");
+                let detach = format!("detach {sandbox}");
+                host.survives(Leaves::Nothing, &attach, &[&detach]);
+                host.ok(&attach);
+                host.survives(Leaves::NothingOrAll, &detach, &[&attach]);
+                host.ok(&detach);
+            }
         }
     });
 }

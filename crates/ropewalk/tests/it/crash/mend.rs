@@ -109,16 +109,17 @@ fn a_repair_that_is_killed_is_finished_by_the_next() {
 #[test]
 fn a_repair_beside_the_rules_of_others_that_is_killed_is_finished_by_the_next() {
     let host = host();
-    host.net.sh("iptables -A FORWARD -s 10.99.0.0/16 -j REJECT; ip6tables -P FORWARD ACCEPT");
+    host.net
+        .sh("iptables -A FORWARD -s 10.99.0.0/16 -j REJECT; ip6tables-legacy -P FORWARD ACCEPT");
     host.unharmed(|| {
         host.ok(WEB);
         // Others come after the network.
-        host.net.sh("iptables -P FORWARD DROP; ip6tables -P FORWARD DROP");
+        host.net.sh("iptables -P FORWARD DROP; ip6tables-legacy -P FORWARD DROP");
         host.ok("repair");
         let whole = host.scene();
         let harm = || {
-            host.net.sh("iptables -D FORWARD 2; ip6tables -D FORWARD 1
-                for t in iptables ip6tables; do $t -F ROPEWALK; $t -X ROPEWALK; done");
+            host.net.sh("iptables -D FORWARD 2; ip6tables-legacy -D FORWARD 1
+                for t in iptables ip6tables-legacy; do $t -w -F ROPEWALK; $t -w -X ROPEWALK; done");
         };
         harm();
         killed_each("repair", |at| {
@@ -130,7 +131,7 @@ fn a_repair_beside_the_rules_of_others_that_is_killed_is_finished_by_the_next() 
         });
         whole.same(&host.scene(), "not killed any more");
         host.ok("purge --yes");
-        host.net.sh("iptables -P FORWARD ACCEPT; ip6tables -P FORWARD ACCEPT");
+        host.net.sh("iptables -P FORWARD ACCEPT; ip6tables-legacy -P FORWARD ACCEPT");
     });
 }
 

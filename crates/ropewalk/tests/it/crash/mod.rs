@@ -155,3 +155,6 @@ const DB: &str = "network create db --subnet 192.168.16.0/24 --subnet fd00:16::/
 const FLAT: &str = "network create flat --mode flat --subnet 10.0.0.0/24 --subnet fd00:aa::/64";
 const FAR: &str = "network create far --mode routed --subnet 10.9.0.0/24 --subnet fd00:9::/64 \
                    --masquerade 10.0.0.1 --masquerade fd00:aa::1";
+const MACVLAN: &str = "network create own --mode macvlan --subnet 10.0.0.0/24 --subnet fd00:aa::/64 \
+                       --range 10.0.0.48/28 --range fd00:aa::30/124 --host-link";
+const TAP: &str = "network create vm --mode tap --subnet 10.1.0.0/30 --owner 1000";

@@ -1,6 +1,6 @@
 //! Networks, made and removed.
 
-use super::{DB, FAR, FLAT, Leaves, WEB, host};
+use super::{DB, FAR, FLAT, Leaves, MACVLAN, TAP, WEB, host};
 
 #[test]
 fn a_network_whose_making_is_killed_leaves_nothing() {
@@ -32,6 +32,19 @@ fn a_flat_network_whose_making_or_removal_is_killed_leaves_nothing() {
         host.survives(Leaves::NothingOrAll, FLAT, &["network rm flat"]);
         host.ok(FLAT);
         host.survives(Leaves::NothingOrAll, "network rm flat", &[FLAT]);
+    });
+}
+
+#[test]
+fn a_network_beside_the_hosts_stack_whose_making_or_removal_is_killed_leaves_nothing() {
+    let host = host();
+    host.unharmed(|| {
+        for (line, rm) in [(MACVLAN, "network rm own"), (TAP, "network rm vm")] {
+            host.survives(Leaves::NothingOrAll, line, &[rm]);
+            host.ok(line);
+            host.survives(Leaves::NothingOrAll, rm, &[line]);
+            host.ok(rm);
+        }
     });
 }
 
@@ -81,7 +94,7 @@ fn a_bridge_of_others_is_as_it_was_after_a_network_on_it_is_killed() {
 fn the_rules_of_others_are_as_they_were_after_a_network_beside_them_is_killed() {
     let host = host();
     host.net.sh("iptables -P FORWARD DROP; iptables -A FORWARD -s 10.99.0.0/16 -j REJECT
-        ip6tables -P FORWARD DROP");
+        ip6tables-legacy -P FORWARD DROP");
     host.unharmed(|| {
         host.survives(Leaves::NothingOrAll, WEB, &["network rm web"]);
         host.ok(WEB);

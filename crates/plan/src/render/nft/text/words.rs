@@ -19,8 +19,8 @@ pub(super) enum Version {
 impl Version {
     pub(super) fn of_family(family: Family) -> Option<Self> {
         match family {
-            Family::Ip => Some(Self::V4),
-            Family::Ip6 => Some(Self::V6),
+            Family::Ip | Family::Iptables => Some(Self::V4),
+            Family::Ip6 | Family::Ip6tables => Some(Self::V6),
             Family::Arp => Some(Self::Arp),
             Family::Inet | Family::Bridge | Family::Netdev => None,
         }

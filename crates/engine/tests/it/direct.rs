@@ -1,0 +1,201 @@
+//! Interfaces that do not pass the host's network stack: macvlans and taps. What this kernel may
+//! lack is tested in a virtual machine.
+
+use ropewalk_engine::Code;
+use ropewalk_spec::{Endpoint, RawEndpoint, RawNetwork, SandboxRef};
+
+use crate::Host;
+use crate::attach::outside;
+use crate::host::{said, same};
+
+/// The LAN of [`outside`], on which addresses are kept for sandboxes.
+fn lan(mode: &str, link_mode: Option<&str>) -> RawNetwork {
+    RawNetwork {
+        name: "lan".into(),
+        mode: Some(mode.into()),
+        link_mode: link_mode.map(String::from),
+        parent: Some("up0".into()),
+        subnet: vec!["10.0.0.0/24".into(), "fd00:aa::/64".into()],
+        gateway: vec!["10.0.0.2".into(), "fd00:aa::2".into()],
+        range: vec!["10.0.0.48/28".into(), "fd00:aa::30/124".into()],
+        ..RawNetwork::default()
+    }
+}
+
+fn tap(name: &str) -> RawNetwork {
+    let subnet = vec!["10.1.0.0/24".into(), "fd00:1::/64".into()];
+    RawNetwork { name: name.into(), mode: Some("tap".into()), subnet, ..RawNetwork::default() }
+}
+
+fn sandbox(text: &str) -> SandboxRef {
+    text.parse().unwrap()
+}
+
+fn endpoint(sandbox: &str) -> Endpoint {
+    let (sandbox, network) = (sandbox.into(), "lan".into());
+    RawEndpoint { sandbox, network, ..RawEndpoint::default() }.check().unwrap()
+}
+
+/// The outcome of a ping in both families, from a namespace or the host.
+fn reaches(host: &Host, from: &str, v4: &str, v6: &str) -> [bool; 2] {
+    let enter = if from.is_empty() { String::new() } else { format!("ip netns exec {from}") };
+    [v4, v6].map(|to| host.works(&format!("{enter} ping -qc1 -W1 {to}")))
+}
+
+#[test]
+fn macvlans_reach_the_lan_and_each_other_but_not_the_host() {
+    let host = Host::new();
+    outside(&host);
+    let clean = host.snapshot();
+    host.create(&lan("macvlan", None));
+    host.sh("ip netns add red");
+    let before = host.snapshot();
+    let row = host.engine().attach(&endpoint("netns:red")).unwrap().row;
+    assert_eq!(row.addresses, ["10.0.0.48/24", "fd00:aa::30/64"]);
+    assert_eq!((row.gateway, row.leg), (vec!["10.0.0.2".into(), "fd00:aa::2".into()], None));
+    host.engine().attach(&endpoint("new:blue")).unwrap();
+    assert_eq!(reaches(&host, "red", "10.0.0.2", "fd00:aa::2"), [true; 2]);
+    assert_eq!(reaches(&host, "lan", "10.0.0.49", "fd00:aa::31"), [true; 2]);
+    assert_eq!(reaches(&host, "red", "10.0.0.49", "fd00:aa::31"), [true; 2]);
+    assert_eq!(reaches(&host, "red", "10.0.0.1", "fd00:aa::1"), [false; 2]);
+    assert!(host.engine().check().unwrap().is_empty());
+    host.engine().detach(&sandbox("new:blue"), None).unwrap();
+    host.engine().detach(&sandbox("netns:red"), None).unwrap();
+    same(&before, &host.snapshot());
+    host.sh("ip netns del red");
+    host.engine().remove_network(&"lan".parse().unwrap()).unwrap();
+    same(&clean, &host.snapshot());
+}
+
+#[test]
+fn a_host_link_joins_the_host_and_answers_for_it_to_nobody_else() {
+    let host = Host::new();
+    outside(&host);
+    let clean = host.snapshot();
+    host.create(&RawNetwork { host_link: true, ..lan("macvlan", None) });
+    let row = host.engine().attach(&endpoint("new:red")).unwrap().row;
+    assert_eq!(row.addresses, ["10.0.0.49/24", "fd00:aa::31/64"]);
+    assert_eq!(reaches(&host, "red", "10.0.0.48", "fd00:aa::30"), [true; 2]);
+    assert_eq!(reaches(&host, "", "10.0.0.49", "fd00:aa::31"), [true; 2]);
+    assert_eq!(reaches(&host, "red", "10.0.0.2", "fd00:aa::2"), [true; 2]);
+    assert_eq!(reaches(&host, "lan", "10.0.0.1", "fd00:aa::1"), [true; 2]);
+    let asked = "ip netns exec lan ip neigh flush all; ip netns exec lan ping -qc1 -W1 10.0.0.1
+        ip -n lan neigh show 10.0.0.1 | awk '{print $5}'; cat /sys/class/net/up0/address";
+    let macs = host.sh(asked);
+    let macs: Vec<&str> = macs.lines().rev().take(2).collect();
+    assert_eq!(macs[0], macs[1], "the host has one hardware address on the LAN");
+    host.engine().detach(&sandbox("new:red"), None).unwrap();
+    host.engine().remove_network(&"lan".parse().unwrap()).unwrap();
+    same(&clean, &host.snapshot());
+}
+
+#[test]
+fn private_macvlans_do_not_reach_each_other() {
+    let host = Host::new();
+    outside(&host);
+    host.create(&lan("macvlan", Some("private")));
+    host.engine().attach(&endpoint("new:red")).unwrap();
+    host.engine().attach(&endpoint("new:blue")).unwrap();
+    assert_eq!(reaches(&host, "red", "10.0.0.2", "fd00:aa::2"), [true; 2]);
+    assert_eq!(reaches(&host, "red", "10.0.0.49", "fd00:aa::31"), [false; 2]);
+}
+
+#[test]
+fn one_sandbox_has_a_passthru_and_it_has_the_parents_address() {
+    let host = Host::new();
+    outside(&host);
+    host.sh("ip addr flush dev up0");
+    host.create(&lan("macvlan", Some("passthru")));
+    let row = host.engine().attach(&endpoint("new:red")).unwrap().row;
+    assert_eq!(row.mac, None);
+    assert_eq!(reaches(&host, "red", "10.0.0.2", "fd00:aa::2"), [true; 2]);
+    let before = host.snapshot();
+    let (code, text) = said(host.engine().attach(&endpoint("new:blue")));
+    assert_eq!(code, Code::ParentTaken, "{text}");
+    assert!(text.contains("new:red") || text.contains("netns:red"), "{text}");
+    same(&before, &host.snapshot());
+}
+
+#[test]
+fn a_parent_that_somebody_uses_otherwise_is_refused() {
+    let host = Host::new();
+    outside(&host);
+    host.create(&lan("macvlan", None));
+    host.sh("ip link add br9 type bridge; ip link add p9 type ifb; ip link set p9 up
+        ip link add q9 type ifb; ip link set q9 up; ip link set q9 master br9
+        ip link add m9 link p9 type macvlan mode passthru; ip link set m9 up
+        ip link add d9 type ifb");
+    let before = host.snapshot();
+    let second = |mode, link_mode, parent: &str| RawNetwork {
+        name: "second".into(),
+        subnet: vec!["10.7.0.0/24".into()],
+        gateway: Vec::new(),
+        range: vec!["10.7.0.0/25".into()],
+        parent: Some(parent.into()),
+        ..lan(mode, link_mode)
+    };
+    for (raw, code, word) in [
+        (second("macvlan", Some("passthru"), "up0"), Code::ParentTaken, "network lan"),
+        (second("ipvlan", None, "up0"), Code::ParentTaken, "network lan"),
+        (second("macvlan", None, "p9"), Code::ParentTaken, "m9"),
+        (second("macvlan", None, "m9"), Code::ParentUnfit, "--parent p9"),
+        (second("macvlan", None, "q9"), Code::ParentUnfit, "--parent br9"),
+        (second("vlan", None, "none"), Code::ParentUnfit, "none"),
+        (second("macvlan", None, "d9"), Code::ParentUnfit, "ip link set d9 up"),
+        (second("macvlan", None, "lo"), Code::ParentUnfit, "loopback"),
+    ] {
+        let raw = RawNetwork { vlan: (raw.mode.as_deref() == Some("vlan")).then_some(7), ..raw };
+        let (found, text) = said(host.engine().create_network(&raw.check().unwrap()));
+        assert_eq!(found, code, "{text}");
+        assert!(text.contains(word), "{word}: {text}");
+        same(&before, &host.snapshot());
+    }
+    let large = RawNetwork { mtu: Some(9000), ..second("macvlan", None, "up0") };
+    let (code, text) = said(host.engine().create_network(&large.check().unwrap()));
+    assert_eq!((code, text.contains("--mtu 1500")), (Code::ParentUnfit, true), "{text}");
+}
+
+#[test]
+fn a_parent_that_went_down_or_away_refuses_attachments() {
+    let host = Host::new();
+    outside(&host);
+    host.create(&lan("macvlan", None));
+    for (change, word) in [("ip link set up0 down", "up0 up"), ("ip link del up0", "up0")] {
+        host.sh(change);
+        let before = host.snapshot();
+        let (code, text) = said(host.engine().attach(&endpoint("new:red")));
+        assert_eq!(code, Code::ParentUnfit, "{text}");
+        assert!(text.contains(word), "{text}");
+        same(&before, &host.snapshot());
+    }
+}
+
+#[test]
+fn a_tap_is_there_for_a_process_and_gone_without_a_trace() {
+    let host = Host::new();
+    let before = host.snapshot();
+    host.create(&RawNetwork { owner: Some(1000), multi_queue: true, ..tap("lan") });
+    let row = host.engine().attach(&endpoint("new:red")).unwrap().row;
+    assert_eq!(row.addresses, ["10.1.0.1/24", "fd00:1::1/64"]);
+    assert_eq!(host.sh("ip -n red route show default; ip -n red -6 route show default"), "");
+    let shown = host.sh("ip -n red -d link show eth0");
+    assert!(shown.contains("tun type tap") && shown.contains(" user "), "{shown}");
+    assert!(shown.contains("multi_queue"), "{shown}");
+    assert!(host.engine().check().unwrap().is_empty());
+    host.engine().detach(&sandbox("new:red"), None).unwrap();
+    host.engine().remove_network(&"lan".parse().unwrap()).unwrap();
+    same(&before, &host.snapshot());
+}
+
+#[test]
+fn a_sandbox_that_died_leaves_no_host_route() {
+    let host = Host::new();
+    outside(&host);
+    host.create(&RawNetwork { host_link: true, ..lan("macvlan", None) });
+    let before = host.snapshot();
+    host.sh("ip netns add red");
+    host.engine().attach(&endpoint("netns:red")).unwrap();
+    host.sh("ip netns del red");
+    assert_eq!(host.engine().gc().unwrap().len(), 1);
+    same(&before, &host.snapshot());
+}
