@@ -196,7 +196,7 @@ fn ufw_is_answered_after_its_own_rules() {
     let page = |at| {
         host.net()
             .try_sh(&format!(
-                "n=0; until {} || test $n = 9; do n=$((n+1)); sleep 0.1; done",
+                "n=0; until {} 2>/dev/null || test $n = 50; do n=$((n+1)); sleep 0.1; done",
                 page("ip netns exec red", at)
             ))
             .1

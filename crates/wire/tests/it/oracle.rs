@@ -368,11 +368,11 @@ fn neighbours() {
         &Body::Neigh(neigh(true)),
         None,
         &expect![[r#"
-        NewNeighbour(NeighbourMessage { header: NeighbourHeader { family: Inet, ifindex: 3, state: None, flags: NeighbourFlags(Proxy),
-          kind: Unspec },
-          Destination(Inet(10.0.0.7)),
-          Protocol(Other(114))] })
-    "#]],
+            NewNeighbour(NeighbourMessage { header: NeighbourHeader { family: Inet, ifindex: 3, state: Permanent, flags: NeighbourFlags(Proxy),
+              kind: Unspec },
+              Destination(Inet(10.0.0.7)),
+              Protocol(Other(114))] })
+        "#]],
     );
 }
 
