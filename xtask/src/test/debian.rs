@@ -14,7 +14,9 @@ use crate::Fault;
 const PACKAGES: &[&str] = &[
     "busybox-static",
     "conntrack",
+    "dbus",
     "docker.io",
+    "firewalld",
     "iperf3",
     "iproute2",
     "iptables",

@@ -204,6 +204,18 @@ fn a_new_network_is_told_in_one_line() {
         next: ropewalk attach SANDBOX web
     "#]]
     .assert_eq(&networks::created(&web()));
+    let through = vec!["ip filter DOCKER-USER".to_owned()];
+    let closed = vec!["chain inet mine forward drops it; try: …".to_owned()];
+    let beside = networks::created(&NetworkView { let_through: through, closed, ..web() });
+    expect![[r#"
+        network web: bridge rw-web, masquerade yes, mtu 1500
+          192.168.15.0/24 gateway 192.168.15.1 range 192.168.15.100-192.168.15.199
+          fd00:15::/64 gateway fd00:15::1
+          let through in ip filter DOCKER-USER, which would have dropped its traffic
+          beware: chain inet mine forward drops it; try: …
+        next: ropewalk attach SANDBOX web
+    "#]]
+    .assert_eq(&beside);
     let inside = NetworkView { reach: Some("internal"), ..web() };
     assert!(networks::created(&inside).starts_with("network web: bridge rw-web, internal, "));
 }

@@ -219,3 +219,63 @@ fn ufw_is_answered_after_its_own_rules() {
     host.engine().purge().unwrap();
     assert!(ruleset() == before, "{:?}", ruleset());
 }
+
+/// firewalld with a bus and settings of its own; it ends with its owner.
+struct Firewalld(Vec<Child>);
+
+impl Firewalld {
+    fn start(host: &Host) -> Self {
+        host.sh("mount -t tmpfs tmpfs /run; mkdir -p /run/netns /run/dbus /run/own
+            mount -t tmpfs tmpfs /var/log
+            cp -a /etc/firewalld /run/own; mount --bind /run/own/firewalld /etc/firewalld");
+        let run = |program: &str, options: &[&str]| {
+            let mut command = Command::new(program);
+            command.args(options).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+            command.spawn().unwrap()
+        };
+        let mut all = Self(vec![run("dbus-daemon", &["--system", "--nofork", "--nopidfile"])]);
+        host.sh("until test -S /run/dbus/system_bus_socket; do sleep 0.05; done");
+        all.0.push(run("firewalld", &["--nofork", "--nopid"]));
+        host.sh(
+            "n=0; until firewall-cmd --state; do n=$((n+1)); test $n -lt 120; sleep 0.25; done",
+        );
+        all
+    }
+}
+
+impl Drop for Firewalld {
+    fn drop(&mut self) {
+        for child in self.0.iter_mut().rev() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+}
+
+#[test]
+fn firewalld_is_told_of_with_what_makes_it_let_through() {
+    let host = Host::new();
+    let _firewalld = Firewalld::start(&host);
+    pair(&host);
+    let before = host.sh("nft --stateless list ruleset");
+    host.create(&bridge("web", &["192.168.15.0/24", "fd00:15::/64"]));
+    host.engine().attach(&endpoint("netns:red", "web", &[])).unwrap();
+    assert!(!host.works(OUT4) && !host.works(OUT6));
+    let found = host.engine().check().unwrap();
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0].object, "chain inet firewalld filter_FORWARD");
+    let (_, way_out) = found[0].found.split_once("try: ").unwrap();
+
+    host.sh(way_out);
+    host.sh(&format!("{OUT4}; {OUT6}"));
+    assert!(host.engine().check().unwrap().is_empty());
+    host.sh("firewall-cmd --reload");
+    host.engine().repair().unwrap();
+    host.sh(&format!("{OUT4}; {OUT6}"));
+
+    host.sh(
+        "firewall-cmd --permanent --zone=trusted --remove-interface=rw+; firewall-cmd --reload",
+    );
+    host.engine().purge().unwrap();
+    assert_eq!(host.sh("nft --stateless list ruleset"), before);
+}

@@ -6,7 +6,10 @@ use crate::host::{bridge, endpoint, routed, same};
 #[test]
 fn purge_leaves_what_others_made_as_it_was() {
     let host = Host::new();
+    // The kernel takes a second or two to be sure of a link-local address, and says so meanwhile.
+    host.sh("sysctl -qw net.ipv6.conf.all.accept_dad=0 net.ipv6.conf.default.accept_dad=0");
     crate::attach::outside(&host);
+    host.sh("until ip link show up0 | grep -q 'state UP'; do sleep 0.01; done");
     host.sh("nft add table inet mine; nft add chain inet mine c '{ type filter hook forward priority 0; }'
         nft add rule inet mine c ip saddr 1.2.3.4 drop
         iptables -t nat -A POSTROUTING -s 9.9.9.0/24 -j MASQUERADE

@@ -69,7 +69,8 @@ impl Closed {
     #[must_use]
     pub fn way_out(&self) -> String {
         if self.table.table == FIREWALLD {
-            return format!("firewall-cmd --permanent --zone=trusted --add-interface={LINKS}+");
+            let bind = format!("--permanent --zone=trusted --add-interface={LINKS}+");
+            return format!("firewall-cmd {bind}; firewall-cmd --reload");
         }
         let (table, chain) = (&self.table, &self.chain);
         let rule = |name| format!("nft insert rule {table} {chain} {name} \"{LINKS}*\" accept");
@@ -133,6 +134,8 @@ impl Let {
 enum Pattern {
     Link(IfName),
     Begins(&'static str),
+    /// All whose name does not.
+    Else(&'static str),
 }
 
 /// The rules of the chain. What others own comes first, bridges that were there before last.
@@ -142,6 +145,12 @@ fn lets(network: &Network, uplink: Option<&IfName>) -> Vec<Let> {
     let mut all = Vec::new();
     if let Some(uplink) = uplink.filter(|name| like_docker(name)) {
         all.push(Let::new(format!("to {uplink}"), ours(), link(uplink), true));
+    }
+    // A bridge of ours that the host itself is on a LAN by: who is there is not ours.
+    if let Some(uplink) = uplink.filter(|name| name.as_str().starts_with(LINKS)) {
+        let others = || Some(Pattern::Else(LINKS));
+        all.push(Let::new(format!("from {uplink}"), link(uplink), others(), false));
+        all.push(Let::new(format!("to {uplink}"), others(), link(uplink), false));
     }
     for name in DOCKERS {
         all.push(Let::new(format!("to {name}*"), ours(), Some(Pattern::Begins(name)), false));

@@ -27,8 +27,9 @@ fn rule(chain: &ChainKey, tag: &str, exprs: Vec<Expr>, at: Option<u32>) -> Body 
 
 fn exprs(one: &Let) -> Vec<Expr> {
     let link = |key: MetaKey, pattern: &Option<Pattern>| {
-        let data = pattern.as_ref().map(bytes)?;
-        let cmp = Expr::Cmp { sreg: Reg(0), op: CmpOp::Eq, data };
+        let pattern = pattern.as_ref()?;
+        let op = if matches!(pattern, Pattern::Else(_)) { CmpOp::Neq } else { CmpOp::Eq };
+        let cmp = Expr::Cmp { sreg: Reg(0), op, data: bytes(pattern) };
         Some([Expr::Meta { key, dreg: Reg(0) }, cmp])
     };
     let from = link(MetaKey::IIFNAME, &one.from).into_iter().flatten();
@@ -45,7 +46,7 @@ fn counter() -> Expr {
 /// A whole name has its zeros, a beginning has none.
 fn bytes(pattern: &Pattern) -> Bytes {
     Bytes(match pattern {
-        Pattern::Begins(text) => text.as_bytes().to_vec(),
+        Pattern::Begins(text) | Pattern::Else(text) => text.as_bytes().to_vec(),
         Pattern::Link(name) => {
             let mut all = name.as_str().as_bytes().to_vec();
             all.resize(IfName::MAX + 1, 0);

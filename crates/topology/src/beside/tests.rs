@@ -196,6 +196,16 @@ fn the_answer_in_the_language_of_nft() {
         add rule ip filter ROPEWALK iifname "br0" counter accept comment "from br0"
         add rule ip filter ROPEWALK oifname "br0" counter accept comment "to br0"
         add rule ip filter FORWARD counter jump ROPEWALK comment "made by ropewalk""#]].assert_eq(&text(&own, "eth0"));
+    let first: Vec<String> = text(&web, "rw-lan").lines().take(3).map(ToOwned::to_owned).collect();
+    assert_eq!(
+        first.get(1..).unwrap_or_default(),
+        [
+            "add rule ip filter ROPEWALK iifname \"rw-lan\" oifname != \"rw*\" counter return \
+             comment \"from rw-lan\"",
+            "add rule ip filter ROPEWALK iifname != \"rw*\" oifname \"rw-lan\" counter return \
+             comment \"to rw-lan\"",
+        ]
+    );
 }
 
 #[test]
