@@ -12,8 +12,10 @@ mod call;
 mod conf;
 mod fault;
 mod from;
+mod ipam;
 mod json;
 mod outcome;
+mod plugin;
 mod print;
 mod version;
 
@@ -23,5 +25,6 @@ pub use conf::Conf;
 pub use fault::{Code, Fault};
 pub use json::{Json, Object};
 pub use outcome::{Dns, Interface, Ip, Outcome, Route};
+pub use plugin::Plugin;
 pub use print::{about, fault, outcome, versions};
 pub use version::Version;

@@ -2,6 +2,12 @@
 
 use std::process::ExitCode;
 
+use ropewalk_cni::Plugin;
+
 fn main() -> ExitCode {
-    ropewalk_cli::main(std::env::args_os())
+    let program = std::env::args_os().next().unwrap_or_default();
+    match Plugin::called(&program.to_string_lossy()) {
+        Some(plugin) => plugin.main(),
+        None => ropewalk_cli::main(std::env::args_os()),
+    }
 }

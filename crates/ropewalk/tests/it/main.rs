@@ -9,6 +9,7 @@
 mod agent;
 mod bad_input;
 mod chance;
+mod cni;
 mod crash;
 mod crowd;
 mod docker;

@@ -1,0 +1,176 @@
+//! The plugins: which there are, and how one is run.
+//!
+//!     name it was called by ─▶ plugin      environment, standard input ─▶ verb ─▶ answer
+//!
+//! An answer is one text for standard output, and a status: 0 done, 1 refused.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::process::ExitCode;
+
+use crate::call::{Call, Command};
+use crate::conf::Conf;
+use crate::fault::{Code, Fault};
+use crate::ipam::{fixed, host_local};
+use crate::outcome::Outcome;
+use crate::print;
+
+/// One plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Plugin {
+    /// Addresses from ranges.
+    HostLocal,
+    /// Addresses from the configuration.
+    Static,
+}
+
+/// The release of the reference plugins whose behaviour is kept: what tools that read the version
+/// line (nerdctl) compare with.
+const KEPT: &str = "1.9.1";
+
+/// The largest configuration that is read, in bytes.
+const STDIN_MAX: u64 = 16 << 20;
+
+impl Plugin {
+    /// All, with the names of their files.
+    pub const ALL: [(&str, Self); 2] = [("host-local", Self::HostLocal), ("static", Self::Static)];
+
+    /// The plugin that a program of this name is.
+    #[must_use]
+    pub fn called(program: &str) -> Option<Self> {
+        let name = Path::new(program).file_name()?.to_str()?;
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, plugin)| *plugin)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        Self::ALL.iter().find(|(_, plugin)| *plugin == self).map_or("", |(name, _)| name)
+    }
+
+    /// Runs as a runtime runs it: call and configuration in, answer out.
+    #[must_use]
+    pub fn main(self) -> ExitCode {
+        let vars = std::env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok().filter(|name| name.starts_with("CNI_"))?;
+            Some((name, value.to_string_lossy().into_owned()))
+        });
+        match self.answer(&vars.collect(), &mut std::io::stdin()) {
+            Ok(Said::Out(text)) => say(&mut std::io::stdout(), &text, ExitCode::SUCCESS),
+            Ok(Said::About(text)) => say(&mut std::io::stderr(), &text, ExitCode::SUCCESS),
+            Err(fault) => say(&mut std::io::stdout(), &print::fault(&fault), ExitCode::FAILURE),
+        }
+    }
+
+    fn answer(self, env: &BTreeMap<String, String>, stdin: &mut impl Read) -> Result<Said, Fault> {
+        let Some(call) = Call::read(env)? else {
+            return Ok(Said::About(print::about(self.name(), KEPT)));
+        };
+        if call.command == Command::Version {
+            return Ok(Said::Out(print::versions(self.name())));
+        }
+        let conf = Conf::read(&all(stdin)?, self.name(), call.command)?;
+        if let Some(netns) = call.netns.as_ref().filter(|_| !call.own_netns) {
+            not_own(netns)?;
+        }
+        match call.command {
+            Command::Add => {
+                let outcome = self.add(&conf, &call)?;
+                // Older versions cannot say everything: that is no reason to keep what was made.
+                print::outcome(&outcome, conf.version).map(Said::Out).inspect_err(|_| {
+                    self.del(&conf, &call).ok();
+                })
+            }
+            Command::Del => self.del(&conf, &call).map(|()| Said::nothing()),
+            Command::Check => self.check(&conf, &call).map(|()| Said::nothing()),
+            Command::Gc => self.gc(&conf).map(|()| Said::nothing()),
+            Command::Status => self.status(&conf).map(|()| Said::nothing()),
+            Command::Version => Ok(Said::nothing()),
+        }
+    }
+
+    fn add(self, conf: &Conf, call: &Call) -> Result<Outcome, Fault> {
+        match self {
+            Self::HostLocal => host_local::add(conf, call),
+            Self::Static => fixed::add(conf, &call.args),
+        }
+    }
+
+    fn del(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
+        match self {
+            Self::HostLocal => host_local::del(conf, call),
+            Self::Static => Ok(()),
+        }
+    }
+
+    fn check(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
+        match self {
+            Self::HostLocal => host_local::check(conf, call),
+            Self::Static => fixed::check(conf, &call.args),
+        }
+    }
+
+    fn gc(self, conf: &Conf) -> Result<(), Fault> {
+        match self {
+            Self::HostLocal => host_local::gc(conf),
+            Self::Static => Ok(()),
+        }
+    }
+
+    fn status(self, conf: &Conf) -> Result<(), Fault> {
+        match self {
+            Self::HostLocal => host_local::status(conf),
+            Self::Static => Ok(()),
+        }
+    }
+}
+
+/// What is said to whom.
+enum Said {
+    /// To the runtime.
+    Out(String),
+    /// To a person who tries the program.
+    About(String),
+}
+
+impl Said {
+    fn nothing() -> Self {
+        Self::Out(String::new())
+    }
+}
+
+fn say(to: &mut impl Write, text: &str, status: ExitCode) -> ExitCode {
+    match to.write_all(text.as_bytes()).and_then(|()| to.flush()) {
+        Ok(()) => status,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn all(stdin: &mut impl Read) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::new();
+    stdin.take(STDIN_MAX.saturating_add(1)).read_to_end(&mut bytes).map_err(|why| {
+        Fault::new(Code::Io, "cannot read the network configuration").details(why.to_string())
+    })?;
+    match u64::try_from(bytes.len()) {
+        Ok(size) if size <= STDIN_MAX => Ok(bytes),
+        Ok(_) | Err(_) => {
+            let what = format!("the network configuration is larger than {STDIN_MAX} bytes");
+            Err(Fault::new(Code::Io, what))
+        }
+    }
+}
+
+/// Refuses the namespace that the plugin itself runs in, before anything is done.
+fn not_own(netns: &Path) -> Result<(), Fault> {
+    let id = |path: &Path| std::fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
+    match id(netns) {
+        Some(theirs) if Some(theirs) == id(Path::new("/proc/thread-self/ns/net")) => {
+            let what = format!("CNI_NETNS {} is the host's own namespace", netns.display());
+            let way_out = "CNI_NETNS_OVERRIDE=1 allows it";
+            Err(Fault::new(Code::Namespace, what).details(way_out))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
