@@ -19,6 +19,7 @@ mod neigh;
 pub mod nft;
 mod route;
 mod rule;
+pub mod seen;
 mod show;
 mod snapshot;
 mod sysctl;

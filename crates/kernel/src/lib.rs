@@ -40,6 +40,7 @@ mod port;
 mod read;
 mod reply;
 mod run;
+pub mod scan;
 mod socket;
 mod source;
 mod space;

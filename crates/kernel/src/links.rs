@@ -86,7 +86,7 @@ impl Kernel {
 
     /// The numbers by which `ns` knows the other open namespaces. Where one is open by two names,
     /// the first counts.
-    fn nsids(&mut self, ns: &Ns) -> Result<BTreeMap<i32, Ns>, Error> {
+    pub(crate) fn nsids(&mut self, ns: &Ns) -> Result<BTreeMap<i32, Ns>, Error> {
         let own = self.cookie(ns)?;
         let mut others = BTreeMap::new();
         for (name, space) in self.spaces().filter(|(_, space)| space.cookie != own) {

@@ -35,6 +35,8 @@ const FAMILIES: [(Family, &str); 2] = [
 ];
 /// The table that is read.
 const FILTER: &str = "filter";
+/// All others.
+const OTHERS: [&str; 4] = ["nat", "mangle", "raw", "security"];
 
 impl Kernel {
     /// The chains and rules of the filter tables.
@@ -42,6 +44,16 @@ impl Kernel {
         self.inside(ns, || {
             let tables = FAMILIES.iter().map(|(family, _)| read(*family, FILTER));
             let tables: Vec<Option<Table>> = tables.collect::<Result<_, _>>()?;
+            Ok(tables.iter().flatten().flat_map(Table::facts).collect())
+        })?
+    }
+
+    /// The chains and rules of all tables that are no filter tables. They are seen, never stated.
+    pub(crate) fn read_xt_others(&self, ns: &Ns) -> Result<Vec<Body>, Error> {
+        self.inside(ns, || {
+            let of = |(family, name)| read(family, name);
+            let pairs = FAMILIES.iter().flat_map(|(f, _)| OTHERS.iter().map(|n| (*f, *n)));
+            let tables: Vec<Option<Table>> = pairs.map(of).collect::<Result<_, _>>()?;
             Ok(tables.iter().flatten().flat_map(Table::facts).collect())
         })?
     }

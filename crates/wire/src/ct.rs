@@ -8,6 +8,8 @@
 
 use std::net::IpAddr;
 
+use ropewalk_facts::seen::{Flow as Tracked, Tuple};
+
 use crate::Error;
 use crate::consts::consts;
 use crate::family::{AF_INET, AF_INET6};
@@ -22,6 +24,9 @@ consts! {
     IPCTNL_MSG_CT_GET: u16 = 1;
     IPCTNL_MSG_CT_DELETE: u16 = 2;
     CTA_TUPLE_ORIG: u16 = 1;
+    CTA_TUPLE_REPLY: u16 = 2;
+    CTA_STATUS: u16 = 3;
+    CTA_MARK: u16 = 8;
     CTA_ZONE: u16 = 18;
     CTA_FILTER: u16 = 25;
     CTA_FILTER_ORIG_FLAGS: u16 = 1;
@@ -34,6 +39,12 @@ consts! {
     CTA_PROTO_NUM: u16 = 1;
     CTA_PROTO_SRC_PORT: u16 = 2;
     CTA_PROTO_DST_PORT: u16 = 3;
+    CTA_PROTO_ICMP_ID: u16 = 4;
+    CTA_PROTO_ICMP_TYPE: u16 = 5;
+    CTA_PROTO_ICMP_CODE: u16 = 6;
+    CTA_PROTO_ICMPV6_ID: u16 = 7;
+    CTA_PROTO_ICMPV6_TYPE: u16 = 8;
+    CTA_PROTO_ICMPV6_CODE: u16 = 9;
 }
 
 /// Which parts of the tuple are compared (`CTA_FILTER_F_*`, net/netfilter/nf_internals.h).
@@ -198,6 +209,79 @@ pub fn flow(message: &Message<'_>) -> Result<Option<Flow>, Error> {
         dst_port,
         zone: list.first(CTA_ZONE).and_then(|a| a.be16()).unwrap_or(0),
     }))
+}
+
+/// Echo requests of ICMP and ICMPv6, the only messages of theirs that are asked for.
+const ECHO: [(u8, u8); 2] = [(1, 8), (58, 128)];
+
+/// Asks for the connection that a packet like `tuple` belongs to, of either direction.
+///
+/// # Errors
+/// None in practice: the message is short.
+pub fn get(tuple: &Tuple) -> Result<Request, Error> {
+    let mut w = begin(tuple.src.is_ipv6());
+    w.nest(CTA_TUPLE_ORIG, |w| {
+        w.nest(CTA_TUPLE_IP, |w| {
+            put(w, CTA_IP_V4_SRC, CTA_IP_V6_SRC, tuple.src);
+            put(w, CTA_IP_V4_DST, CTA_IP_V6_DST, tuple.dst);
+        });
+        w.nest(CTA_TUPLE_PROTO, |w| {
+            w.u8(CTA_PROTO_NUM, tuple.proto);
+            let echo = ECHO.iter().find(|(proto, _)| *proto == tuple.proto);
+            match echo {
+                Some((1, kind)) => {
+                    w.be16(CTA_PROTO_ICMP_ID, tuple.sport);
+                    w.u8(CTA_PROTO_ICMP_TYPE, *kind);
+                    w.u8(CTA_PROTO_ICMP_CODE, 0);
+                }
+                Some((_, kind)) => {
+                    w.be16(CTA_PROTO_ICMPV6_ID, tuple.sport);
+                    w.u8(CTA_PROTO_ICMPV6_TYPE, *kind);
+                    w.u8(CTA_PROTO_ICMPV6_CODE, 0);
+                }
+                None => {
+                    w.be16(CTA_PROTO_SRC_PORT, tuple.sport);
+                    w.be16(CTA_PROTO_DST_PORT, tuple.dport);
+                }
+            }
+        });
+    });
+    Ok(Request { kind: kind(IPCTNL_MSG_CT_GET), flags: 0, body: w.finish()? })
+}
+
+/// The connection that an answer to [`get`] tells of.
+#[must_use]
+pub fn tracked(message: &Message<'_>) -> Option<Tracked> {
+    if message.kind != kind(IPCTNL_MSG_CT_NEW) {
+        return None;
+    }
+    let list = attrs(message.body.get(HEADER..)?);
+    let attr = |kind| list.clone().first(kind);
+    let number = |kind| attr(kind).and_then(|a: Attr<'_>| a.be32()).unwrap_or(0);
+    Some(Tracked {
+        orig: tuple(&attr(CTA_TUPLE_ORIG)?)?,
+        reply: tuple(&attr(CTA_TUPLE_REPLY)?)?,
+        mark: number(CTA_MARK),
+        status: number(CTA_STATUS),
+    })
+}
+
+fn tuple(attr: &Attr<'_>) -> Option<Tuple> {
+    let (ips, proto) = (attr.attrs().first(CTA_TUPLE_IP)?, attr.attrs().first(CTA_TUPLE_PROTO)?);
+    let ip = |v4, v6| {
+        let v4 = ips.attrs().first(v4).and_then(|a| a.array::<4>().map(IpAddr::from));
+        v4.or_else(|| ips.attrs().first(v6)?.array::<16>().map(IpAddr::from))
+    };
+    let port = |kinds: [u16; 3]| {
+        kinds.into_iter().find_map(|kind| proto.attrs().first(kind)?.be16()).unwrap_or(0)
+    };
+    Some(Tuple {
+        src: ip(CTA_IP_V4_SRC, CTA_IP_V6_SRC)?,
+        dst: ip(CTA_IP_V4_DST, CTA_IP_V6_DST)?,
+        proto: proto.attrs().first(CTA_PROTO_NUM)?.u8()?,
+        sport: port([CTA_PROTO_SRC_PORT, CTA_PROTO_ICMP_ID, CTA_PROTO_ICMPV6_ID]),
+        dport: port([CTA_PROTO_DST_PORT; 3]),
+    })
 }
 
 #[cfg(test)]

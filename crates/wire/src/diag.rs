@@ -54,6 +54,10 @@ pub struct Listener {
     pub uid: u32,
     /// Its number, never used twice.
     pub cookie: u64,
+    /// TCP: how many connections wait to be taken.
+    pub waiting: u32,
+    /// TCP: how many may wait.
+    pub room: u32,
 }
 
 /// Asks for those who listen by `proto` (6, 17, 132) on IPv4 or IPv6: on `port`, or on any. Of
@@ -97,6 +101,8 @@ fn read(body: &[u8]) -> Option<Listener> {
         inode: u32_at(body, 68)?,
         uid: u32_at(body, 64)?,
         cookie: u64::from_ne_bytes(body.get(44..)?.first_chunk().copied()?),
+        waiting: u32_at(body, 56)?,
+        room: u32_at(body, 60)?,
     })
 }
 

@@ -6,3 +6,4 @@ const RETRIES: usize = 10;
 mod all;
 mod keys;
 mod nft;
+mod seen;

@@ -24,6 +24,7 @@ mod neigh;
 mod nsid;
 mod route;
 mod rule;
+pub mod seen;
 #[cfg(test)]
 mod tests;
 mod traffic;

@@ -39,7 +39,8 @@ impl Table {
     fn base(&self, chain: &Chain) -> Option<Base> {
         let hook = u32::try_from(chain.hook?).ok()?;
         let drop = verdict(layout(self.family), &chain.policy.bytes) == Some(DROP);
-        Some(Base { kind: "filter".into(), hook, priority: 0, drop, devs: Vec::new() })
+        let (kind, priority) = place(&self.name, hook);
+        Some(Base { kind: kind.into(), hook, priority, drop, devs: Vec::new() })
     }
 
     fn rule(&self, chain: &ChainKey, entry: &Entry, tag: String, at: u32) -> Rule {
@@ -49,6 +50,17 @@ impl Table {
         exprs.push(counter(layout, &entry.bytes));
         exprs.extend(end(self.family, entry));
         Rule { key: RuleKey { chain: chain.clone(), tag }, exprs, at: Some(at) }
+    }
+}
+
+/// The kind of a table's chains, and where they stand at a hook (`NF_IP_PRI_*`).
+fn place(table: &str, hook: u32) -> (&'static str, i32) {
+    match table {
+        "nat" => ("nat", if matches!(hook, 0 | 3) { -100 } else { 100 }),
+        "raw" => ("filter", -300),
+        "mangle" => ("filter", -150),
+        "security" => ("filter", 50),
+        _ => ("filter", 0),
     }
 }
 

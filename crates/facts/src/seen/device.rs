@@ -1,0 +1,90 @@
+//! What is seen of a link beside its fact.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::link::Peer;
+
+/// A link as seen.
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing seen")]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Device {
+    /// Its index.
+    pub index: u32,
+    /// Its flags (`IFF_*`).
+    pub flags: u32,
+    /// A signal is there: the other end is up.
+    pub carrier: bool,
+    /// The link that it sits upon or is paired with (`IFLA_LINK`), where its namespace was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub other: Option<Peer>,
+    /// It has such a link, wherever that is.
+    #[serde(default)]
+    pub paired: bool,
+    /// Kind, as in `ip link add type KIND`.
+    #[serde(default)]
+    pub kind: String,
+    /// Mode of a macvlan (`MACVLAN_MODE_*`: 1 private, 2 vepa, 4 bridge, 8 passthru).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub macvlan: Option<u32>,
+    /// Number of a VLAN device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan: Option<u16>,
+    /// An XDP program is attached.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub xdp: bool,
+    /// Its queueing disciplines, `clsact` among them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub qdiscs: Vec<Qdisc>,
+    /// Kinds of the filters of tc on its way in, such as `bpf`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tc_in: Vec<String>,
+    /// As `tc_in`, on the way out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tc_out: Vec<String>,
+    /// VXLAN: where frames for stations go that are not known (`remote`, `group`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<IpAddr>,
+    /// Bridge: it looks at VLAN tags.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub vlan_filtering: bool,
+    /// As a member of a bridge.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub port: Option<Port>,
+}
+
+/// What a bridge does with a member beside the flags that are facts.
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the kernel's")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Port {
+    /// State (`BR_STATE_*`: 0 disabled, 1 listening, 2 learning, 3 forwarding, 4 blocking).
+    pub state: u8,
+    /// Frames of stations that are not known here are dropped.
+    pub locked: bool,
+    /// Broadcasts are flooded here.
+    pub broadcast: bool,
+    /// Multicasts are flooded here.
+    pub multicast: bool,
+    /// Hairpin, isolation and flooding of unknown stations, once more, so that they need no fact.
+    pub hairpin: bool,
+    /// See [`crate::MemberFlags`].
+    pub isolated: bool,
+    /// See [`crate::MemberFlags`].
+    pub flood: bool,
+    /// See [`crate::MemberFlags`].
+    pub learning: bool,
+}
+
+/// A queueing discipline and what it has counted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Qdisc {
+    /// Its kind.
+    pub kind: String,
+    /// Where it sits (`TC_H_ROOT` is 0xffffffff).
+    pub parent: u32,
+    /// Packets that went through.
+    pub packets: u64,
+    /// Packets that it dropped.
+    pub drops: u32,
+}

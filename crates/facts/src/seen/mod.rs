@@ -1,0 +1,133 @@
+//! What is only ever seen, never stated: carriers, indices, listeners, counters, who lives where.
+//!
+//!     Scan = a Snapshot of many namespaces + for each of them what is Seen there
+//!
+//! It is what `ropewalk snapshot` writes and `ropewalk why` walks.  No plan speaks of these, so
+//! they are no facts: nothing is compared with them and nothing undone by them.
+
+mod device;
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+pub use device::{Device, Port, Qdisc};
+
+use crate::name::{IfName, Ns};
+use crate::snapshot::Snapshot;
+
+/// Many namespaces, as they were found at one time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Scan {
+    /// The form that this is written in, [`Scan::VERSION`].
+    pub version: u32,
+    /// The facts.
+    pub facts: Snapshot,
+    /// By namespace, what is no fact.
+    pub seen: BTreeMap<Ns, Seen>,
+}
+
+impl Scan {
+    /// The form that this version of ropewalk reads and writes.
+    pub const VERSION: u32 = 1;
+}
+
+/// What was seen in one namespace.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seen {
+    /// The inode of the namespace, which is the same under every name.
+    #[serde(default)]
+    pub inode: u64,
+    /// By name, what is seen of the links beside the facts.
+    #[serde(default)]
+    pub devices: BTreeMap<IfName, Device>,
+    /// Settings that are not facts, by path below /proc/sys.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// Sockets that take what is sent to them.
+    #[serde(default)]
+    pub listeners: Vec<Listener>,
+    /// Addresses that are not in use as they should be (`IFA_F_DADFAILED`, `IFA_F_TENTATIVE`).
+    #[serde(default)]
+    pub unusable: Vec<Unusable>,
+    /// Names of tables of iptables-legacy that are loaded, `ip/filter`.
+    #[serde(default)]
+    pub legacy: Vec<String>,
+    /// Connections that were asked for one by one.
+    #[serde(default)]
+    pub flows: Vec<Flow>,
+    /// What could not be read, in words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub gaps: Vec<String>,
+}
+
+/// A socket that takes what is sent to a port.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Listener {
+    /// Protocol number.
+    pub proto: u8,
+    /// The address it is bound to; all zero for any.
+    pub addr: IpAddr,
+    /// Its port.
+    pub port: u16,
+    /// IPv6 only: it does not take IPv4.
+    pub v6only: bool,
+    /// The link that it is bound to, by index; 0 for any.
+    pub dev: u32,
+    /// How many connections wait to be taken, and how many may.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backlog: Option<(u32, u32)>,
+}
+
+/// An address that cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unusable {
+    /// The link.
+    pub dev: IfName,
+    /// The address.
+    pub addr: IpAddr,
+    /// Duplicate address detection failed; else it has not ended.
+    pub failed: bool,
+}
+
+/// Addresses and ports of one direction of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Tuple {
+    /// Source address.
+    pub src: IpAddr,
+    /// Destination address.
+    pub dst: IpAddr,
+    /// Protocol number.
+    pub proto: u8,
+    /// Source port, or the identifier of an echo.
+    pub sport: u16,
+    /// Destination port.
+    pub dport: u16,
+}
+
+impl Tuple {
+    /// The other direction, untranslated.
+    #[must_use]
+    pub fn reversed(self) -> Self {
+        let (sport, dport) = if matches!(self.proto, 1 | 58) {
+            (self.sport, self.dport)
+        } else {
+            (self.dport, self.sport)
+        };
+        Self { src: self.dst, dst: self.src, proto: self.proto, sport, dport }
+    }
+}
+
+/// A tracked connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// As the first packet was.
+    pub orig: Tuple,
+    /// As an answer is expected.
+    pub reply: Tuple,
+    /// Its mark.
+    pub mark: u32,
+    /// Its state (`IPS_*`, include/uapi/linux/netfilter/nf_conntrack_common.h).
+    pub status: u32,
+}

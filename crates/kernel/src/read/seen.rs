@@ -1,0 +1,202 @@
+//! Reading what is no fact: carriers, pairs, traffic control, listeners, a few more settings.
+//!
+//!     ip -d link · tc -s qdisc · tc filter · ss -Hlntu · sysctl
+//!
+//! Never here: facts, connections (those are asked for one by one), what any of it means.
+
+use std::collections::BTreeMap;
+
+use ropewalk_facts::seen::{Device, Listener, Seen, Tuple, Unusable};
+use ropewalk_facts::{IfName, Ns, Peer};
+use ropewalk_wire::rt::seen::{self as wire, Way};
+use ropewalk_wire::rt::{self, OtherEnd};
+use ropewalk_wire::{ct, diag};
+
+use crate::error::Error;
+use crate::reply::Reply;
+use crate::socket::{Protocol, Socket};
+use crate::space::Kernel;
+
+/// Protocols with ports that are listened on: TCP, UDP.
+const PROTOCOLS: [u8; 2] = [6, 17];
+
+/// Settings that are no facts, below /proc/sys.
+const SETTINGS: [&str; 17] = [
+    "net/ipv4/ip_default_ttl",
+    "net/ipv4/icmp_echo_ignore_all",
+    "net/ipv4/icmp_echo_ignore_broadcasts",
+    "net/ipv4/ip_nonlocal_bind",
+    "net/ipv4/conf/all/arp_filter",
+    "net/ipv4/conf/all/accept_local",
+    "net/ipv4/conf/all/src_valid_mark",
+    "net/ipv4/neigh/default/gc_thresh3",
+    "net/ipv6/neigh/default/gc_thresh3",
+    "net/ipv6/conf/all/proxy_ndp",
+    "net/ipv6/conf/all/hop_limit",
+    "net/ipv6/icmp/echo_ignore_all",
+    "net/ipv6/bindv6only",
+    "net/netfilter/nf_conntrack_count",
+    "net/netfilter/nf_conntrack_max",
+    "net/netfilter/nf_conntrack_tcp_be_liberal",
+    "net/ipv4/tcp_mtu_probing",
+];
+
+/// Tables of iptables-legacy that are loaded, one a line.
+const LEGACY: [(&str, &str); 3] = [
+    ("ip", "/proc/thread-self/net/ip_tables_names"),
+    ("ip6", "/proc/thread-self/net/ip6_tables_names"),
+    ("arp", "/proc/thread-self/net/arp_tables_names"),
+];
+
+impl Kernel {
+    /// Reads what is seen in one namespace beside its facts. What cannot be read is named.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNs`], or the kernel's refusal to show the links.
+    pub fn read_seen(&mut self, ns: &Ns) -> Result<Seen, Error> {
+        let mut seen = Seen { inode: self.inode(ns)?, ..Seen::default() };
+        seen.devices = self.devices(ns)?;
+        self.traffic_control(ns, &mut seen)?;
+        seen.unusable = self.unusable(ns, &seen.devices)?;
+        self.inside(ns, || {
+            settings(&mut seen);
+            sockets(&mut seen);
+        })?;
+        Ok(seen)
+    }
+
+    fn inode(&self, ns: &Ns) -> Result<u64, Error> {
+        let stat = rustix::fs::fstat(self.fd(ns)?);
+        Ok(stat.map(|stat| stat.st_ino).unwrap_or_default())
+    }
+
+    fn devices(&mut self, ns: &Ns) -> Result<BTreeMap<IfName, Device>, Error> {
+        let rt = &mut self.space_mut(ns)?.rt;
+        let replies = rt.dump(&rt::links_dump()?, |m| Some(Reply::of(&m)))?;
+        let mut devices = BTreeMap::new();
+        let mut far: BTreeMap<i32, Vec<(IfName, u32)>> = BTreeMap::new();
+        for (name, mut device, other) in replies.iter().filter_map(|r| wire::device(&r.message())) {
+            match other {
+                Some(OtherEnd { nsid: None, index }) => {
+                    let here = self.space(ns)?.links.name(index).cloned();
+                    device.other = here.map(|name| Peer { ns: ns.clone(), name });
+                }
+                Some(OtherEnd { nsid: Some(nsid), index }) => {
+                    far.entry(nsid).or_default().push((name.clone(), index));
+                }
+                None => {}
+            }
+            devices.insert(name, device);
+        }
+        let known = if far.is_empty() { BTreeMap::new() } else { self.nsids(ns)? };
+        for (nsid, ends) in far {
+            let Some(other) = known.get(&nsid) else { continue };
+            for (name, index) in ends {
+                let peer = self.link_of(other, index)?;
+                if let (Some(device), Some(peer)) = (devices.get_mut(&name), peer) {
+                    device.other = Some(Peer { ns: other.clone(), name: peer });
+                }
+            }
+        }
+        Ok(devices)
+    }
+
+    /// The name of the link `index`, which is asked for when it is not known.
+    fn link_of(&mut self, ns: &Ns, index: u32) -> Result<Option<IfName>, Error> {
+        if self.space(ns)?.links.name(index).is_none() {
+            self.ask(ns, &[rt::link_at(index)?])?;
+        }
+        Ok(self.space(ns)?.links.name(index).cloned())
+    }
+
+    /// Kernels without traffic control have nothing to tell.
+    fn traffic_control(&mut self, ns: &Ns, seen: &mut Seen) -> Result<(), Error> {
+        let rt = &mut self.space_mut(ns)?.rt;
+        let Ok(all) = rt.dump(&wire::qdiscs(), |m| wire::qdisc(&m)) else {
+            seen.gaps.push("queueing disciplines".to_owned());
+            return Ok(());
+        };
+        for device in seen.devices.values_mut() {
+            let own = all.iter().filter(|(index, _)| *index == device.index);
+            device.qdiscs = own.map(|(_, qdisc)| qdisc.clone()).collect();
+            if device.qdiscs.iter().any(|q| matches!(q.kind.as_str(), "clsact" | "ingress")) {
+                let mut of = |way| {
+                    rt.dump(&wire::filters(device.index, way), |m| wire::filter(&m))
+                        .unwrap_or_default()
+                };
+                device.tc_in = of(Way::In);
+                device.tc_out = of(Way::Out);
+            }
+        }
+        Ok(())
+    }
+
+    fn unusable(
+        &mut self,
+        ns: &Ns,
+        devices: &BTreeMap<IfName, Device>,
+    ) -> Result<Vec<Unusable>, Error> {
+        let rt = &mut self.space_mut(ns)?.rt;
+        let all = rt.dump(&rt::addresses_dump(), |m| wire::unusable(&m))?;
+        let named = all.into_iter().filter_map(|(index, addr, failed)| {
+            let (dev, _) = devices.iter().find(|(_, d)| d.index == index)?;
+            Some(Unusable { dev: dev.clone(), addr, failed })
+        });
+        Ok(named.collect())
+    }
+
+    /// The tracked connection that a packet like `tuple` belongs to, if there is one. One
+    /// question, answered in microseconds; the table is not looked through.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNs`], or the kernel's refusal.
+    pub fn flow(
+        &mut self,
+        ns: &Ns,
+        tuple: &Tuple,
+    ) -> Result<Option<ropewalk_facts::seen::Flow>, Error> {
+        let mut found = None;
+        let nf = self.space_mut(ns)?.nf()?;
+        let asked = [ct::get(tuple)?];
+        let outcomes = nf.exchange(&asked, |_, message| {
+            found = found.or_else(|| ct::tracked(&message));
+        })?;
+        outcomes.into_iter().try_for_each(crate::reply::answered)?;
+        Ok(found)
+    }
+}
+
+/// The settings of the namespace that this thread is in.
+fn settings(seen: &mut Seen) {
+    for path in SETTINGS {
+        if let Ok(text) = std::fs::read_to_string(format!("/proc/sys/{path}")) {
+            seen.settings.insert(path.to_owned(), text.trim_end().to_owned());
+        }
+    }
+    for (family, file) in LEGACY {
+        let names = std::fs::read_to_string(file).unwrap_or_default();
+        seen.legacy.extend(names.lines().map(|name| format!("{family}/{name}")));
+    }
+}
+
+/// The sockets of the namespace that this thread is in.
+fn sockets(seen: &mut Seen) {
+    let Ok(mut socket) = Socket::open(Protocol::SockDiag) else {
+        seen.gaps.push("listeners".to_owned());
+        return;
+    };
+    for proto in PROTOCOLS {
+        for v6 in [false, true] {
+            let request = diag::listeners(proto, v6, None);
+            let found = socket.dump(&request, |m| diag::listener(&m).ok().flatten());
+            seen.listeners.extend(found.unwrap_or_default().into_iter().map(|l| Listener {
+                proto,
+                addr: l.addr,
+                port: l.port,
+                v6only: l.v6only,
+                dev: l.dev,
+                backlog: (proto == 6).then_some((l.waiting, l.room)),
+            }));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Every network namespace of this machine, found and read.
+//!
+//!     /run/netns/* · /run/docker/netns/* · /proc/PID/ns/net      one each, the first name counts
+//!
+//! Never here: what the namespaces are for.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::os::fd::OwnedFd;
+use std::path::Path;
+
+use ropewalk_facts::Ns;
+use ropewalk_facts::seen::Scan;
+
+use crate::error::Error;
+use crate::netns;
+use crate::space::Kernel;
+
+/// A namespace under the name that it is called by.
+#[derive(Debug)]
+pub struct Found {
+    /// The name.
+    pub ns: Ns,
+    /// The namespace.
+    pub fd: OwnedFd,
+}
+
+/// Folders with a file for each namespace, and what the names of those begin with.
+const FOLDERS: [(&str, &str); 2] = [(netns::DIR, "netns:"), ("/run/docker/netns", "sandbox:")];
+
+/// All namespaces but that of this thread. Those that vanish meanwhile are left out.
+#[must_use]
+pub fn spaces() -> Vec<Found> {
+    let mut known: BTreeSet<u64> =
+        netns::current().ok().and_then(|fd| inode(&fd)).into_iter().collect();
+    let mut all = Vec::new();
+    let mut take = |ns: String, path: &Path| {
+        let Ok(fd) = netns::open_path(path) else { return };
+        if inode(&fd).is_some_and(|inode| known.insert(inode)) {
+            all.push(Found { ns: Ns::new(ns), fd });
+        }
+    };
+    for (folder, kind) in FOLDERS {
+        for name in sorted(folder) {
+            take(format!("{kind}{name}"), &Path::new(folder).join(&name));
+        }
+    }
+    let mut pids: Vec<u32> = sorted("/proc").iter().filter_map(|name| name.parse().ok()).collect();
+    pids.sort_unstable();
+    for pid in pids {
+        take(format!("pid:{pid}"), Path::new(&format!("/proc/{pid}/ns/net")));
+    }
+    all
+}
+
+fn sorted(folder: &str) -> Vec<String> {
+    let entries = fs::read_dir(folder).into_iter().flatten();
+    let mut names: Vec<String> =
+        entries.filter_map(|e| e.ok()?.file_name().into_string().ok()).collect();
+    names.sort();
+    names
+}
+
+fn inode(fd: &OwnedFd) -> Option<u64> {
+    rustix::fs::fstat(fd).ok().map(|stat| stat.st_ino)
+}
+
+impl Kernel {
+    /// Reads the namespaces that are open under these names. One that vanishes meanwhile, or may
+    /// not be read, is left out.
+    ///
+    /// # Errors
+    /// [`Error::UnknownNs`]
+    pub fn scan(&mut self, names: &[Ns]) -> Result<Scan, Error> {
+        let mut scan = Scan { version: Scan::VERSION, ..Scan::default() };
+        for ns in names {
+            self.space(ns)?;
+            let Ok(facts) = self.read_all(ns) else { continue };
+            let Ok(mut seen) = self.read_seen(ns) else { continue };
+            scan.facts.merge(facts);
+            match self.read_xt_others(ns) {
+                Ok(bodies) => {
+                    scan.facts.merge(bodies.into_iter().map(|body| body.at(ns.clone())).collect());
+                }
+                Err(_) => seen.gaps.push("tables of iptables-legacy".to_owned()),
+            }
+            scan.seen.insert(ns.clone(), seen);
+        }
+        Ok(scan)
+    }
+}
