@@ -15,6 +15,7 @@ mod run;
 mod show;
 mod table;
 mod topics;
+mod why;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

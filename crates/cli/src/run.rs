@@ -10,7 +10,7 @@ use crate::table::{
     Announce, Attach, Cli, Create, Detach, File, NetworkVerb, Opened, PlanFile, Ports, Ps, Purge,
     Verb,
 };
-use crate::{agent, demo, lab, pages, show, topics};
+use crate::{agent, demo, lab, pages, show, topics, why};
 
 /// Does what was asked for.
 pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
@@ -34,6 +34,8 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
             Answer::of(json, &open()?.routes(&args.network)?, |hints| show::routes(hints))
         }
         Verb::Agent => agent::run(json),
+        Verb::Why(args) => why::why(args, json),
+        Verb::Snapshot(args) => why::snapshot(args),
         Verb::Lab(verb) => lab::run(verb, json),
         Verb::Demo(args) => demo::run(args, json),
         Verb::Completions(args) => pages::completions(args.shell, json),

@@ -34,6 +34,7 @@ mod routes;
 mod sandbox;
 mod tend;
 mod view;
+mod why;
 mod wire;
 
 use std::rc::Rc;
@@ -51,6 +52,7 @@ pub use paths::Paths;
 pub use routes::{RouteHint, hint};
 pub use tend::{Doubts, Tended};
 pub use view::{Attached, Done, Finding, NetworkView, Row, SubnetView};
+pub use why::{snapshot, why, why_in};
 
 use crate::definitions::Definitions;
 use crate::journal::Journal;

@@ -11,6 +11,7 @@ mod files;
 mod lab;
 mod network;
 mod values;
+mod why;
 
 use std::path::PathBuf;
 
@@ -22,6 +23,7 @@ pub(crate) use files::{File, PlanFile};
 pub(crate) use lab::{DemoArgs, Exec, LabVerb};
 pub(crate) use network::{Create, NetworkVerb};
 pub(crate) use values::Unfit;
+pub(crate) use why::{Snapshot, Why};
 
 /// Builds, explains, verifies and removes container networks on Linux
 #[derive(Debug, Parser)]
@@ -96,6 +98,13 @@ pub(crate) enum Verb {
     /// thing it did in a line on standard error; with --json, as a line of JSON on standard output.
     /// It ends at SIGTERM or SIGINT. For systemd: dist/systemd/ropewalk-agent.service.
     Agent,
+    /// Say why a packet does not arrive, and what repairs it
+    ///
+    /// The packet and its answer are walked through every namespace. Nothing is sent. The exit
+    /// status is 3 when it does not arrive.
+    Why(Why),
+    /// Print all that was found in every namespace as JSON, for `why --snapshot`
+    Snapshot(Snapshot),
     /// Build, enter, list and take away labs: hosts and LANs as namespaces
     #[command(subcommand)]
     Lab(LabVerb),

@@ -24,3 +24,4 @@ mod run;
 mod scene;
 mod usage;
 mod verbs;
+mod why;

@@ -1,0 +1,115 @@
+//! `ropewalk why` and `ropewalk snapshot`: the question from the words or a file, the answer as a page.
+//!
+//! Never here: how a packet walks.
+
+use std::fs;
+use std::io::Read as _;
+use std::path::Path;
+
+use ropewalk_engine::{Code, Fault};
+use ropewalk_facts::seen::Scan;
+use ropewalk_walk::{Question, Verdict};
+
+use crate::answer::{Answer, FOUND};
+use crate::table::{Snapshot, Why};
+
+/// Writes what was found, as JSON.
+pub(crate) fn snapshot(args: &Snapshot) -> Result<Answer, Fault> {
+    let scan = ropewalk_engine::snapshot(&args.names)?;
+    Answer::of(true, &scan, |_| String::new())
+}
+
+/// Says why a packet does not arrive. The exit status is 3 when it does not.
+pub(crate) fn why(args: &Why, json: bool) -> Result<Answer, Fault> {
+    let question = question(args)?;
+    let verdict = match &args.snapshot {
+        Some(path) => ropewalk_engine::why_in(&scan(path)?, &question)?,
+        None => ropewalk_engine::why(&question)?,
+    };
+    let answer = Answer::of(json, &verdict, page)?;
+    Ok(if verdict.code == "OK" { answer } else { answer.status(FOUND) })
+}
+
+fn question(args: &Why) -> Result<Question, Fault> {
+    if let Some(path) = &args.query {
+        let text = read(path)?;
+        return serde_json::from_str(&text)
+            .map_err(|e| unreadable(path, "no question", &e.to_string()));
+    }
+    let (Some(src), Some(dst)) = (&args.src, args.dst) else {
+        return Err(
+            Fault::new(Code::BadInput, "who sends, and to where?").or_try("ropewalk help why")
+        );
+    };
+    let port = args.dport.or(dst.port);
+    let usual = if port.is_some() { "tcp" } else { "icmp" };
+    Ok(Question {
+        src: src.clone(),
+        dst: dst.ip,
+        proto: args.proto.clone().unwrap_or_else(|| usual.to_owned()),
+        dport: port,
+        sport: args.sport,
+        saddr: args.saddr,
+        size: args.size,
+        df: args.df,
+        family: None,
+        visible: args.visible.clone(),
+    })
+}
+
+fn scan(path: &Path) -> Result<Scan, Fault> {
+    let text = read(path)?;
+    serde_json::from_str(&text).map_err(|e| unreadable(path, "no snapshot", &e.to_string()))
+}
+
+fn read(path: &Path) -> Result<String, Fault> {
+    let text = if path.as_os_str() == "-" {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(path)
+    };
+    text.map_err(|e| unreadable(path, "not readable", &e.to_string()))
+}
+
+fn unreadable(path: &Path, what: &str, words: &str) -> Fault {
+    Fault::new(Code::BadFile, format!("{} is {what}", path.display())).kernel(words)
+}
+
+/// The answer in words: the verdict, the way, what shows it, what repairs it.
+fn page(v: &Verdict) -> String {
+    let mut text = match v.code.as_str() {
+        "OK" => format!("OK  {}   ({})\n", v.sentence, v.certainty),
+        _ => format!("NO  {}   ({}) [{}]\n    at {}\n", v.sentence, v.certainty, v.code, v.place),
+    };
+    for then in &v.then {
+        text += &format!("and then: {} [{}]\n", then.sentence, then.code);
+    }
+    let ways = [("request", &v.path), ("reply", &v.reply)];
+    for (name, steps) in ways.into_iter().filter(|(_, steps)| !steps.is_empty()) {
+        text += &format!("\n{name}\n");
+        for step in steps {
+            text += &format!(
+                "{:>3}  {} {}  {}  {}\n",
+                step.n, step.netns, step.object, step.action, step.packet
+            );
+        }
+    }
+    if !v.evidence.is_empty() {
+        text += "\nseen by\n";
+    }
+    for e in &v.evidence {
+        text += &format!("     {}: {}   {}\n", e.object, e.value, e.command);
+    }
+    if !v.fix.is_empty() {
+        let checked = if v.fix_checked { "checked in the model" } else { "not checked" };
+        text += &format!("\nfix ({checked})\n");
+    }
+    for line in &v.fix {
+        text += &format!("     {line}\n");
+    }
+    for gap in &v.model_gaps {
+        text += &format!("\nnot understood: {gap}\n");
+    }
+    text
+}

@@ -1,0 +1,135 @@
+//! Why a packet does not arrive: namespaces are read, its way is walked, the cause is named.
+//!
+//!     scan(visible) ─▶ Scan ─▶ walk ─▶ Verdict        nothing is sent, nothing is changed
+//!
+//! Connections are asked for one by one: the walk says which tuples the packet had where, and the
+//! kernel whether it remembers such.  Never here: how a packet walks, what causes there are.
+
+use ropewalk_facts::Ns;
+use ropewalk_facts::seen::Scan;
+use ropewalk_kernel::{Kernel, netns, scan};
+use ropewalk_walk::{Question, Verdict, World, called, diagnose, space, trip};
+
+use crate::code::Code;
+use crate::fault::Fault;
+use crate::need_root;
+
+/// Reads all namespaces, or those with these names.
+///
+/// # Errors
+/// [`Code::NotPrivileged`]; [`Code::SandboxUnknown`] for a name that is none.
+pub fn snapshot(names: &[String]) -> Result<Scan, Fault> {
+    let mut kernel = Kernel::new()?;
+    let open = spaces(&mut kernel, names)?;
+    Ok(kernel.scan(&open)?)
+}
+
+/// Opens the namespaces that are to be read, and says which.
+fn spaces(kernel: &mut Kernel, names: &[String]) -> Result<Vec<Ns>, Fault> {
+    need_root()?;
+    if names.is_empty() {
+        let mut all = vec![Ns::HOST];
+        for found in scan::spaces() {
+            all.push(found.ns.clone());
+            kernel.add(found.ns, found.fd)?;
+        }
+        return Ok(all);
+    }
+    let mut all = Vec::new();
+    for name in names {
+        let ns = space(name);
+        if !ns.is_host() {
+            kernel.add(ns.clone(), open(&ns)?)?;
+        }
+        all.push(ns);
+    }
+    Ok(all)
+}
+
+fn open(ns: &Ns) -> Result<std::os::fd::OwnedFd, Fault> {
+    let text = ns.as_str();
+    let opened = match (text.strip_prefix("netns:"), text.strip_prefix("pid:")) {
+        (Some(name), _) => netns::open_named(name),
+        (_, Some(pid)) => netns::open_pid(pid.parse().unwrap_or(0)),
+        _ => {
+            return scan::spaces()
+                .into_iter()
+                .find(|f| f.ns == *ns)
+                .map(|f| f.fd)
+                .ok_or_else(|| unknown(ns));
+        }
+    };
+    opened.map_err(|_| unknown(ns))
+}
+
+/// Names that are near are offered.
+fn unknown(ns: &Ns) -> Fault {
+    let fault = Fault::new(Code::SandboxUnknown, format!("there is no sandbox {}", called(ns)));
+    let wanted = called(ns);
+    let near = scan::spaces().into_iter().map(|f| called(&f.ns).to_owned());
+    let close = near.filter(|name| name.contains(wanted) || wanted.contains(name.as_str()));
+    close.take(3).fold(fault, |fault, name| fault.or_try(format!("ropewalk why {name} …")))
+}
+
+/// Answers a question about this machine.
+///
+/// # Errors
+/// As for [`snapshot`]; [`Code::BadInput`] for a protocol that is not known.
+pub fn why(question: &Question) -> Result<Verdict, Fault> {
+    check(question)?;
+    let mut kernel = Kernel::new()?;
+    let open = spaces(&mut kernel, &question.visible)?;
+    let mut scan = kernel.scan(&open)?;
+    let world = World::new(&scan);
+    if world.node(&question.from()).is_none() {
+        return Err(unknown(&question.from()));
+    }
+    let mut found = false;
+    for (ns, tuple) in trip(&world, question).looked_up {
+        let flow = kernel.flow(&ns, &tuple).ok().flatten();
+        if let (Some(flow), Some(seen)) = (flow, scan.seen.get_mut(&ns)) {
+            seen.flows.push(flow);
+            found = true;
+        }
+    }
+    let world = if found { World::new(&scan) } else { world };
+    Ok(diagnose(&world, question))
+}
+
+/// Answers a question about what a file holds.
+///
+/// # Errors
+/// [`Code::BadInput`] for a form that is not known, and for a sandbox that is not in it.
+pub fn why_in(scan: &Scan, question: &Question) -> Result<Verdict, Fault> {
+    check(question)?;
+    if scan.version != Scan::VERSION {
+        let what = format!(
+            "the snapshot is of version {}, and this ropewalk reads {}",
+            scan.version,
+            Scan::VERSION
+        );
+        return Err(Fault::new(Code::BadInput, what));
+    }
+    let mut world = World::new(scan);
+    if !question.visible.is_empty() {
+        let visible: Vec<Ns> = question.visible.iter().map(|name| space(name)).collect();
+        world.nodes.retain(|ns, _| visible.contains(ns));
+    }
+    if world.node(&question.from()).is_none() {
+        let what = format!("there is no sandbox {} in the snapshot", question.src);
+        let fault = Fault::new(Code::BadInput, what);
+        let names = world.nodes.keys().take(5).map(|ns| called(ns).to_owned());
+        return Err(names.fold(fault, |fault, name| fault.or_try(format!("ropewalk why {name} …"))));
+    }
+    Ok(diagnose(&world, question))
+}
+
+fn check(question: &Question) -> Result<(), Fault> {
+    match question.number() {
+        Some(_) => Ok(()),
+        None => {
+            Err(Fault::new(Code::BadInput, format!("there is no protocol {:?}", question.proto))
+                .or_try("icmp, tcp or udp"))
+        }
+    }
+}

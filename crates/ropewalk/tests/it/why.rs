@@ -1,0 +1,202 @@
+//! Networks broken in one place: what `why` says, and that its fix repairs them.
+#![expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "a server that listens")]
+
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::host::Host;
+
+/// A server that is ended with the test.
+struct Server(Child);
+
+impl Server {
+    /// Listens on TCP port 80 in a sandbox.
+    fn start(host: &Host, sandbox: &str) -> Self {
+        let mut command = Command::new("ip");
+        command.args(["netns", "exec", sandbox, "nc", "-lk", "80"]);
+        let server = command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("nc");
+        let server = Self(server);
+        let listens = format!("ip netns exec {sandbox} ss -Hltn sport = :80");
+        for _ in 0..500 {
+            if !host.net.sh(&listens).is_empty() {
+                return server;
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        panic!("nc never listened");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+/// red and blue on the bridge network web, and a LAN with somebody who knows nothing of them.
+///
+///     red 10.9.0.2, blue 10.9.0.3 ── rw-web 10.9.0.1 ─ host ─ up0 10.0.0.1 ── 10.0.0.2 lan (198.51.100.8)
+fn wired() -> (Host, Server) {
+    let host = Host::new();
+    host.net.sh("ip netns add lan; ip -n lan link set lo up
+        ip link add up0 type veth peer name eth0 netns lan
+        ip link set up0 up; ip -n lan link set eth0 up
+        ip addr add 10.0.0.1/24 dev up0; ip -n lan addr add 10.0.0.2/24 dev eth0
+        ip addr add fd00:aa::1/64 dev up0 nodad; ip -n lan addr add fd00:aa::2/64 dev eth0 nodad
+        ip -n lan addr add 198.51.100.8/32 dev lo; ip -n lan addr add 2001:db8::8/128 dev lo nodad
+        ip route add default via 10.0.0.2; ip route add default via fd00:aa::2");
+    host.ok("network create web --subnet 10.9.0.0/24 --subnet fd09::/64");
+    host.ok("attach new:red web --publish 8080:80");
+    host.ok("attach new:blue web");
+    let server = Server::start(&host, "red");
+    (host, server)
+}
+
+fn asked(host: &Host, question: &str) -> Value {
+    let ran = host.run(&format!("why --json {question}"));
+    serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{question}: {e}\n{}", ran.err))
+}
+
+#[test]
+fn nothing_is_wrong_with_networks_that_work() {
+    let (host, _server) = wired();
+    for question in [
+        "red 198.51.100.8",
+        "red 2001:db8::8",
+        "red 10.9.0.3",
+        "blue fd09::2",
+        "blue 10.9.0.2:80",
+        "host 10.9.0.2:80",
+        "host fd09::2",
+        "red 10.9.0.1",
+        "lan 10.0.0.1:8080",
+        "blue 10.0.0.1:8080",
+        "host 10.0.0.1:8080",
+        "red 10.0.0.1:8080",
+        "host 127.0.0.1:8080",
+    ] {
+        let said = asked(&host, question);
+        assert_eq!(said["code"], "OK", "{question}: {said:#}");
+        assert_eq!(said["model_gaps"], serde_json::json!([]), "{question}");
+        assert!(host.ok(&format!("why {question}")).starts_with("OK  "), "{question}");
+    }
+}
+
+/// A way to break it, what is asked then, the cause and its place, and what works again with the fix.
+type Case = (&'static str, &'static str, &'static str, &'static str, &'static str);
+
+const PING: &str = "ip netns exec red ping -n -c2 -i0.2 -W1 198.51.100.8";
+const PING6: &str = "ip netns exec red ping -n -c2 -i0.2 -W1 2001:db8::8";
+const NEAR: &str = "ip netns exec red ping -n -c2 -i0.2 -W1 10.9.0.3";
+
+const CASES: &[Case] = &[
+    ("nft flush ruleset", "red 198.51.100.8", "NO_SNAT", "host:up0", PING),
+    ("sysctl -qw net.ipv4.ip_forward=0", "red 198.51.100.8", "IP_FORWARD_OFF", "host", PING),
+    (
+        "sysctl -qw net.ipv6.conf.all.forwarding=0",
+        "red 2001:db8::8",
+        "IP6_FORWARD_OFF",
+        "host",
+        PING6,
+    ),
+    ("ip -n red route del default", "red 198.51.100.8", "NO_ROUTE", "red", PING),
+    ("ip link set $leg nomaster", "red 10.9.0.3", "NOT_ON_BRIDGE", "host:$leg", NEAR),
+    ("ip link set $leg down", "red 10.9.0.3", "LINK_DOWN", "host:$leg", NEAR),
+    (
+        "nft 'add table inet corp; add chain inet corp fw { type filter hook forward priority 10; };
+            add rule inet corp fw ip saddr 10.9.0.0/24 counter drop'",
+        "red 198.51.100.8",
+        "FILTER_DROP",
+        "host:inet/corp/fw",
+        PING,
+    ),
+    (
+        "iptables-legacy -I FORWARD -s 10.9.0.0/24 -j DROP",
+        "red 198.51.100.8",
+        "FILTER_DROP",
+        "host:legacy/filter/FORWARD",
+        PING,
+    ),
+    ("ip route add blackhole 198.51.100.0/24", "red 198.51.100.8", "BLACKHOLE_ROUTE", "host", PING),
+    (
+        "ip -6 rule add from fd09::/64 prohibit pref 90",
+        "red 2001:db8::8",
+        "POLICY_ROUTE",
+        "host",
+        PING6,
+    ),
+    ("ip -n red link set eth0 arp off", "red 10.9.0.3", "NOARP", "red:eth0", NEAR),
+];
+
+#[test]
+fn what_is_broken_is_named_and_its_fix_repairs_it() {
+    let threads = CASES.iter().map(|case| (case.0, std::thread::spawn(|| broken(case))));
+    let threads: Vec<_> = threads.collect();
+    let failed = threads.into_iter().filter(|(_, _)| true);
+    let failed: Vec<&str> =
+        failed.filter_map(|(name, thread)| thread.join().is_err().then_some(name)).collect();
+    assert_eq!(failed, Vec::<&str>::new());
+}
+
+fn broken((breaks, question, code, place, probe): &Case) {
+    let (host, _server) = wired();
+    let leg = host.json("ps")[1]["leg"].as_str().expect("a leg").to_owned();
+    assert!(host.net.try_sh(probe).0, "{breaks}: it works before");
+    host.net.sh(&format!("leg={leg}\n{breaks}"));
+    assert!(!host.net.try_sh(probe).0, "{breaks}: it is broken");
+    let said = asked(&host, question);
+    assert_eq!(
+        (said["code"].as_str(), said["where"].as_str()),
+        (Some(*code), Some(place.replace("$leg", &leg).as_str())),
+        "{breaks}: {said:#}"
+    );
+    assert_eq!(host.run(&format!("why {question}")).status, Some(3), "{breaks}");
+    let fix = said["fix"].as_array().expect("a fix").iter().filter_map(Value::as_str);
+    let fix = fix.collect::<Vec<_>>().join("\n");
+    let (done, out) = host.net.try_sh(&fix);
+    assert!(done, "{breaks}: {fix}\n{out}");
+    assert!(host.net.try_sh(probe).0, "{breaks}: repaired by {fix}");
+}
+
+#[test]
+fn a_service_that_is_not_there_and_one_that_listens_elsewhere() {
+    let (host, server) = wired();
+    assert_eq!(asked(&host, "blue 10.9.0.2:81")["code"], "NO_LISTENER");
+    drop(server);
+    assert_eq!(asked(&host, "lan 10.0.0.1:8080")["code"], "NO_LISTENER");
+    assert_eq!(asked(&host, "blue 10.9.0.99")["code"], "NO_SUCH_HOST");
+}
+
+#[test]
+fn a_snapshot_is_asked_as_the_machine_was() {
+    let (host, _server) = wired();
+    host.net.sh("sysctl -qw net.ipv4.ip_forward=0");
+    std::fs::write("/run/ropewalk/s.json", host.ok("snapshot")).expect("a file");
+    host.net.sh("sysctl -qw net.ipv4.ip_forward=1");
+    assert_eq!(asked(&host, "red 198.51.100.8")["code"], "OK");
+    let then = "red 198.51.100.8 --snapshot /run/ropewalk/s.json";
+    assert_eq!(asked(&host, then)["code"], "IP_FORWARD_OFF");
+}
+
+#[test]
+fn what_cannot_be_asked_is_said_plainly() {
+    let (host, _server) = wired();
+    std::fs::write("/run/ropewalk/bad.json", "{\"version\": 1").expect("a file");
+    std::fs::write("/run/ropewalk/new.json", "{\"version\": 9, \"facts\": [], \"seen\": {}}")
+        .expect("a file");
+    for (line, words) in [
+        ("why rod 10.9.0.3", "rod"),
+        ("why red 10.9.0.3 --proto ospf", "ospf"),
+        ("why red 10.9.0.3 --snapshot /run/ropewalk/bad.json", "snapshot"),
+        ("why red 10.9.0.3 --snapshot /run/ropewalk/new.json", "version 9"),
+        ("why red 10.9.0.3 --snapshot /run/ropewalk/none.json", "none.json"),
+        ("why --query /run/ropewalk/bad.json", "question"),
+    ] {
+        let ran = host.run(line);
+        assert_ne!(ran.status, Some(0), "{line}\n{}", ran.out);
+        assert!(ran.err.contains(words), "{line}: {}", ran.err);
+    }
+}

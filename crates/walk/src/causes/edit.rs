@@ -1,0 +1,177 @@
+//! Changes of the world that several causes try: routes, addresses, settings, rules.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use ropewalk_facts::nft::{
+    Bytes, ChainKey, CmpOp, Expr, Family, Payload, Reg, Rule, RuleKey, Verdict, VerdictCode,
+};
+use ropewalk_facts::{Addr, IfName, Ns, Route, RouteKey, RouteKind, Scope, proto, table};
+
+use crate::world::{Node, World};
+
+/// Changes one namespace.
+pub(super) fn node(world: &mut World, ns: &Ns, change: impl FnOnce(&mut Node)) {
+    if let Some(node) = world.node_mut(ns) {
+        change(node);
+    }
+}
+
+/// Sets a setting.
+pub(super) fn set(world: &mut World, ns: &Ns, path: &str, value: &str) {
+    node(world, ns, |n| drop(n.settings.insert(path.to_owned(), value.to_owned())));
+}
+
+/// A route of the main table, in front of all others of its prefix.
+pub(super) fn route(dst: IpNet, dev: &IfName, via: Option<IpAddr>) -> Route {
+    let mut key = RouteKey::main(dst);
+    key.metric = 0;
+    Route::unicast(key, dev.clone(), via)
+}
+
+/// The prefix of all addresses of a family.
+pub(super) fn everything(v6: bool) -> IpNet {
+    if v6 { ipnet::Ipv6Net::default().into() } else { ipnet::Ipv4Net::default().into() }
+}
+
+/// One address as a prefix.
+pub(super) fn host(ip: IpAddr) -> IpNet {
+    IpNet::from(ip)
+}
+
+/// Adds an address, with the routes that the kernel makes for it.
+pub(super) fn add_addr(n: &mut Node, dev: &IfName, net: IpNet) {
+    let mut addr = Addr::global(dev.clone(), net);
+    addr.scope = Scope::GLOBAL;
+    n.addrs.push(addr);
+    routes_of(n, dev, net);
+}
+
+/// The routes that the kernel makes for an address.
+pub(super) fn routes_of(n: &mut Node, dev: &IfName, net: IpNet) {
+    let mut local = route(host(net.addr()), dev, None);
+    local.key.table = table::LOCAL;
+    local.kind = RouteKind::Local;
+    local.proto = proto::KERNEL;
+    n.routes.push(local);
+    if net.prefix_len() < net.max_prefix_len() {
+        let mut near = route(net.trunc(), dev, None);
+        near.prefsrc = (!net.addr().is_ipv6()).then(|| net.addr());
+        n.routes.push(near);
+    }
+}
+
+/// Removes an address, with the routes that the kernel made for it.
+pub(super) fn del_addr(n: &mut Node, dev: &IfName, ip: IpAddr) {
+    let nets: Vec<IpNet> = n
+        .addrs
+        .iter()
+        .filter(|a| a.key.dev == *dev && a.key.net.addr() == ip)
+        .map(|a| a.key.net.trunc())
+        .collect();
+    n.addrs.retain(|a| a.key.dev != *dev || a.key.net.addr() != ip);
+    let elsewhere = n.addrs.iter().any(|a| a.key.net.addr() == ip);
+    n.routes.retain(|r| {
+        let by = r.hops.iter().any(|h| h.dev.as_ref() == Some(dev));
+        let own = r.key.table == table::LOCAL && r.key.dst == host(ip) && !elsewhere;
+        let near = nets.contains(&r.key.dst) && r.proto == proto::KERNEL;
+        !(by && (own || near))
+    });
+    n.unusable.retain(|u| u.addr != ip);
+}
+
+/// A rule in front of a chain that lets packets from `src` to `dst` through.
+pub(super) fn accept(chain: &ChainKey, src: IpAddr, dst: IpAddr) -> Rule {
+    let load = |offset, bytes: Vec<u8>| {
+        let len = u32::try_from(bytes.len()).unwrap_or(4);
+        let what = Payload { base: 1, offset, len };
+        let cmp = Expr::Cmp { sreg: Reg(0), op: CmpOp::Eq, data: Bytes(bytes) };
+        [Expr::Payload { what, dreg: Reg(0) }, cmp]
+    };
+    let bytes = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let (s, d) = if src.is_ipv6() { (8, 24) } else { (12, 16) };
+    let mut exprs = Vec::new();
+    exprs.extend(load(s, bytes(src)));
+    exprs.extend(load(d, bytes(dst)));
+    exprs.push(Expr::Verdict(Verdict { code: VerdictCode::Accept, chain: None }));
+    Rule { key: RuleKey { chain: chain.clone(), tag: "why".to_owned() }, exprs, at: None }
+}
+
+/// A masquerade of `net` out of a link, as a new last base chain.
+pub(super) fn masquerade(n: &mut Node, from: IpNet) {
+    use ropewalk_facts::nft::{Base, Chain, TableKey};
+    let family = if from.addr().is_ipv6() { Family::Ip6 } else { Family::Ip };
+    let table = TableKey::new(family, "why");
+    let key = table.chain("post");
+    let base =
+        Base { kind: "nat".to_owned(), hook: 4, priority: i32::MAX, drop: false, devs: Vec::new() };
+    let (offset, bytes, mask) = match from.trunc() {
+        IpNet::V4(net) => (12, net.network().octets().to_vec(), net.netmask().octets().to_vec()),
+        IpNet::V6(net) => (8, net.network().octets().to_vec(), net.netmask().octets().to_vec()),
+    };
+    let len = u32::try_from(bytes.len()).unwrap_or(4);
+    let exprs = vec![
+        Expr::Payload { what: Payload { base: 1, offset, len }, dreg: Reg(0) },
+        Expr::Bitwise {
+            sreg: Reg(0),
+            dreg: Reg(0),
+            xor: Bytes(vec![0; mask.len()]),
+            mask: Bytes(mask),
+        },
+        Expr::Cmp { sreg: Reg(0), op: CmpOp::Eq, data: Bytes(bytes) },
+        Expr::Masq { flags: 0, proto: None },
+    ];
+    let rule = Rule { key: RuleKey { chain: key.clone(), tag: "why".to_owned() }, exprs, at: None };
+    let chain = Chain { key: key.clone(), base: Some(base) };
+    n.nft.chains.insert(key, crate::nft::Line { chain, rules: vec![rule] });
+}
+
+/// The gateways that a namespace may use: addresses of others on its subnets, best first.
+pub(super) fn gateways(world: &World, ns: &Ns, v6: bool) -> Vec<(IpAddr, IfName)> {
+    let Some(node) = world.node(ns) else { return Vec::new() };
+    let mut all: Vec<(u8, IpAddr, IfName)> = Vec::new();
+    for addr in node.addrs.iter().filter(|a| a.key.net.addr().is_ipv6() == v6) {
+        let near = |ip: IpAddr| addr.key.net.contains(&ip) && ip != addr.key.net.addr();
+        if addr.key.dev.as_str() == "lo" || link_local(addr.key.net.addr()) {
+            continue;
+        }
+        for (other, node) in world.nodes.iter().filter(|(other, _)| *other != ns) {
+            for a in node.addrs.iter().filter(|a| near(a.key.net.addr())) {
+                let forwards = node.forwards(v6, &a.key.dev);
+                let routers =
+                    node.addrs.iter().filter(|b| b.scope.0 == 0 && b.key.dev != a.key.dev).count();
+                let rank = match (forwards, routers > 0) {
+                    (true, true) => 0,
+                    (false, true) => 1,
+                    _ => 3,
+                };
+                let _ = other;
+                all.push((rank, a.key.net.addr(), addr.key.dev.clone()));
+            }
+        }
+        let known = node
+            .neighs
+            .iter()
+            .filter(|n| n.key.dev == addr.key.dev && near(n.key.ip) && n.mac.is_some());
+        all.extend(known.map(|n| (2, n.key.ip, addr.key.dev.clone())));
+        // By custom the first address of the subnet.
+        if let Some(first) = addr.key.net.hosts().next().filter(|ip| near(*ip)) {
+            all.push((4, first, addr.key.dev.clone()));
+        }
+    }
+    all.sort();
+    all.dedup_by(|a, b| a.1 == b.1);
+    all.into_iter().map(|(_, ip, dev)| (ip, dev)).collect()
+}
+
+pub(super) fn link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+}
+
+/// `ip` with the family.
+pub(super) fn ip(v6: bool) -> &'static str {
+    if v6 { "ip -6" } else { "ip" }
+}

@@ -1,0 +1,171 @@
+//! Rules and policies that drop or refuse: of nft, of iptables, of any family and hook.
+
+use ropewalk_facts::nft::{Chain, ChainKey, Family, RuleKey};
+
+use super::edit::{self, node};
+use super::{chain_place, evidence, iptables, within};
+use crate::diagnose::{Candidate, Case};
+use crate::nft::{Decision, Hook, Who};
+use crate::question::{called, proto};
+use crate::trace::{Stop, Why};
+use crate::world::World;
+
+/// A rule or policy.
+pub(super) fn filter(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let top = case.trip.stop();
+    for stop in case.stops() {
+        let Why::Filter { who, decision, hook, bridged } = &stop.why else { continue };
+        let code = code(case, stop, who, decision, *bridged);
+        let chain = if who.rule.is_some() { &who.chain } else { &who.base };
+        let table = format!("{} {}", chain.table.family.name(), chain.table.table);
+        let what = match (&who.rule, decision) {
+            (Some(_), Decision::Reject) => "a rule refuses",
+            (Some(_), _) => "a rule drops",
+            (None, _) => "no rule accepts, and the policy drops,",
+        };
+        let p = &stop.packet;
+        let sentence = format!(
+            "in {} the chain {} of {table} ({}): {what} {} to {}{}",
+            called(&stop.ns),
+            chain.chain,
+            hook.name(),
+            p.src,
+            p.dst,
+            if case.trip.back() { ", which is the answer" } else { "" },
+        );
+        let (fix, change) = repair(stop, who, *hook, *bridged);
+        add.push(Candidate {
+            code,
+            place: chain_place(&stop.ns, chain),
+            sentence,
+            evidence: vec![evidence(
+                &stop.ns,
+                chain.chain.clone(),
+                what,
+                &format!("nft -a list chain {table} {}", chain.chain),
+            )],
+            fix,
+            rank: if top == Some(stop) { 5 } else { 6 },
+            change: Some(change),
+        });
+    }
+}
+
+fn code(
+    case: &Case<'_>,
+    stop: &Stop,
+    who: &Who,
+    decision: &Decision,
+    bridged: bool,
+) -> &'static str {
+    let discovery = stop.packet.proto == proto::ICMP6 && (133..=137).contains(&stop.packet.icmp.0);
+    let limited = |(ns, doubt): &(ropewalk_facts::Ns, crate::nft::Doubt)| {
+        *ns == stop.ns && doubt.limit.is_some() && doubt.who.base == who.base
+    };
+    match who.base.table.family {
+        Family::Arp => return "ARP_FILTER_DROP",
+        Family::Bridge | Family::Netdev if stop.packet.is_arp() => return "ARP_FILTER_DROP",
+        Family::Bridge | Family::Netdev => return "L2_FILTER_DROP",
+        Family::Inet | Family::Ip | Family::Ip6 | Family::Iptables | Family::Ip6tables => {}
+    }
+    match decision {
+        _ if stop.packet.ask.is_some() && discovery => "ND_FILTERED",
+        _ if case.trip.doubts.iter().any(limited) => "RATE_LIMIT",
+        _ if bridged => "BRIDGE_NF_DROP",
+        Decision::Reject => "FILTER_REJECT",
+        _ if case.trip.back() => "FILTER_DROP_REPLY",
+        _ => "FILTER_DROP",
+    }
+}
+
+type Repair = (Vec<String>, Box<dyn Fn(&mut World)>);
+
+fn repair(stop: &Stop, who: &Who, hook: Hook, bridged: bool) -> Repair {
+    let l3 = !matches!(who.base.table.family, Family::Arp | Family::Bridge | Family::Netdev);
+    if l3 && stop.packet.ask.is_none() {
+        return pass(stop, &who.base, hook, bridged);
+    }
+    match &who.rule {
+        Some(rule) => remove(stop, rule),
+        None => open(stop, &who.base),
+    }
+}
+
+/// Lets the packet and its answer through in front of everything else.
+fn pass(stop: &Stop, base: &ChainKey, hook: Hook, bridged: bool) -> Repair {
+    let (src, dst) = (stop.packet.src, stop.packet.dst);
+    let family = if src.is_ipv6() { "ip6" } else { "ip" };
+    let both = [(src, dst), (dst, src)];
+    let directed = matches!(hook, Hook::Input | Hook::Output) && !bridged;
+    let pairs = if directed { &both[..1] } else { &both[..] };
+    let insert = |(s, d): &(std::net::IpAddr, std::net::IpAddr)| {
+        let table = format!("{} {}", base.table.family.name(), base.table.table);
+        let rule = format!(
+            "insert rule {table} {} {family} saddr {s} {family} daddr {d} accept",
+            base.chain
+        );
+        if let Some(tool) = iptables(base) {
+            return within(
+                &stop.ns,
+                &format!(
+                    "{tool} -t {} -I {} -s {s} -d {d} -j ACCEPT",
+                    base.table.table, base.chain
+                ),
+            );
+        }
+        within(&stop.ns, &format!("nft {rule}"))
+    };
+    let fix = pairs.iter().map(insert).collect();
+    let (ns, base) = (stop.ns.clone(), base.clone());
+    let change = move |w: &mut World| {
+        node(w, &ns, |n| {
+            if let Some(line) = n.nft.chains.get_mut(&base) {
+                line.rules.insert(0, edit::accept(&base, src, dst));
+                line.rules.insert(0, edit::accept(&base, dst, src));
+            }
+        });
+    };
+    (fix, Box::new(change))
+}
+
+/// Takes the rule away. One that has a comment has no handle here, so it is looked up.
+fn remove(stop: &Stop, rule: &RuleKey) -> Repair {
+    let chain = &rule.chain;
+    let place = format!("{} {} {}", chain.table.family.name(), chain.table.table, chain.chain);
+    let fix = match rule.tag.strip_prefix('#') {
+        Some(handle) => within(&stop.ns, &format!("nft delete rule {place} handle {handle}")),
+        None => within(
+            &stop.ns,
+            &format!(
+                "sh -c 'nft delete rule {place} handle $(nft -a list chain {place} | sed -n \"/{}/s/.*handle //p\" | head -1)'",
+                rule.tag
+            ),
+        ),
+    };
+    let (ns, key) = (stop.ns.clone(), rule.clone());
+    let change = move |w: &mut World| {
+        node(w, &ns, |n| {
+            if let Some(line) = n.nft.chains.get_mut(&key.chain) {
+                line.rules.retain(|r| r.key != key);
+            }
+        });
+    };
+    (vec![fix], Box::new(change))
+}
+
+/// Makes the policy accept.
+fn open(stop: &Stop, base: &ChainKey) -> Repair {
+    let place = format!("{} {} {}", base.table.family.name(), base.table.table, base.chain);
+    let fix = within(&stop.ns, &format!("nft 'chain {place} {{ policy accept; }}'"));
+    let (ns, key) = (stop.ns.clone(), base.clone());
+    let change = move |w: &mut World| {
+        node(w, &ns, |n| {
+            if let Some(line) = n.nft.chains.get_mut(&key) {
+                let base =
+                    line.chain.base.clone().map(|b| ropewalk_facts::nft::Base { drop: false, ..b });
+                line.chain = Chain { base, ..line.chain.clone() };
+            }
+        });
+    };
+    (vec![fix], Box::new(change))
+}

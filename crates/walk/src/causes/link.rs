@@ -1,0 +1,246 @@
+//! Links: down, without a partner, with programs on them, macvlans.
+
+use ropewalk_facts::{IfName, Ns};
+
+use super::edit::{self, node};
+use super::{evidence, place, within};
+use crate::diagnose::{Candidate, Case};
+use crate::question::called;
+use crate::trace::Why;
+use crate::world::World;
+
+/// A link of the way is down.
+pub(super) fn down(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let concerned = case.concerned();
+    let near = |ns: &Ns, n: &crate::world::Node| {
+        concerned.contains(ns)
+            || n.devs.values().any(|d| d.other().is_some_and(|p| concerned.contains(&p.ns)))
+    };
+    for (ns, n) in case.world.nodes.iter().filter(|(ns, n)| near(ns, n)) {
+        for dev in n.devs.values().filter(|d| !d.link.up) {
+            let name = dev.name().clone();
+            let lo = dev.loopback();
+            let mut fix = vec![within(ns, &format!("ip link set {name} up"))];
+            let v6 = case.question.dst.is_ipv6();
+            let bare = !n.routes.iter().any(|r| r.key.dst == edit::everything(v6));
+            let gateway = edit::gateways(case.world, ns, v6)
+                .into_iter()
+                .find(|(_, d)| *d == name)
+                .filter(|_| bare);
+            if let Some((via, _)) = &gateway {
+                let v = if v6 { "ip -6" } else { "ip" };
+                fix.push(within(ns, &format!("{v} route add default via {via} dev {name}")));
+            }
+            let at = ns.clone();
+            let dev_name = name.clone();
+            add.push(Candidate {
+                code: if lo { "LO_DOWN" } else { "LINK_DOWN" },
+                place: place(ns, Some(&name)),
+                sentence: format!("{name} in {} is administratively down", called(ns)),
+                evidence: vec![evidence(
+                    ns,
+                    name.as_str(),
+                    "down",
+                    &format!("ip link show dev {name}"),
+                )],
+                fix,
+                rank: 2,
+                change: Some(Box::new(move |w: &mut World| {
+                    raise(w, &at, &dev_name, gateway.as_ref())
+                })),
+            });
+        }
+    }
+    for stop in case.stops() {
+        let (Why::NoCarrier, Some(dev)) = (&stop.why, &stop.dev) else { continue };
+        let seen = case
+            .world
+            .dev(&stop.ns, dev)
+            .and_then(|d| d.other())
+            .and_then(|p| case.world.dev(&p.ns, &p.name));
+        if seen.is_some_and(|peer| !peer.link.up) {
+            continue;
+        }
+        add.push(Candidate {
+            code: "NO_CARRIER",
+            place: place(&stop.ns, Some(dev)),
+            sentence: format!(
+                "{dev} in {} has no carrier: its other end is down",
+                called(&stop.ns)
+            ),
+            evidence: vec![evidence(
+                &stop.ns,
+                dev.as_str(),
+                "no carrier",
+                &format!("ip link show dev {dev}"),
+            )],
+            fix: Vec::new(),
+            rank: 9,
+            change: None,
+        });
+    }
+}
+
+fn raise(w: &mut World, ns: &Ns, name: &IfName, gateway: Option<&(std::net::IpAddr, IfName)>) {
+    let mut peer = None;
+    node(w, ns, |n| {
+        if let Some(dev) = n.devs.get_mut(name) {
+            dev.link.up = true;
+            dev.seen.carrier = true;
+            peer = dev.other().cloned();
+        }
+        let nets: Vec<_> = n.addrs_of(name).map(|a| a.key.net).collect();
+        nets.into_iter().for_each(|net| edit::routes_of(n, name, net));
+        if let Some((via, dev)) = gateway {
+            n.routes.push(edit::route(edit::everything(via.is_ipv6()), dev, Some(*via)));
+        }
+        if let Some(port) = n.devs.get_mut(name).and_then(|d| d.seen.port.as_mut()) {
+            port.state = 3;
+        }
+        n.neighs.retain(|x| x.key.dev != *name || x.state & 0x80 != 0);
+    });
+    let Some(peer) = peer else { return };
+    node(w, &peer.ns, |n| {
+        if let Some(dev) = n.devs.get_mut(&peer.name) {
+            dev.seen.carrier = true;
+            if let Some(port) = dev.seen.port.as_mut() {
+                port.state = 3;
+            }
+        }
+    });
+}
+
+/// Filters of tc, XDP programs, queueing disciplines.
+pub(super) fn traffic_control(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for stop in case.stops() {
+        let Some(dev) = &stop.dev else { continue };
+        let (code, what, command, show) = match stop.why {
+            Why::Tc => {
+                let clsact = case
+                    .world
+                    .dev(&stop.ns, dev)
+                    .is_some_and(|d| d.seen.qdiscs.iter().any(|q| q.kind == "clsact"));
+                let kind = if clsact { "clsact" } else { "ingress" };
+                (
+                    "TC_DROP",
+                    "a filter of tc drops packets",
+                    format!("tc qdisc del dev {dev} {kind}"),
+                    format!("tc -s qdisc show dev {dev}"),
+                )
+            }
+            Why::Xdp => (
+                "XDP_DROP",
+                "an XDP program drops packets",
+                format!("ip link set dev {dev} xdp off"),
+                format!("ip link show dev {dev}"),
+            ),
+            Why::Qdisc => (
+                "QDISC_DROP",
+                "the queueing discipline drops packets",
+                format!("tc qdisc del dev {dev} root"),
+                format!("tc -s qdisc show dev {dev}"),
+            ),
+            _ => continue,
+        };
+        let (at, name) = (stop.ns.clone(), dev.clone());
+        add.push(Candidate {
+            code,
+            place: place(&stop.ns, Some(dev)),
+            sentence: format!("{what} on {dev} in {}", called(&stop.ns)),
+            evidence: vec![evidence(&stop.ns, dev.as_str(), what, &show)],
+            fix: vec![within(&stop.ns, &command)],
+            rank: 1,
+            change: Some(Box::new(move |w: &mut World| {
+                node(w, &at, |n| {
+                    if let Some(dev) = n.devs.get_mut(&name) {
+                        dev.seen.qdiscs.clear();
+                        dev.seen.tc_in.clear();
+                        dev.seen.tc_out.clear();
+                        dev.seen.xdp = false;
+                    }
+                    n.neighs.retain(|x| x.state & 0x80 != 0);
+                });
+            })),
+        });
+    }
+}
+
+/// Macvlans: their mode, and the parent that they cannot reach.
+pub(super) fn macvlan(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for stop in case.stops() {
+        let Some(dev) = &stop.dev else { continue };
+        match stop.why {
+            Why::MacvlanMode(_) => {
+                let wrong: Vec<(Ns, IfName)> = case
+                    .world
+                    .nodes
+                    .iter()
+                    .flat_map(|(ns, n)| {
+                        n.devs
+                            .values()
+                            .filter(|d| d.seen.macvlan.is_some_and(|m| m != 4))
+                            .map(|d| (ns.clone(), d.name().clone()))
+                    })
+                    .collect();
+                let first =
+                    wrong.iter().find(|(ns, _)| *ns == stop.ns).or_else(|| wrong.first()).cloned();
+                let Some((at, name)) = first else { continue };
+                let fix = wrong
+                    .iter()
+                    .map(|(ns, d)| within(ns, &format!("ip link set {d} type macvlan mode bridge")))
+                    .collect();
+                add.push(Candidate {
+                    code: "MACVLAN_MODE",
+                    place: place(&at, Some(&name)),
+                    sentence: format!("{name} in {} is a macvlan that does not speak to its siblings: its mode is not bridge", called(&at)),
+                    evidence: vec![evidence(&at, name.as_str(), "mode is not bridge", &format!("ip -d link show dev {name}"))],
+                    fix,
+                    rank: 1,
+                    change: Some(Box::new(move |w: &mut World| {
+                        for (ns, name) in &wrong {
+                            node(w, ns, |n| {
+                                if let Some(dev) = n.devs.get_mut(name) {
+                                    dev.seen.macvlan = Some(4);
+                                }
+                            });
+                        }
+                    })),
+                });
+            }
+            Why::MacvlanParent => {
+                parent(case, &stop.ns, dev, stop.packet.dst, stop.packet.src, add)
+            }
+            _ => {}
+        }
+    }
+}
+
+fn parent(
+    case: &Case<'_>,
+    ns: &Ns,
+    dev: &IfName,
+    to: std::net::IpAddr,
+    from: std::net::IpAddr,
+    add: &mut Vec<Candidate>,
+) {
+    let home = case.question.from();
+    let child = if home == *ns { to } else { from };
+    let child =
+        if case.world.node(ns).is_some_and(|n| n.owns(child)) { case.question.dst } else { child };
+    let own = case.world.node(ns).and_then(|n| n.addrs_of(dev).next().map(|a| a.key.net.addr()));
+    let source = own.map(|ip| format!(" src {ip}")).unwrap_or_default();
+    let target = if home == *ns { child } else { from };
+    add.push(Candidate {
+        code: "MACVLAN_HOST_ISOLATION",
+        place: place(ns, Some(dev)),
+        sentence: format!("{dev} carries macvlans, and a parent does not reach its own children: {} needs a macvlan of its own", called(ns)),
+        evidence: vec![evidence(ns, dev.as_str(), "parent of macvlans", "ip -d link show type macvlan")],
+        fix: vec![
+            within(ns, &format!("ip link add mvhost link {dev} type macvlan mode bridge")),
+            within(ns, "ip link set mvhost up"),
+            within(ns, &format!("ip route add {target} dev mvhost{source}")),
+        ],
+        rank: 8,
+        change: None,
+    });
+}

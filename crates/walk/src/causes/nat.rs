@@ -1,0 +1,370 @@
+//! Translation: missing, shadowed, of the wrong address, going round the answer; connections.
+
+use std::net::IpAddr;
+
+use ropewalk_facts::nft::{ChainKey, Expr, Family, NatKind};
+use ropewalk_facts::{IfName, Ns};
+
+use super::edit::{self, node};
+use super::{chain_place, evidence, place, within};
+use crate::diagnose::{Candidate, Case};
+use crate::question::called;
+use crate::trace::{Stop, Why};
+use crate::world::{Node, World};
+
+/// A rule's expression that translates the source.
+fn snats(expr: &Expr) -> bool {
+    match expr {
+        Expr::Masq { .. } => true,
+        Expr::Nat { kind, .. } => *kind == NatKind::Snat,
+        Expr::Xt { target, name, .. } => *target && matches!(name.as_str(), "MASQUERADE" | "SNAT"),
+        _ => false,
+    }
+}
+
+/// The chains of a namespace that translate sources.
+fn snat_chains(n: &Node) -> Vec<ChainKey> {
+    n.nft
+        .chains
+        .values()
+        .filter(|l| l.rules.iter().any(|r| r.exprs.iter().any(snats)))
+        .map(|l| l.chain.key.clone())
+        .collect()
+}
+
+/// The subnet that a source address belongs to, as the host sees it.
+fn subnet(n: &Node, ip: IpAddr) -> ipnet::IpNet {
+    let near = n
+        .addrs
+        .iter()
+        .map(|a| a.key.net)
+        .filter(|net| net.contains(&ip))
+        .max_by_key(|net| net.prefix_len());
+    near.map_or_else(|| edit::host(ip), |net| net.trunc())
+}
+
+/// The request leaves with a source that nobody outside can answer to.
+pub(super) fn no_way_back(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let Some(stop) = case.trip.stop() else { return };
+    let (ip, dev) = match (&stop.why, &stop.dev) {
+        (Why::NoWayBack(ip), Some(dev)) => (*ip, dev.clone()),
+        _ => match returning(case, stop) {
+            Some(found) => found,
+            None => return,
+        },
+    };
+    let ns = match &stop.why {
+        Why::NoWayBack(_) => stop.ns.clone(),
+        _ => match gate(case, ip) {
+            Some(ns) => ns,
+            None => return,
+        },
+    };
+    let Some(n) = case.world.node(&ns) else { return };
+    let net = subnet(n, ip);
+    let chains = snat_chains(n);
+    let tool = if ip.is_ipv6() { "ip6tables" } else { "iptables" };
+    let fix = within(&ns, &format!("{tool} -t nat -I POSTROUTING -s {net} -o {dev} -j MASQUERADE"));
+    let untracked = stop.packet.untracked || raw(n).is_some() && untracks(n);
+    let (code, at, sentence, fixes) = match (
+        untracked.then(|| raw(n)).flatten(),
+        shadow(n, &chains),
+    ) {
+        (Some(chain), _) => (
+            "NOTRACK_NO_NAT",
+            chain_place(&ns, &chain),
+            format!(
+                "a rule takes the packets of {net} out of connection tracking, and what is not tracked is not translated"
+            ),
+            vec![within(
+                &ns,
+                &format!(
+                    "nft insert rule {} {} {} {} saddr {net} accept",
+                    chain.table.family.name(),
+                    chain.table.table,
+                    chain.chain,
+                    if ip.is_ipv6() { "ip6" } else { "ip" }
+                ),
+            )],
+        ),
+        (None, Some(chain)) if matches!(stop.why, Why::NoWayBack(_)) => (
+            "NAT_RULE_SHADOWED",
+            chain_place(&ns, &chain),
+            format!(
+                "a rule of {} comes first and keeps the translation of {net} from being reached",
+                chain.chain
+            ),
+            vec![fix.clone()],
+        ),
+        _ => (
+            "NO_SNAT",
+            place(&ns, Some(&dev)),
+            format!(
+                "nothing translates {net} on its way out of {dev}: the request leaves with the source {ip}, and the answer has no way back"
+            ),
+            vec![fix.clone()],
+        ),
+    };
+    let (where_, change_net) = (ns.clone(), net);
+    add.push(Candidate {
+        code,
+        place: at,
+        sentence,
+        evidence: vec![evidence(&ns, dev.as_str(), format!("source {ip}"), "nft list ruleset")],
+        fix: fixes,
+        rank: match stop.why {
+            Why::NoWayBack(_) => 3,
+            _ if outward(n, case.question.dst, &dev) => 9,
+            _ => 12,
+        },
+        change: Some(Box::new(move |w: &mut World| {
+            node(w, &where_, |n| {
+                for line in n.nft.chains.values_mut() {
+                    if line.chain.base.as_ref().is_some_and(|b| b.priority <= -200) {
+                        line.rules.retain(|r| !r.exprs.iter().any(notracks));
+                    }
+                }
+                let nat_accept = |l: &&mut crate::nft::Line| {
+                    l.chain.base.as_ref().is_some_and(|b| b.kind == "nat" && b.hook == 4)
+                };
+                for line in n.nft.chains.values_mut().filter(nat_accept) {
+                    line.rules.retain(|r| r.exprs.iter().any(snats));
+                }
+                edit::masquerade(n, change_net);
+            });
+        })),
+    });
+}
+
+/// True when the request goes where the host's own default route leads, or to a public address:
+/// there nobody knows the subnets behind it.
+fn outward(n: &Node, dst: IpAddr, out: &IfName) -> bool {
+    let default = edit::everything(dst.is_ipv6());
+    let leads = n.routes.iter().filter(|r| r.key.dst == default);
+    leads.flat_map(|r| &r.hops).any(|h| h.dev.as_ref() == Some(out))
+}
+
+fn notracks(expr: &Expr) -> bool {
+    match expr {
+        Expr::Notrack => true,
+        Expr::Xt { target, name, .. } => *target && matches!(name.as_str(), "CT" | "NOTRACK"),
+        _ => false,
+    }
+}
+
+fn raw(n: &Node) -> Option<ChainKey> {
+    n.nft
+        .chains
+        .values()
+        .find(|l| l.rules.iter().any(|r| r.exprs.iter().any(notracks)))
+        .map(|l| l.chain.key.clone())
+}
+
+fn untracks(n: &Node) -> bool {
+    raw(n).is_some()
+}
+
+/// A chain in which a rule that decides otherwise stands before the translation.
+fn shadow(n: &Node, chains: &[ChainKey]) -> Option<ChainKey> {
+    let chain = chains.iter().find(|c| {
+        n.nft.chains.get(*c).is_some_and(|l| {
+            let at = l.rules.iter().position(|r| r.exprs.iter().any(snats)).unwrap_or(0);
+            l.rules.iter().take(at).any(|r| r.exprs.iter().any(|e| matches!(e, Expr::Verdict(_))))
+        })
+    })?;
+    Some(chain.clone())
+}
+
+/// The answer cannot go back to the source, as it would to that of a host in between.
+fn returning(case: &Case<'_>, stop: &Stop) -> Option<(IpAddr, IfName)> {
+    let lost =
+        matches!(stop.why, Why::NoRoute | Why::Unresolved { .. } | Why::Astray | Why::WrongWay(_));
+    if !case.trip.back() || !lost {
+        return None;
+    }
+    let ip = stop.packet.dst;
+    let ns = gate(case, ip)?;
+    let hops: Vec<_> =
+        case.trip.request.hops.iter().filter(|h| h.ns == ns && h.at == "route").collect();
+    let text = &hops.last()?.what;
+    let dev = text.split(" dev ").nth(1)?.split(' ').next()?;
+    Some((ip, IfName::new(dev).ok()?))
+}
+
+/// The last host that forwarded the request.
+fn gate(case: &Case<'_>, _ip: IpAddr) -> Option<Ns> {
+    let from = case.question.from();
+    let hops = case.trip.request.hops.iter().rev();
+    hops.filter(|h| h.at == "route").map(|h| h.ns.clone()).find(|ns| *ns != from)
+}
+
+/// The answer comes from somebody else than was asked, because it goes round the translation.
+pub(super) fn other_source(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let Some(stop) = case.trip.stop() else { return };
+    let dnat =
+        case.trip.request.hops.iter().find(|h| h.what.starts_with("translates the destination"));
+    let Some(dnat) = dnat else { return };
+    let lost = matches!(stop.why, Why::OtherSource { .. } | Why::Martian | Why::Hairpin);
+    if !lost {
+        return;
+    }
+    let Some(n) = case.world.node(&dnat.ns) else { return };
+    let target = match &stop.why {
+        Why::OtherSource { .. } => stop.packet.src,
+        _ => stop.packet.dst,
+    };
+    let src = dnat.tuple.src;
+    let own = src == target || matches!(stop.why, Why::Martian);
+    let net = subnet(n, src);
+    let (code, sentence) = if own {
+        (
+            "HAIRPIN_NO_SNAT",
+            format!(
+                "{src} reaches itself through the published port, and as its source is not translated it gets its own address as a sender"
+            ),
+        )
+    } else {
+        (
+            "NAT_BYPASSED_REPLY",
+            format!(
+                "{target} answers {src} directly, as both are in {net}, so the answer comes from {target} and not from whom was asked"
+            ),
+        )
+    };
+    let ns = dnat.ns.clone();
+    let at = ns.clone();
+    let tool = if src.is_ipv6() { "ip6tables" } else { "iptables" };
+    add.push(Candidate {
+        code,
+        place: called(&ns).to_owned(),
+        sentence,
+        evidence: vec![evidence(&ns, dnat.at.clone(), dnat.what.clone(), "nft list ruleset")],
+        fix: vec![within(
+            &ns,
+            &format!("{tool} -t nat -A POSTROUTING -s {net} -d {target} -j MASQUERADE"),
+        )],
+        rank: 3,
+        change: Some(Box::new(move |w: &mut World| node(w, &at, |n| edit::masquerade(n, net)))),
+    });
+}
+
+/// The table of connections: full, or with an entry that is no longer right.
+pub(super) fn conntrack(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for stop in case.stops() {
+        if !matches!(stop.why, Why::ConntrackFull) {
+            continue;
+        }
+        let Some(n) = case.world.node(&stop.ns) else { continue };
+        let (count, max) = ("net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max");
+        let at = stop.ns.clone();
+        add.push(Candidate {
+            code: "CONNTRACK_FULL",
+            place: called(&stop.ns).to_owned(),
+            sentence: format!(
+                "the table of connections is full ({} of {}), so new connections are dropped",
+                n.number(count),
+                n.number(max)
+            ),
+            evidence: vec![evidence(
+                &stop.ns,
+                "nf_conntrack_count",
+                n.number(count).to_string(),
+                "sysctl net.netfilter.nf_conntrack_count",
+            )],
+            fix: vec![within(&stop.ns, "conntrack -F")],
+            rank: 0,
+            change: Some(Box::new(move |w: &mut World| edit::set(w, &at, count, "0"))),
+        });
+    }
+    for ns in case.concerned() {
+        let Some(n) = case.world.node(&ns) else { continue };
+        for flow in &n.flows {
+            let (at, orig, q) = (ns.clone(), flow.orig, case.question);
+            let to = flow.reply.src;
+            add.push(Candidate {
+                code: "STALE_CONNTRACK",
+                place: called(&ns).to_owned(),
+                sentence: format!("a connection that {} remembers still translates {} to {to}; the rules of today are not asked", called(&ns), orig.dst),
+                evidence: vec![evidence(&ns, "conntrack", format!("{} > {} is answered by {to}", orig.src, orig.dst), &format!("conntrack -L -s {} -d {}", orig.src, orig.dst))],
+                fix: vec![within(&ns, &format!("conntrack -D -p {} --orig-src {} --orig-dst {}", q.proto, orig.src, orig.dst))],
+                rank: 1,
+                change: Some(Box::new(move |w: &mut World| node(w, &at, |n| n.flows.retain(|f| f.orig != orig)))),
+            });
+        }
+    }
+}
+
+/// The destination is translated to an address that is nobody's, or the source is.
+pub(super) fn stale_target(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let Some(stop) = case.trip.stop() else { return };
+    let hops = case.trip.request.hops.iter();
+    let changed = hops.clone().rfind(|h| h.what.starts_with("translates the "));
+    let Some(hop) = changed else { return };
+    let source = hop.what.starts_with("translates the source");
+    let lost = matches!(
+        stop.why,
+        Why::Unresolved { .. } | Why::NoRoute | Why::NoWayBack(_) | Why::WrongWay(_)
+    );
+    if !lost || source != case.trip.back() {
+        return;
+    }
+    let wrong = stop.packet.dst;
+    if case.world.owners(wrong).next().is_some() {
+        return;
+    }
+    let (code, sentence) = if source {
+        (
+            "SNAT_WRONG_SOURCE",
+            format!(
+                "the source is translated to {wrong}, which is nobody's address, so the answer goes nowhere"
+            ),
+        )
+    } else {
+        (
+            "DNAT_STALE_TARGET",
+            format!("the published port leads to {wrong}, which is nobody's address any more"),
+        )
+    };
+    let fix = better(case, &hop.ns, &hop.at, source);
+    add.push(Candidate {
+        code,
+        place: format!("{}:{}", called(&hop.ns), hop.at),
+        sentence,
+        evidence: vec![evidence(&hop.ns, hop.at.clone(), hop.what.clone(), "nft list ruleset")],
+        fix,
+        rank: 2,
+        change: None,
+    });
+}
+
+/// Commands that translate to who is there: the namespace that listens on the port.
+fn better(case: &Case<'_>, ns: &Ns, chain: &str, source: bool) -> Vec<String> {
+    let q = case.question;
+    let v6 = q.dst.is_ipv6();
+    let tool = if v6 { "ip6tables" } else { "iptables" };
+    let _ = (chain, Family::Ip);
+    if source {
+        let Some(stop) = case.trip.stop() else { return Vec::new() };
+        let dev = stop.dev.clone().filter(|_| stop.ns == *ns);
+        let out = dev.map(|d| format!(" -o {d}")).unwrap_or_default();
+        return vec![within(ns, &format!("{tool} -t nat -I POSTROUTING{out} -j MASQUERADE"))];
+    }
+    let (Some(number), Some(dport)) = (q.number(), q.dport) else { return Vec::new() };
+    let target =
+        case.world.nodes.iter().filter(|(other, _)| *other != ns && **other != q.from()).find_map(
+            |(_, n)| {
+                let l = n.listeners.iter().find(|l| l.proto == number && !l.addr.is_loopback())?;
+                let a =
+                    n.addrs.iter().find(|a| a.scope.0 == 0 && a.key.net.addr().is_ipv6() == v6)?;
+                Some((a.key.net.addr(), l.port))
+            },
+        );
+    let Some((ip, port)) = target else { return Vec::new() };
+    vec![within(
+        ns,
+        &format!(
+            "{tool} -t nat -I PREROUTING -d {} -p {} --dport {dport} -j DNAT --to-destination {ip}:{port}",
+            q.dst, q.proto
+        ),
+    )]
+}

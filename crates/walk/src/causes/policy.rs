@@ -1,0 +1,408 @@
+//! What a host refuses by a setting, a rule or a route: forwarding, filters of sources, blackholes.
+
+use ropewalk_facts::{IfName, Ns, RouteKind, RuleAction, table};
+
+use super::edit::{self, node};
+use super::{evidence, place, within};
+use crate::diagnose::{Candidate, Case};
+use crate::question::called;
+use crate::trace::{Stop, Why};
+use crate::world::World;
+
+/// A route that refuses.
+pub(super) fn refused(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for stop in case.stops() {
+        let Why::Refused(refusal) = &stop.why else { continue };
+        let ns = &stop.ns;
+        let code =
+            if refusal.kind == RouteKind::Blackhole { "BLACKHOLE_ROUTE" } else { "PROHIBIT_ROUTE" };
+        if let Some(route) = refusal.route.clone() {
+            let at = ns.clone();
+            let net = if route.key.dst.prefix_len() == 0 {
+                "default".to_owned()
+            } else {
+                route.key.dst.to_string()
+            };
+            let in_table = if route.key.table == table::MAIN {
+                String::new()
+            } else {
+                format!(" table {}", route.key.table)
+            };
+            let line = format!(
+                "{} route del {} {net}{in_table} metric {}",
+                edit::ip(stop.packet.v6()),
+                route.kind.name(),
+                route.key.metric
+            );
+            let line = line.trim_end_matches(" metric 0").to_owned();
+            let key = route.key.clone();
+            add.push(Candidate {
+                code,
+                place: called(ns).to_owned(),
+                sentence: format!(
+                    "{} has a {} route for {net}, which takes {}",
+                    called(ns),
+                    route.kind.name(),
+                    stop.packet.dst
+                ),
+                evidence: vec![evidence(
+                    ns,
+                    "route",
+                    format!("{} {net}", route.kind.name()),
+                    &format!("ip route show {net}"),
+                )],
+                fix: vec![within(ns, &line)],
+                rank: 2,
+                change: Some(Box::new(move |w: &mut World| {
+                    node(w, &at, |n| {
+                        n.routes.retain(|r| r.key != key || r.kind == RouteKind::Unicast)
+                    });
+                })),
+            });
+        }
+    }
+}
+
+/// A policy rule that leads to the wrong table, or refuses.
+pub(super) fn rules(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for ns in case.concerned() {
+        let Some(n) = case.world.node(&ns) else { continue };
+        for rule in n.rules.iter().filter(|r| !r.derived()) {
+            if matches!(rule.action, RuleAction::Lookup(table::LOCAL | table::MAIN)) {
+                continue;
+            }
+            let at = ns.clone();
+            let gone = rule.clone();
+            let does = match rule.action {
+                RuleAction::Lookup(t) => format!("looks up table {t}"),
+                RuleAction::Blackhole => "drops".to_owned(),
+                RuleAction::Unreachable | RuleAction::Prohibit | RuleAction::Other(_) => {
+                    "refuses".to_owned()
+                }
+            };
+            let from = rule.from.map(|f| format!(" from {f}")).unwrap_or_default();
+            add.push(Candidate {
+                code: "POLICY_ROUTE",
+                place: called(&ns).to_owned(),
+                sentence: format!(
+                    "the rule {}{from} of {} {does}, and there the packet gets lost",
+                    rule.priority,
+                    called(&ns)
+                ),
+                evidence: vec![evidence(
+                    &ns,
+                    "rule",
+                    format!("{}:{from} {does}", rule.priority),
+                    "ip rule show",
+                )],
+                fix: vec![within(
+                    &ns,
+                    &format!("{} rule del pref {}", edit::ip(rule.v6), rule.priority),
+                )],
+                rank: 3,
+                change: Some(Box::new(move |w: &mut World| {
+                    node(w, &at, |n| n.rules.retain(|r| *r != gone))
+                })),
+            });
+        }
+    }
+}
+
+/// Switches of the host.
+pub(super) fn settings(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for stop in case.stops() {
+        let Some(dev) = stop.dev.clone() else { continue };
+        let ns = &stop.ns;
+        match &stop.why {
+            Why::NotForwarding => forwarding(case, stop, &dev, add),
+            Why::RpFilter { mode, back } => {
+                way_back(case, stop, &dev, add);
+                let way = back.as_ref().map_or("nowhere".to_owned(), |b| format!("by {b}"));
+                let words = if *mode == 1 { "strict" } else { "loose" };
+                switch(
+                    case,
+                    ns,
+                    &dev,
+                    "rp_filter",
+                    "0",
+                    2,
+                    Candidate {
+                        code: "RP_FILTER",
+                        place: place(ns, Some(&dev)),
+                        sentence: format!(
+                            "{words} rp_filter on {dev} in {}: {} comes in there, while the way back to it leads {way}",
+                            called(ns),
+                            stop.packet.src
+                        ),
+                        evidence: Vec::new(),
+                        fix: Vec::new(),
+                        rank: 3,
+                        change: None,
+                    },
+                    add,
+                );
+            }
+            Why::Localnet => switch(
+                case,
+                ns,
+                &dev,
+                "route_localnet",
+                "1",
+                0,
+                Candidate {
+                    code: "ROUTE_LOCALNET_OFF",
+                    place: place(ns, Some(&dev)),
+                    sentence: format!(
+                        "{} takes no addresses of loopback from {dev}: route_localnet is off",
+                        called(ns)
+                    ),
+                    evidence: Vec::new(),
+                    fix: Vec::new(),
+                    rank: 2,
+                    change: None,
+                },
+                add,
+            ),
+            Why::Martian => switch(
+                case,
+                ns,
+                &dev,
+                "accept_local",
+                "1",
+                0,
+                Candidate {
+                    code: "MARTIAN_SOURCE",
+                    place: place(ns, Some(&dev)),
+                    sentence: format!(
+                        "{} gets a packet on {dev} from {}, which is its own address, and drops it",
+                        called(ns),
+                        stop.packet.src
+                    ),
+                    evidence: Vec::new(),
+                    fix: Vec::new(),
+                    rank: 14,
+                    change: None,
+                },
+                add,
+            ),
+            _ => {}
+        }
+    }
+    ttl(case, add);
+}
+
+/// The way back to the source, by the link that it came in by.
+fn way_back(case: &Case<'_>, stop: &Stop, dev: &IfName, add: &mut Vec<Candidate>) {
+    let (ns, src) = (&stop.ns, stop.packet.src);
+    for (via, out) in edit::gateways(case.world, ns, src.is_ipv6()) {
+        if out != *dev {
+            continue;
+        }
+        let (at, net) = (ns.clone(), edit::host(src));
+        add.push(Candidate {
+            code: "RP_FILTER",
+            place: place(ns, Some(dev)),
+            sentence: format!("rp_filter on {dev} in {}: {src} comes in there, while the way back to it is another", called(ns)),
+            evidence: vec![evidence(ns, "rp_filter", "on", &format!("sysctl net.ipv4.conf.{dev}.rp_filter"))],
+            fix: vec![within(ns, &format!("ip route add {net} via {via} dev {dev}"))],
+            rank: 4,
+            change: Some(Box::new(move |w: &mut World| {
+                node(w, &at, |n| n.routes.push(edit::route(net, &out, Some(via))));
+            })),
+        });
+    }
+}
+
+/// The hop limit that packets of the sender begin with.
+fn ttl(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for stop in case.stops().into_iter().filter(|s| matches!(s.why, Why::Ttl)) {
+        let from =
+            if case.trip.back() { case.concerned().pop() } else { Some(case.question.from()) };
+        let Some(from) = from else { continue };
+        let path = "net/ipv4/ip_default_ttl";
+        let at = from.clone();
+        add.push(Candidate {
+            code: "TTL_EXPIRED",
+            place: called(&stop.ns).to_owned(),
+            sentence: format!(
+                "packets of {} may take too few hops and end in {}",
+                called(&from),
+                called(&stop.ns)
+            ),
+            evidence: vec![evidence(
+                &from,
+                "ip_default_ttl",
+                "too small",
+                "sysctl net.ipv4.ip_default_ttl",
+            )],
+            fix: vec![within(&from, "sysctl -w net.ipv4.ip_default_ttl=64")],
+            rank: 3,
+            change: Some(Box::new(move |w: &mut World| edit::set(w, &at, path, "64"))),
+        });
+    }
+}
+
+/// A setting of a link and of all, of which both are set. `more`: 2 when the greater counts.
+#[expect(clippy::too_many_arguments, reason = "a setting, its value, and what is said of it")]
+fn switch(
+    case: &Case<'_>,
+    ns: &Ns,
+    dev: &IfName,
+    leaf: &str,
+    value: &'static str,
+    more: u8,
+    base: Candidate,
+    add: &mut Vec<Candidate>,
+) {
+    let Some(n) = case.world.node(ns) else { return };
+    let one = format!("net/ipv4/conf/{dev}/{leaf}");
+    let all = format!("net/ipv4/conf/all/{leaf}");
+    let mut paths = vec![one];
+    if more == 2 && n.number(&all) != 0 {
+        paths.push(all);
+    }
+    let at = ns.clone();
+    let dots = |p: &String| p.replace('/', ".");
+    add.push(Candidate {
+        evidence: paths
+            .iter()
+            .map(|p| evidence(ns, dots(p), n.number(p).to_string(), &format!("sysctl {}", dots(p))))
+            .collect(),
+        fix: paths.iter().map(|p| within(ns, &format!("sysctl -w {}={value}", dots(p)))).collect(),
+        change: Some(Box::new(move |w: &mut World| {
+            paths.iter().for_each(|p| edit::set(w, &at, p, value));
+            node(w, &at, |n| n.neighs.retain(|x| x.key.proxy || x.state & 0x21 == 0));
+            let every: Vec<Ns> = w.nodes.keys().cloned().collect();
+            for ns in every {
+                node(w, &ns, |n| n.neighs.retain(|x| x.key.proxy || x.state & 0x21 == 0));
+            }
+        })),
+        ..base
+    });
+}
+
+fn forwarding(case: &Case<'_>, stop: &Stop, dev: &IfName, add: &mut Vec<Candidate>) {
+    let ns = &stop.ns;
+    let Some(n) = case.world.node(ns) else { return };
+    let v6 = stop.packet.v6();
+    let all = if v6 { "net/ipv6/conf/all/forwarding" } else { "net/ipv4/ip_forward" };
+    let off = n.number(all) == 0;
+    let one = format!("net/ipv4/conf/{dev}/forwarding");
+    let path = if off { all.to_owned() } else { one.clone() };
+    let at = ns.clone();
+    let dots = path.replace('/', ".");
+    let code = if v6 { "IP6_FORWARD_OFF" } else { "IP_FORWARD_OFF" };
+    let set = path.clone();
+    let here = dev.clone();
+    add.push(Candidate {
+        code,
+        place: if off { called(ns).to_owned() } else { place(ns, Some(dev)) },
+        sentence: format!("{dots} is 0, so {} does not forward what comes in by {dev}", called(ns)),
+        evidence: vec![evidence(ns, dots.clone(), "0", &format!("sysctl {dots}"))],
+        fix: vec![within(ns, &format!("sysctl -w {dots}=1"))],
+        rank: 5,
+        change: Some(Box::new(move |w: &mut World| {
+            edit::set(w, &at, &set, "1");
+            let devs: Vec<IfName> =
+                w.node(&at).map(|n| n.devs.keys().cloned().collect()).unwrap_or_default();
+            if off && !v6 {
+                devs.iter()
+                    .for_each(|d| edit::set(w, &at, &format!("net/ipv4/conf/{d}/forwarding"), "1"));
+            }
+            if !off {
+                edit::set(w, &at, &format!("net/ipv4/conf/{here}/forwarding"), "1");
+            }
+        })),
+    });
+    wrong_gateway(case, stop, add);
+}
+
+/// The one it was sent to is no router, and another one is.
+fn wrong_gateway(case: &Case<'_>, stop: &Stop, add: &mut Vec<Candidate>) {
+    let router = |ns: &Ns| {
+        case.world.node(ns).is_some_and(|n| n.devs.values().filter(|d| !d.loopback()).count() > 1)
+    };
+    if router(&stop.ns) {
+        return;
+    }
+    let v6 = stop.packet.v6();
+    let Some(n) = case.world.node(&stop.ns) else { return };
+    let before = case.trip.request.hops.iter().chain(case.trip.reply.iter().flat_map(|r| &r.hops));
+    let Some(sender) =
+        before.rev().find(|h| h.at == "route" && h.ns != stop.ns).map(|h| h.ns.clone())
+    else {
+        return;
+    };
+    let own: Vec<_> = n.addrs.iter().map(|a| a.key.net.addr()).collect();
+    for (via, out) in
+        edit::gateways(case.world, &sender, v6).into_iter().filter(|(via, _)| !own.contains(via))
+    {
+        let (at, bad) = (sender.clone(), own.clone());
+        add.push(Candidate {
+            code: "WRONG_GATEWAY",
+            place: called(&sender).to_owned(),
+            sentence: format!(
+                "{} sends by {}, which is no router",
+                called(&sender),
+                called(&stop.ns)
+            ),
+            evidence: vec![evidence(
+                &sender,
+                "route",
+                format!("via {}", called(&stop.ns)),
+                "ip route show",
+            )],
+            fix: vec![within(
+                &sender,
+                &format!("{} route replace default via {via} dev {out}", edit::ip(v6)),
+            )],
+            rank: 3,
+            change: Some(Box::new(move |w: &mut World| {
+                node(w, &at, |n| {
+                    for hop in n.routes.iter_mut().flat_map(|r| r.hops.iter_mut()) {
+                        if hop.via.is_some_and(|v| bad.contains(&v)) {
+                            hop.via = Some(via);
+                            hop.dev = Some(out.clone());
+                        }
+                    }
+                });
+            })),
+        });
+    }
+}
+
+/// The source address is one that no answer finds.
+pub(super) fn source(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let Some(stop) = case.trip.stop() else { return };
+    if !case.trip.back() {
+        return;
+    }
+    let from = case.question.from();
+    let Some(n) = case.world.node(&from) else { return };
+    for route in
+        n.routes.iter().filter(|r| r.prefsrc.is_some() && !r.derived && r.key.table != table::LOCAL)
+    {
+        let Some(src) = route.prefsrc.filter(|src| *src == stop.packet.dst) else { continue };
+        let at = from.clone();
+        let key = route.key.clone();
+        let hop = route.hops.first().cloned();
+        let via = hop.as_ref().and_then(|h| h.via).map(|v| format!(" via {v}")).unwrap_or_default();
+        let dev = hop.and_then(|h| h.dev).map(|d| format!(" dev {d}")).unwrap_or_default();
+        let net = if route.key.dst.prefix_len() == 0 {
+            "default".to_owned()
+        } else {
+            route.key.dst.to_string()
+        };
+        add.push(Candidate {
+            code: "WRONG_SOURCE",
+            place: called(&from).to_owned(),
+            sentence: format!("{} sends from {src}, as its route for {net} says, and no answer finds that address", called(&from)),
+            evidence: vec![evidence(&from, "route", format!("{net} src {src}"), "ip route show")],
+            fix: vec![within(&from, &format!("{} route replace {net}{via}{dev}", edit::ip(stop.packet.v6())))],
+            rank: 3,
+            change: Some(Box::new(move |w: &mut World| {
+                node(w, &at, |n| n.routes.iter_mut().filter(|r| r.key == key).for_each(|r| r.prefsrc = None));
+            })),
+        });
+    }
+}

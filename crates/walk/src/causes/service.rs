@@ -1,0 +1,230 @@
+//! The service: nobody listens, or not there, or the published port leads elsewhere.
+
+use std::net::IpAddr;
+
+use ropewalk_facts::nft::{Expr, NatKind};
+
+use super::{evidence, within};
+use crate::diagnose::{Candidate, Case};
+use crate::question::{called, proto};
+use crate::trace::{Stop, Why};
+use crate::world::Node;
+
+/// Nobody takes what is sent to the port.
+pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let Some(stop) = case.trip.stop() else { return };
+    if !matches!(stop.why, Why::NoListener) {
+        return;
+    }
+    let Some(n) = case.world.node(&stop.ns) else { return };
+    let p = &stop.packet;
+    let here = || n.listeners.iter().filter(|l| l.proto == p.proto && l.port == p.dport);
+    let kind = if p.proto == proto::TCP { "TCP" } else { "UDP" };
+    let name = called(&stop.ns);
+    let flag = if p.proto == proto::TCP { "t" } else { "u" };
+    let show = format!("ss -Hln{flag} 'sport = :{}'", p.dport);
+    let shown =
+        |value: String| vec![evidence(&stop.ns, format!("{kind} {}", p.dport), value, &show)];
+    if let Some(l) = here().find(|l| l.v6only && l.addr.is_ipv6() && !p.v6()) {
+        add.push(plain(
+            "LISTEN_V6ONLY",
+            name,
+            format!("the service in {name} takes IPv6 alone on {kind} port {}", p.dport),
+            shown(l.addr.to_string()),
+            relay(stop, IpAddr::from([0, 0, 0, 0]), l.addr, l.port),
+        ));
+        return;
+    }
+    if let Some(l) = here().find(|l| l.addr.is_loopback()) {
+        let sentence = format!(
+            "the service in {name} listens on {}:{} alone, so what is sent to {} is refused",
+            l.addr, l.port, p.dst
+        );
+        add.push(plain(
+            "LISTEN_LOCALHOST",
+            name,
+            sentence,
+            shown(l.addr.to_string()),
+            relay(stop, p.dst, l.addr, l.port),
+        ));
+        return;
+    }
+    if let Some(l) = here().next() {
+        let sentence =
+            format!("the service in {name} listens on {} alone and not on {}", l.addr, p.dst);
+        add.push(plain("NO_LISTENER", name, sentence, shown(l.addr.to_string()), Vec::new()));
+        return;
+    }
+    published(case, stop, n, add);
+    let sentence =
+        format!("nothing in {name} listens on {kind} port {}, so it is refused", p.dport);
+    let translated =
+        case.trip.request.hops.iter().find(|h| h.what.starts_with("translates the destination"));
+    let port = case
+        .world
+        .nodes
+        .get(&stop.ns)
+        .and_then(|n| n.listeners.iter().find(|l| l.proto == p.proto && !l.addr.is_loopback()));
+    if let (Some(hop), Some(l)) = (translated, port) {
+        let tool = if p.v6() { "ip6tables" } else { "iptables" };
+        let q = case.question;
+        let fix = within(
+            &hop.ns,
+            &format!(
+                "{tool} -t nat -I PREROUTING -d {} -p {} --dport {} -j DNAT --to-destination {}:{}",
+                q.dst,
+                q.proto,
+                q.dport.unwrap_or(0),
+                p.dst,
+                l.port
+            ),
+        );
+        add.push(Candidate {
+            code: "DNAT_WRONG_PORT",
+            place: format!("{}:{}", called(&hop.ns), hop.at),
+            sentence: format!("the published port leads to port {} of {name}, where nothing listens; its service is on {}", p.dport, l.port),
+            evidence: vec![evidence(&hop.ns, hop.at.clone(), hop.what.clone(), "nft list ruleset")],
+            fix: vec![fix],
+            rank: 6,
+            change: None,
+        });
+    }
+    add.push(plain("NO_LISTENER", name, sentence, shown("nobody".to_owned()), serve(stop)));
+}
+
+fn plain(
+    code: &'static str,
+    place: &str,
+    sentence: String,
+    evidence: Vec<crate::diagnose::Evidence>,
+    fix: Vec<String>,
+) -> Candidate {
+    Candidate { code, place: place.to_owned(), sentence, evidence, fix, rank: 15, change: None }
+}
+
+/// What stands in for a service that is not there: it answers every line with `ok`.
+fn serve(stop: &Stop) -> Vec<String> {
+    let p = &stop.packet;
+    let line = match (p.proto, p.v6()) {
+        (proto::TCP, false) => format!("TCP4-LISTEN:{},fork,reuseaddr", p.dport),
+        (proto::TCP, true) => format!("TCP6-LISTEN:{},fork,reuseaddr", p.dport),
+        (_, false) => format!("UDP4-RECVFROM:{},fork", p.dport),
+        (_, true) => format!("UDP6-RECVFROM:{},fork", p.dport),
+    };
+    vec![
+        format!(
+            "setsid {} </dev/null >/dev/null 2>&1 &",
+            within(&stop.ns, &format!("socat {line} SYSTEM:'echo ok'"))
+        ),
+        "sleep 0.3".to_owned(),
+    ]
+}
+
+/// A relay from the address that is asked for to the one that is listened on.
+fn relay(stop: &Stop, at: IpAddr, to: IpAddr, port: u16) -> Vec<String> {
+    let name = if stop.packet.proto == proto::TCP { "TCP" } else { "UDP" };
+    let (from, target) = (if at.is_ipv6() { 6 } else { 4 }, if to.is_ipv6() { 6 } else { 4 });
+    let wrapped = if to.is_ipv6() {
+        format!("[{}]", if to.is_unspecified() { "::1".to_owned() } else { to.to_string() })
+    } else {
+        to.to_string()
+    };
+    let bind = if at.is_ipv6() { format!("[{at}]") } else { at.to_string() };
+    let line = format!(
+        "socat {name}{from}-LISTEN:{port},bind={bind},fork,reuseaddr {name}{target}:{wrapped}:{port}"
+    );
+    vec![
+        format!("setsid {} </dev/null >/dev/null 2>&1 &", within(&stop.ns, &line)),
+        "sleep 0.3".to_owned(),
+    ]
+}
+
+/// True for a rule that translates destinations and looks at this port.
+fn publishes(rule: &ropewalk_facts::nft::Rule, port: u16) -> bool {
+    let translates = rule.exprs.iter().any(|e| match e {
+        Expr::Nat { kind, .. } => *kind == NatKind::Dnat,
+        Expr::Xt { target, name, .. } => *target && matches!(name.as_str(), "DNAT" | "REDIRECT"),
+        Expr::Redir { .. } => true,
+        _ => false,
+    });
+    let looks = rule.exprs.iter().any(|e| match e {
+        Expr::Cmp { data, .. } => data.0 == port.to_be_bytes(),
+        _ => false,
+    });
+    translates && looks
+}
+
+/// The port is published, but not for this protocol, address or sender.
+fn published(case: &Case<'_>, stop: &Stop, n: &Node, add: &mut Vec<Candidate>) {
+    let p = &stop.packet;
+    if case.trip.request.hops.iter().any(|h| h.what.starts_with("translates the destination")) {
+        return;
+    }
+    let rule = n
+        .nft
+        .chains
+        .values()
+        .find_map(|l| l.rules.iter().find(|r| publishes(r, p.dport)).map(|r| (l, r)));
+    let Some((line, _)) = rule else { return missing(case, stop, n, 16, add) };
+    if case.question.from() == stop.ns {
+        let chain = &line.chain.key;
+        let mut all = Vec::new();
+        missing(case, stop, n, 5, &mut all);
+        let q = case.question;
+        for mut c in all {
+            c.code = "DNAT_NOT_FOR_LOCAL";
+            c.sentence = format!(
+                "port {} is published for what comes in, in {}, and not for programs of {} itself",
+                p.dport,
+                chain.chain,
+                called(&stop.ns)
+            );
+            c.fix = c.fix.into_iter().map(|f| f.replace("-A PREROUTING", "-A OUTPUT")).collect();
+            let _ = q;
+            add.push(c);
+        }
+        return;
+    }
+    missing(case, stop, n, 5, add);
+}
+
+/// Leads the port to the namespace behind that listens.
+fn missing(case: &Case<'_>, stop: &Stop, n: &Node, rank: u8, add: &mut Vec<Candidate>) {
+    let p = &stop.packet;
+    let v6 = p.v6();
+    let target = case
+        .world
+        .nodes
+        .iter()
+        .filter(|(ns, _)| **ns != stop.ns && **ns != case.question.from())
+        .find_map(|(ns, far)| {
+            let l = far.listeners.iter().find(|l| l.proto == p.proto && !l.addr.is_loopback())?;
+            let near = |ip: IpAddr| n.addrs.iter().any(|a| a.key.net.contains(&ip));
+            let a = far.addrs.iter().find(|a| {
+                a.key.net.addr().is_ipv6() == v6 && a.scope.0 == 0 && near(a.key.net.addr())
+            })?;
+            Some((ns.clone(), a.key.net.addr(), l.port))
+        });
+    let Some((to, ip, port)) = target else { return };
+    let tool = if v6 { "ip6tables" } else { "iptables" };
+    let q = case.question;
+    let line = format!(
+        "{tool} -t nat -A PREROUTING -d {} -p {} --dport {} -j DNAT --to-destination {ip}:{port}",
+        p.dst, q.proto, p.dport
+    );
+    add.push(Candidate {
+        code: "DNAT_MISSING",
+        place: called(&stop.ns).to_owned(),
+        sentence: format!(
+            "nothing publishes {} port {} of {} to {}, where the service is",
+            q.proto,
+            p.dport,
+            called(&stop.ns),
+            called(&to)
+        ),
+        evidence: vec![evidence(&stop.ns, "nat", "no rule for it", "nft list ruleset")],
+        fix: vec![within(&stop.ns, &line)],
+        rank,
+        change: None,
+    });
+}

@@ -1,0 +1,183 @@
+//! VXLAN: networks, ports and remotes that do not fit.
+
+use ropewalk_facts::{IfName, LinkKind, Ns, VxlanSpec};
+
+use super::edit::node;
+use super::{evidence, place, within};
+use crate::diagnose::{Candidate, Case};
+use crate::question::called;
+use crate::trace::Why;
+use crate::world::{Dev, World};
+
+fn tunnels(world: &World) -> Vec<(Ns, IfName, VxlanSpec)> {
+    let of = |d: &Dev| match &d.link.kind {
+        LinkKind::Vxlan(spec) => Some(spec.clone()),
+        _ => None,
+    };
+    world
+        .nodes
+        .iter()
+        .flat_map(|(ns, n)| {
+            n.devs.values().filter_map(move |d| Some((ns.clone(), d.name().clone(), of(d)?)))
+        })
+        .collect()
+}
+
+/// A tunnel that does not meet its other end.
+pub(super) fn vxlan(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let all = tunnels(case.world);
+    if all.is_empty() {
+        return;
+    }
+    for stop in case.stops() {
+        if let (Why::VxlanNoDevice { vni, port }, Some(dev)) = (&stop.why, &stop.dev) {
+            mismatch(case, &stop.ns, dev, *vni, *port, add);
+        }
+    }
+    for (ns, dev, spec) in &all {
+        remote(case, &all, ns, dev, spec, add);
+    }
+}
+
+fn mismatch(case: &Case<'_>, ns: &Ns, dev: &IfName, vni: u32, port: u16, add: &mut Vec<Candidate>) {
+    let Some(d) = case.world.dev(ns, dev) else { return };
+    let LinkKind::Vxlan(spec) = &d.link.kind else { return };
+    let (code, sentence) = if spec.vni == vni {
+        (
+            "VXLAN_PORT_MISMATCH",
+            format!(
+                "{dev} in {} takes port {}, and its other end sends to {port}",
+                called(ns),
+                spec.port
+            ),
+        )
+    } else {
+        (
+            "VXLAN_VNI_MISMATCH",
+            format!(
+                "{dev} in {} is of the network {}, and its other end of {vni}",
+                called(ns),
+                spec.vni
+            ),
+        )
+    };
+    let remote = d.seen.remote.map(|r| format!(" remote {r}")).unwrap_or_default();
+    let local = spec.local.map(|l| format!(" local {l}")).unwrap_or_default();
+    let lower = spec.dev.as_ref().map(|l| format!(" dev {l}")).unwrap_or_default();
+    let mut fix = vec![
+        within(ns, &format!("ip link del {dev}")),
+        within(
+            ns,
+            &format!("ip link add {dev} type vxlan id {vni}{lower}{local}{remote} dstport {port}"),
+        ),
+    ];
+    fix.push(match &d.link.master {
+        Some(master) => within(ns, &format!("ip link set {dev} master {master} up")),
+        None => within(ns, &format!("ip link set {dev} up")),
+    });
+    let n = case.world.node(ns);
+    let entries = n.iter().flat_map(|n| n.fdb.iter()).filter(|f| {
+        f.key.own && f.key.dev == *dev && f.key.dst.is_some() && f.key.dst != d.seen.remote
+    });
+    fix.extend(entries.filter_map(|f| {
+        Some(within(ns, &format!("bridge fdb append {} dev {dev} dst {}", f.key.mac, f.key.dst?)))
+    }));
+    let (at, name) = (ns.clone(), dev.clone());
+    add.push(Candidate {
+        code,
+        place: place(ns, Some(dev)),
+        sentence,
+        evidence: vec![evidence(
+            ns,
+            dev.as_str(),
+            format!("id {} dstport {}", spec.vni, spec.port),
+            &format!("ip -d link show dev {dev}"),
+        )],
+        fix,
+        rank: 2,
+        change: Some(Box::new(move |w: &mut World| {
+            node(w, &at, |n| {
+                if let Some(LinkKind::Vxlan(spec)) = n.devs.get_mut(&name).map(|d| &mut d.link.kind)
+                {
+                    spec.vni = vni;
+                    spec.port = port;
+                }
+            });
+        })),
+    });
+}
+
+/// Where a tunnel ought to send: to the hosts that have one of the same network.
+fn remote(
+    case: &Case<'_>,
+    all: &[(Ns, IfName, VxlanSpec)],
+    ns: &Ns,
+    dev: &IfName,
+    spec: &VxlanSpec,
+    add: &mut Vec<Candidate>,
+) {
+    let Some(n) = case.world.node(ns) else { return };
+    let Some(d) = n.devs.get(dev) else { return };
+    let entries: Vec<_> = n
+        .fdb
+        .iter()
+        .filter(|f| f.key.own && f.key.dev == *dev && f.key.mac.0 == [0; 6])
+        .filter_map(|f| f.key.dst)
+        .collect();
+    let known: Vec<_> = entries.iter().copied().chain(d.seen.remote).collect();
+    for (other, far, peer) in all.iter().filter(|(o, _, p)| o != ns && p.vni == spec.vni) {
+        let address = peer.local.or_else(|| {
+            let lower = peer.dev.as_ref()?;
+            case.world.node(other)?.addrs_of(lower).next().map(|a| a.key.net.addr())
+        });
+        let Some(right) = address.filter(|a| !known.contains(a)) else { continue };
+        let wrong = known.first().copied();
+        let (code, sentence) = match wrong {
+            None => (
+                "VXLAN_NO_REMOTE",
+                format!(
+                    "{dev} in {} does not know where to send: it has no remote, and {} is at {right}",
+                    called(ns),
+                    called(other)
+                ),
+            ),
+            Some(w) => (
+                "VXLAN_WRONG_REMOTE",
+                format!(
+                    "{dev} in {} sends to {w}, while {far} of {} is at {right}",
+                    called(ns),
+                    called(other)
+                ),
+            ),
+        };
+        let mut fix =
+            vec![within(ns, &format!("bridge fdb append 00:00:00:00:00:00 dev {dev} dst {right}"))];
+        fix.extend(
+            wrong.map(|w| {
+                within(ns, &format!("bridge fdb del 00:00:00:00:00:00 dev {dev} dst {w}"))
+            }),
+        );
+        let (at, name) = (ns.clone(), dev.clone());
+        add.push(Candidate {
+            code,
+            place: place(ns, Some(dev)),
+            sentence,
+            evidence: vec![evidence(
+                ns,
+                dev.as_str(),
+                wrong.map_or("no remote".to_owned(), |w| format!("remote {w}")),
+                &format!("bridge fdb show dev {dev}"),
+            )],
+            fix,
+            rank: 3,
+            change: Some(Box::new(move |w: &mut World| {
+                node(w, &at, |n| {
+                    n.fdb.retain(|f| !(f.key.own && f.key.dev == name && f.key.mac.0 == [0; 6]));
+                    if let Some(d) = n.devs.get_mut(&name) {
+                        d.seen.remote = Some(right);
+                    }
+                });
+            })),
+        });
+    }
+}

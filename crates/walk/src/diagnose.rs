@@ -1,0 +1,272 @@
+//! From a trip that fails to its cause: what might be changed, and which change lets it through.
+//!
+//!     stop ─▶ candidates of every cause ─▶ each tried in a copy of the world ─▶ the first that passes
+//!
+//! A cause counts only when request and answer get through with its fact changed; the same run
+//! proves the fix.  Two faults: the first change that gets further, then again from there.
+
+use ropewalk_facts::Ns;
+use serde::Serialize;
+
+use crate::causes;
+use crate::question::{Question, called};
+use crate::trace::{Hop, Stop, Trip, Why};
+use crate::trip::trip;
+use crate::world::World;
+
+/// What is changed when a candidate is tried.
+pub(crate) type Change = Box<dyn Fn(&mut World)>;
+
+/// Something that may be the cause.
+pub(crate) struct Candidate {
+    pub(crate) code: &'static str,
+    pub(crate) place: String,
+    pub(crate) sentence: String,
+    pub(crate) evidence: Vec<Evidence>,
+    pub(crate) fix: Vec<String>,
+    /// The lower, the earlier it is tried.
+    pub(crate) rank: u8,
+    /// None where the model cannot show the fix; then the cause is believed as it stands.
+    pub(crate) change: Option<Change>,
+}
+
+/// What a cause is seen by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Evidence {
+    /// Which object.
+    pub object: String,
+    /// What is said of it.
+    pub value: String,
+    /// The command that shows it.
+    pub command: String,
+}
+
+/// A question and how far its packet comes.
+pub(crate) struct Case<'a> {
+    pub(crate) world: &'a World,
+    pub(crate) question: &'a Question,
+    pub(crate) trip: &'a Trip,
+}
+
+/// The answer to a question.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Verdict {
+    /// The form of this.
+    pub version: u32,
+    /// The cause, `OK` for none.
+    pub code: String,
+    /// Where it is.
+    #[serde(rename = "where")]
+    pub place: String,
+    /// In words.
+    pub sentence: String,
+    /// `predicted`, or what it hangs on.
+    pub certainty: String,
+    /// What it is seen by.
+    pub evidence: Vec<Evidence>,
+    /// Commands that repair it.
+    pub fix: Vec<String>,
+    /// With the fix, request and answer get through in the model.
+    pub fix_checked: bool,
+    /// The way of the request.
+    pub path: Vec<Step>,
+    /// The way of the answer.
+    pub reply: Vec<Step>,
+    /// Faults that show once the first is repaired.
+    pub then: Vec<Named>,
+    /// What was not understood on the way.
+    pub model_gaps: Vec<String>,
+}
+
+/// A cause by its name and place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Named {
+    /// The cause.
+    pub code: String,
+    /// Where it is.
+    #[serde(rename = "where")]
+    pub place: String,
+    /// In words.
+    pub sentence: String,
+}
+
+/// A hop as it is shown.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Step {
+    /// Its number, from 1 on.
+    pub n: usize,
+    /// The namespace.
+    pub netns: String,
+    /// The link, chain or table.
+    pub object: String,
+    /// What happens there.
+    pub action: String,
+    /// The packet afterwards.
+    pub packet: String,
+}
+
+/// How many faults are looked for behind one another.
+const DEEPEST: usize = 3;
+/// How many candidates are tried.
+const TRIED: usize = 200;
+
+/// Says why a packet does not arrive.
+#[must_use]
+pub fn diagnose(world: &World, question: &Question) -> Verdict {
+    let trip = trip(world, question);
+    let mut found = Vec::new();
+    let passes = trip.passes();
+    let checked = passes || search(world, question, &trip, 0, &mut found);
+    verdict(question, &trip, found, checked)
+}
+
+/// Looks for the causes, in order; true when with all of them changed the trip passes.
+fn search(
+    world: &World,
+    question: &Question,
+    trip: &Trip,
+    depth: usize,
+    found: &mut Vec<Candidate>,
+) -> bool {
+    let case = Case { world, question, trip };
+    let mut all = causes::candidates(&case);
+    all.sort_by_key(|c| c.rank);
+    all.truncate(TRIED);
+    let mut further: Option<(usize, Candidate, World, Trip)> = None;
+    for candidate in all {
+        let Some(change) = &candidate.change else {
+            if further.is_none() {
+                found.push(candidate);
+                return true;
+            }
+            continue;
+        };
+        let mut other = world.clone();
+        change(&mut other);
+        let after = crate::trip::trip(&other, question);
+        if after.passes() {
+            found.push(candidate);
+            return true;
+        }
+        let gain = after.length();
+        if gain > trip.length() && further.as_ref().is_none_or(|(best, ..)| gain > *best) {
+            further = Some((gain, candidate, other, after));
+        }
+    }
+    let Some((_, candidate, other, after)) = further.filter(|_| depth + 1 < DEEPEST) else {
+        return false;
+    };
+    found.push(candidate);
+    search(&other, question, &after, depth + 1, found)
+}
+
+fn verdict(question: &Question, trip: &Trip, found: Vec<Candidate>, checked: bool) -> Verdict {
+    let stop = trip.stop();
+    let doubts = trip
+        .doubts
+        .iter()
+        .map(|(ns, d)| format!("{}: {}", causes::chain_place(ns, &d.who.chain), d.what));
+    let model_gaps: Vec<String> = doubts.collect();
+    let mut all = found.into_iter();
+    let first = all.next();
+    let rest: Vec<Candidate> = all.collect();
+    let (code, place, sentence, evidence, mut fix) = match (first, stop) {
+        (Some(c), _) => (c.code.to_owned(), c.place, c.sentence, c.evidence, c.fix),
+        (None, Some(stop)) => {
+            let (code, sentence) = causes::fallback(stop, trip.back());
+            (
+                code.to_owned(),
+                causes::place(&stop.ns, stop.dev.as_ref()),
+                sentence,
+                Vec::new(),
+                Vec::new(),
+            )
+        }
+        (None, None) => {
+            ("OK".to_owned(), "-".to_owned(), "nothing is wrong".to_owned(), Vec::new(), Vec::new())
+        }
+    };
+    fix.extend(rest.iter().flat_map(|c| c.fix.iter().cloned()));
+    let certainty = match (stop.is_some(), checked, model_gaps.is_empty()) {
+        (_, true, true) => "predicted",
+        (false, _, false) | (true, true, false) => {
+            "predicted, but for what the model does not understand"
+        }
+        _ => "seen where it stops, the cause is a guess",
+    };
+    let _ = question;
+    Verdict {
+        version: 1,
+        code,
+        place,
+        sentence,
+        certainty: certainty.to_owned(),
+        evidence,
+        fix,
+        fix_checked: checked && stop.is_some(),
+        path: steps(&trip.request.hops),
+        reply: trip.reply.as_ref().map(|r| steps(&r.hops)).unwrap_or_default(),
+        then: rest
+            .into_iter()
+            .map(|c| Named { code: c.code.to_owned(), place: c.place, sentence: c.sentence })
+            .collect(),
+        model_gaps,
+    }
+}
+
+fn steps(hops: &[Hop]) -> Vec<Step> {
+    let step = |(i, hop): (usize, &Hop)| Step {
+        n: i + 1,
+        netns: called(&hop.ns).to_owned(),
+        object: hop.at.clone(),
+        action: hop.what.clone(),
+        packet: packet(hop),
+    };
+    hops.iter().enumerate().map(step).collect()
+}
+
+fn packet(hop: &Hop) -> String {
+    let t = hop.tuple;
+    if matches!(t.proto, 6 | 17) {
+        return format!("{}:{} > {}:{}", t.src, t.sport, t.dst, t.dport);
+    }
+    format!("{} > {}", t.src, t.dst)
+}
+
+impl Case<'_> {
+    /// Where it stops, and where what stands behind that stops.
+    pub(crate) fn stops(&self) -> Vec<&Stop> {
+        let mut all = Vec::new();
+        if let Some(stop) = self.trip.stop() {
+            gather(stop, &mut all);
+        }
+        all
+    }
+
+    /// Namespaces that the packet was in, or that have to do with it.
+    pub(crate) fn concerned(&self) -> Vec<Ns> {
+        let mut all: Vec<Ns> = vec![self.question.from()];
+        let hops =
+            self.trip.request.hops.iter().chain(self.trip.reply.iter().flat_map(|r| &r.hops));
+        let stops = self.stops();
+        let owners = self.world.owners(self.question.dst).map(|(ns, _)| ns.clone());
+        let of_stops = stops.iter().map(|s| s.ns.clone());
+        let targets =
+            stops.iter().flat_map(|s| self.world.owners(s.packet.dst)).map(|(ns, _)| ns.clone());
+        for ns in hops.map(|h| h.ns.clone()).chain(of_stops).chain(owners).chain(targets) {
+            if !all.contains(&ns) {
+                all.push(ns);
+            }
+        }
+        all
+    }
+}
+
+fn gather<'s>(stop: &'s Stop, all: &mut Vec<&'s Stop>) {
+    all.push(stop);
+    match &stop.why {
+        Why::Unresolved { because, .. } => because.iter().for_each(|s| gather(s, all)),
+        Why::Outer(inner) => gather(inner, all),
+        _ => {}
+    }
+}

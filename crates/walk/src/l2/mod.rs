@@ -1,0 +1,393 @@
+//! Frames: out of a link, through pairs, bridges, macvlans and tunnels, to where a stack takes them.
+//!
+//!     send(ns, dev, frame) ──▶ Spread { arrivals, losses, outside }
+//!
+//! A broadcast arrives in many places, and a frame for an unknown station is flooded, so the
+//! answer is a list.  Never here: addresses of IP, but for the hooks that br_netfilter calls.
+
+mod bridge;
+mod tunnel;
+
+use std::net::IpAddr;
+
+use ropewalk_facts::nft::Family;
+use ropewalk_facts::{IfName, LinkKind, Mac, Ns};
+
+use crate::nft::{self, Env, Hook};
+use crate::packet::{NO_MAC, Packet};
+use crate::trace::{Hop, Stop, Why};
+use crate::walker::{At, Walker};
+use crate::world::{Dev, Node};
+
+/// A frame that a stack takes.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) ns: Ns,
+    pub(crate) dev: IfName,
+    pub(crate) packet: Packet,
+    /// The bridge has shown it to the rules of IP already.
+    pub(crate) shown: bool,
+    pub(crate) hops: Vec<Hop>,
+}
+
+/// Where a frame gets to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Spread {
+    pub(crate) arrivals: Vec<Arrival>,
+    pub(crate) losses: Vec<Stop>,
+    /// Links by which it leaves for where nobody may look.
+    pub(crate) outside: Vec<(Ns, IfName)>,
+}
+
+/// A frame on its way, and what has happened to it.
+#[derive(Clone)]
+pub(crate) struct Frame {
+    pub(crate) packet: Packet,
+    shown: bool,
+    hops: Vec<Hop>,
+    ttl: u8,
+}
+
+impl Frame {
+    pub(crate) fn new(packet: Packet) -> Self {
+        Self { packet, shown: false, hops: Vec::new(), ttl: 24 }
+    }
+
+    fn hop(&mut self, ns: &Ns, at: impl Into<String>, what: impl Into<String>) {
+        let tuple = self.packet.tuple();
+        self.hops.push(Hop { ns: ns.clone(), at: at.into(), what: what.into(), tuple });
+    }
+}
+
+fn multicast(mac: Mac) -> bool {
+    mac.0.first().is_some_and(|b| b & 1 != 0)
+}
+
+impl Walker<'_> {
+    /// Sends a frame out of a link.
+    pub(crate) fn send(&mut self, ns: &Ns, dev: &IfName, packet: Packet) -> Spread {
+        let mut spread = Spread::default();
+        self.egress(ns, dev, Frame::new(packet), &mut spread);
+        spread
+    }
+
+    fn lose(spread: &mut Spread, ns: &Ns, dev: &IfName, why: Why, frame: &Frame) {
+        spread.losses.push(Self::stop(ns, Some(dev), why, &frame.packet));
+    }
+
+    pub(crate) fn egress(&mut self, ns: &Ns, name: &IfName, mut frame: Frame, out: &mut Spread) {
+        frame.ttl = frame.ttl.saturating_sub(1);
+        if frame.ttl == 0 || self.tired() {
+            return Self::lose(out, ns, name, Why::Loop, &frame);
+        }
+        let Some(dev) = self.world.dev(ns, name) else {
+            return Self::lose(out, ns, name, Why::Loose, &frame);
+        };
+        if !dev.link.up {
+            return Self::lose(out, ns, name, Why::Down, &frame);
+        }
+        if let Some(why) = self.queue(ns, dev) {
+            return Self::lose(out, ns, name, why, &frame);
+        }
+        if let Err(stop) = self.netdev(ns, name, Hook::Egress, &mut frame) {
+            out.losses.push(stop);
+            return;
+        }
+        match &dev.link.kind {
+            LinkKind::Loopback => self.ingress(ns, name, frame, out),
+            LinkKind::Bridge => self.bridge(ns, name, None, frame, out),
+            LinkKind::Vxlan(spec) => self.tunnel(ns, dev, spec, frame, out),
+            LinkKind::Dummy => Self::lose(out, ns, name, Why::Swallowed, &frame),
+            _ => match dev.kind() {
+                "veth" => self.pair(ns, dev, frame, out),
+                "macvlan" => self.macvlan(ns, dev, frame, out),
+                "vlan" | "ipvlan" => self.lower(ns, dev, frame, out),
+                "dummy" => Self::lose(out, ns, name, Why::Swallowed, &frame),
+                _ => self.cloud(ns, dev, frame, out),
+            },
+        }
+    }
+
+    /// What tc and queueing disciplines do on the way out.
+    fn queue(&mut self, ns: &Ns, dev: &Dev) -> Option<Why> {
+        let dropped = |kinds: &[&str]| {
+            dev.seen.qdiscs.iter().any(|q| kinds.contains(&q.kind.as_str()) && q.drops > 0)
+        };
+        if !dev.seen.tc_out.is_empty() {
+            self.opaque.push((ns.clone(), dev.name().clone(), "tc".to_owned()));
+            if dropped(&["clsact"]) {
+                return Some(Why::Tc);
+            }
+        }
+        let shapes = |q: &&ropewalk_facts::seen::Qdisc| {
+            !matches!(
+                q.kind.as_str(),
+                "noqueue" | "clsact" | "ingress" | "fq_codel" | "mq" | "pfifo_fast"
+            )
+        };
+        let bad = dev
+            .seen
+            .qdiscs
+            .iter()
+            .filter(shapes)
+            .any(|q| q.drops > 0 && u64::from(q.drops) >= q.packets);
+        bad.then_some(Why::Qdisc)
+    }
+
+    /// Chains of the family netdev.
+    fn netdev(&mut self, ns: &Ns, dev: &IfName, hook: Hook, frame: &mut Frame) -> Result<(), Stop> {
+        let Some(node) = self.node(ns) else { return Ok(()) };
+        let lines = node.nft.hooked(&[Family::Netdev, Family::Inet], hook, Some(dev));
+        for line in lines {
+            let (iif, oif) =
+                if hook == Hook::Ingress { (Some(dev), None) } else { (None, Some(dev)) };
+            self.show(node, At { ns, hook, iif, oif, bridged: false }, (None, None), line, frame)?;
+        }
+        Ok(())
+    }
+
+    fn show(
+        &mut self,
+        node: &Node,
+        at: At<'_>,
+        bridges: (Option<&IfName>, Option<&IfName>),
+        line: &nft::Line,
+        frame: &mut Frame,
+    ) -> Result<(), Stop> {
+        let env = Env {
+            node,
+            hook: at.hook,
+            iif: at.iif,
+            oif: at.oif,
+            bridge_in: bridges.0,
+            bridge_out: bridges.1,
+            track: None,
+            untracked: frame.packet.untracked,
+        };
+        let outcome = nft::run(&env, line, &frame.packet);
+        self.judge(at, outcome, &mut frame.packet)
+    }
+
+    fn pair(&mut self, ns: &Ns, dev: &Dev, mut frame: Frame, out: &mut Spread) {
+        let Some(peer) = dev.other().filter(|p| self.world.dev(&p.ns, &p.name).is_some()) else {
+            return self.cloud(ns, dev, frame, out);
+        };
+        let Some(other) = self.world.dev(&peer.ns, &peer.name) else { return };
+        if !other.link.up {
+            return Self::lose(out, ns, dev.name(), Why::NoCarrier, &frame);
+        }
+        // `is_skb_forwardable`: a VLAN tag more is let through, so the MTU itself decides.
+        if frame.packet.len > other.mtu() + 4 {
+            let mtu = other.mtu();
+            return Self::lose(out, &peer.ns, &peer.name, Why::TooLong { mtu }, &frame);
+        }
+        frame.hop(
+            ns,
+            dev.name().as_str(),
+            format!("goes over to {} {}", crate::called(&peer.ns), peer.name),
+        );
+        frame.packet.conn = None;
+        frame.packet.untracked = false;
+        if peer.ns != *ns {
+            frame.packet.mark = 0;
+        }
+        frame.packet.physin = None;
+        frame.packet.physout = None;
+        frame.shown = false;
+        self.ingress(&peer.ns, &peer.name, frame, out);
+    }
+
+    /// Where nobody may look; but what is known to be there too, may be looked into.
+    fn cloud(&mut self, ns: &Ns, dev: &Dev, mut frame: Frame, out: &mut Spread) {
+        if !dev.seen.carrier {
+            return Self::lose(out, ns, dev.name(), Why::NoCarrier, &frame);
+        }
+        let dmac = frame.packet.dmac;
+        for (other, child) in self.upon(ns, dev.name()) {
+            let upper = self.world.dev(&other, &child);
+            let wanted = upper
+                .is_some_and(|u| u.kind() == "macvlan" && (u.mac() == dmac || multicast(dmac)));
+            if wanted
+                && upper.is_none_or(|u| u.mac() != frame.packet.smac)
+                && dev.mac() == frame.packet.smac
+            {
+                Self::lose(out, ns, dev.name(), Why::MacvlanParent, &frame);
+            }
+        }
+        let mates = self.mates(ns, dev);
+        let known =
+            mates.iter().any(|(n, d)| self.world.dev(n, d).is_some_and(|d| d.mac() == dmac));
+        frame.hop(ns, dev.name().as_str(), "leaves");
+        if !known {
+            out.outside.push((ns.clone(), dev.name().clone()));
+        }
+        for (other, name) in mates {
+            let mut copy = frame.clone();
+            copy.packet.conn = None;
+            copy.packet.untracked = false;
+            copy.packet.mark = 0;
+            copy.shown = false;
+            copy.packet.physin = None;
+            copy.packet.physout = None;
+            self.ingress(&other, &name, copy, out);
+        }
+    }
+
+    /// Links of other namespaces that seem to be on the same segment: their subnets meet, or one
+    /// has the other among its neighbours.
+    fn mates(&self, ns: &Ns, dev: &Dev) -> Vec<(Ns, IfName)> {
+        let Some(node) = self.node(ns) else { return Vec::new() };
+        let mut all = Vec::new();
+        for (other, far) in &self.world.nodes {
+            for candidate in far.devs.values() {
+                let same = other == ns && candidate.name() == dev.name();
+                if !same && self.outside(candidate) && meet(node, dev, far, candidate) {
+                    all.push((other.clone(), candidate.name().clone()));
+                }
+            }
+        }
+        all
+    }
+
+    /// A link whose other end may not be looked at.
+    pub(crate) fn outside(&self, dev: &Dev) -> bool {
+        match dev.kind() {
+            "veth" => dev.other().is_none_or(|p| self.world.dev(&p.ns, &p.name).is_none()),
+            "" => !dev.loopback(),
+            _ => false,
+        }
+    }
+
+    /// A frame comes in by a link.
+    pub(crate) fn ingress(&mut self, ns: &Ns, name: &IfName, mut frame: Frame, out: &mut Spread) {
+        frame.ttl = frame.ttl.saturating_sub(1);
+        if frame.ttl == 0 || self.tired() {
+            return Self::lose(out, ns, name, Why::Loop, &frame);
+        }
+        let Some(dev) = self.world.dev(ns, name) else { return };
+        if !dev.link.up {
+            return Self::lose(out, ns, name, Why::Down, &frame);
+        }
+        if dev.seen.xdp {
+            self.opaque.push((ns.clone(), name.clone(), "xdp".to_owned()));
+        }
+        if !dev.seen.tc_in.is_empty() {
+            self.opaque.push((ns.clone(), name.clone(), "tc".to_owned()));
+            let drops = dev
+                .seen
+                .qdiscs
+                .iter()
+                .any(|q| matches!(q.kind.as_str(), "clsact" | "ingress") && q.drops > 0);
+            if drops {
+                return Self::lose(out, ns, name, Why::Tc, &frame);
+            }
+        }
+        if let Err(stop) = self.netdev(ns, name, Hook::Ingress, &mut frame) {
+            out.losses.push(stop);
+            return;
+        }
+        self.children(ns, dev, &frame, out);
+        if let Some(master) = &dev.link.master
+            && self.world.dev(ns, master).is_some_and(|m| m.link.kind == LinkKind::Bridge)
+        {
+            return self.bridge(ns, master, Some(dev), frame, out);
+        }
+        let mine = dev.mac() == frame.packet.dmac || multicast(frame.packet.dmac) || dev.loopback();
+        if mine || dev.mac() == NO_MAC {
+            let Frame { packet, shown, hops, .. } = frame;
+            out.arrivals.push(Arrival { ns: ns.clone(), dev: name.clone(), packet, shown, hops });
+        } else {
+            Self::lose(out, ns, name, Why::NotForUs(frame.packet.dmac), &frame);
+        }
+    }
+
+    /// Macvlans and VLANs that sit upon a link.
+    fn children(&mut self, ns: &Ns, dev: &Dev, frame: &Frame, out: &mut Spread) {
+        for (child_ns, child) in self.upon(ns, dev.name()) {
+            let Some(upper) = self.world.dev(&child_ns, &child) else { continue };
+            let takes = upper.mac() == frame.packet.dmac || multicast(frame.packet.dmac);
+            if upper.kind() == "macvlan" && takes && upper.mac() != frame.packet.smac {
+                let mut copy = frame.clone();
+                copy.packet.conn = None;
+                self.ingress(&child_ns, &child, copy, out);
+            }
+        }
+    }
+
+    /// The links that sit upon this one.
+    pub(crate) fn upon(&self, ns: &Ns, dev: &IfName) -> Vec<(Ns, IfName)> {
+        let mut all = Vec::new();
+        for (other, node) in &self.world.nodes {
+            for upper in node.devs.values() {
+                let on = upper.other().is_some_and(|p| p.ns == *ns && p.name == *dev);
+                if on && matches!(upper.kind(), "macvlan" | "vlan" | "ipvlan") {
+                    all.push((other.clone(), upper.name().clone()));
+                }
+            }
+        }
+        all
+    }
+
+    fn lower(&mut self, ns: &Ns, dev: &Dev, frame: Frame, out: &mut Spread) {
+        match dev.other() {
+            Some(lower) => self.egress(&lower.ns.clone(), &lower.name.clone(), frame, out),
+            None => self.cloud(ns, dev, frame, out),
+        }
+    }
+
+    fn macvlan(&mut self, ns: &Ns, dev: &Dev, mut frame: Frame, out: &mut Spread) {
+        let Some(lower) = dev.other().cloned() else { return self.cloud(ns, dev, frame, out) };
+        let mode = dev.seen.macvlan.unwrap_or(4);
+        let dmac = frame.packet.dmac;
+        frame.packet.conn = None;
+        let siblings = self.upon(&lower.ns, &lower.name);
+        for (other, name) in siblings {
+            let Some(sibling) = self.world.dev(&other, &name) else { continue };
+            if (other == *ns && name == *dev.name()) || !(sibling.mac() == dmac || multicast(dmac))
+            {
+                continue;
+            }
+            let both = mode == 4 && sibling.seen.macvlan == Some(4);
+            if both {
+                let mut copy = frame.clone();
+                copy.hop(
+                    ns,
+                    dev.name().as_str(),
+                    format!("over to its sibling {} {name}", crate::called(&other)),
+                );
+                self.ingress(&other, &name, copy, out);
+            } else {
+                let off = if mode == 4 { sibling.seen.macvlan.unwrap_or(0) } else { mode };
+                Self::lose(out, ns, dev.name(), Why::MacvlanMode(off), &frame);
+            }
+            if sibling.mac() == dmac && both {
+                return;
+            }
+        }
+        if self
+            .world
+            .dev(&lower.ns, &lower.name)
+            .is_some_and(|l| l.mac() == dmac || multicast(dmac))
+        {
+            Self::lose(out, &lower.ns, &lower.name, Why::MacvlanParent, &frame);
+        }
+        self.egress(&lower.ns, &lower.name, frame, out);
+    }
+}
+
+/// Two links on one segment, as far as can be told.
+fn meet(node: &Node, dev: &Dev, far: &Node, other: &Dev) -> bool {
+    let near = |a: &Node, d: &Dev, b: &Node, e: &Dev| {
+        let nets: Vec<_> = a.addrs_of(d.name()).map(|x| x.key.net).collect();
+        let within = b.addrs_of(e.name()).any(|x| {
+            nets.iter().any(|n| n.contains(&x.key.net.addr()) && !link_local(x.key.net.addr()))
+        });
+        let knows = a.neighs.iter().any(|n| n.key.dev == *d.name() && n.mac == Some(e.mac()));
+        within || knows
+    };
+    near(node, dev, far, other) || near(far, other, node, dev)
+}
+
+fn link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
+}

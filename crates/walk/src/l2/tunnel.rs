@@ -1,0 +1,132 @@
+//! Tunnels: a frame goes on inside a packet, which is walked as one of its own.
+//!
+//!     vx0 ─▶ UDP to a remote ─▶ … ─▶ the device there of the same network and port
+//!
+//! Kernel: drivers/net/vxlan/vxlan_core.c.
+
+use std::net::IpAddr;
+
+use ropewalk_facts::{LinkKind, Mac, Ns, VxlanSpec};
+
+use super::{Frame, Spread, multicast};
+use crate::packet::{NO_MAC, Packet};
+use crate::question::proto;
+use crate::trace::{Ending, Why};
+use crate::walker::Walker;
+use crate::world::{Dev, Node};
+
+impl Walker<'_> {
+    /// A tunnel: the frame goes on inside a packet.
+    pub(super) fn tunnel(
+        &mut self,
+        ns: &Ns,
+        dev: &Dev,
+        spec: &VxlanSpec,
+        frame: Frame,
+        out: &mut Spread,
+    ) {
+        let Some(node) = self.node(ns) else { return };
+        if frame.packet.len > dev.mtu() {
+            return Self::lose(out, ns, dev.name(), Why::TooLong { mtu: dev.mtu() }, &frame);
+        }
+        let remotes = remotes(node, dev, frame.packet.dmac);
+        if remotes.is_empty() {
+            return Self::lose(out, ns, dev.name(), Why::VxlanNoRemote, &frame);
+        }
+        for remote in remotes {
+            let src = spec.local.or_else(|| {
+                let lower = spec.dev.as_ref()?;
+                let fits =
+                    |a: &&ropewalk_facts::Addr| a.key.net.addr().is_ipv6() == remote.is_ipv6();
+                node.addrs_of(lower).find(|a| fits(a)).map(|a| a.key.net.addr())
+            });
+            let outer = Packet {
+                src: src.unwrap_or(remote),
+                dst: remote,
+                proto: proto::UDP,
+                sport: 50_000,
+                dport: spec.port,
+                len: frame.packet.len + 50,
+                ttl: 64,
+                df: false,
+                mark: 0,
+                smac: NO_MAC,
+                dmac: NO_MAC,
+                ask: None,
+                conn: None,
+                untracked: false,
+                ..frame.packet.clone()
+            };
+            let mut copy = frame.clone();
+            copy.hop(ns, dev.name().as_str(), format!("into the tunnel {} to {remote}", spec.vni));
+            self.outer(ns, spec, outer, remote, copy, out);
+        }
+    }
+
+    fn outer(
+        &mut self,
+        ns: &Ns,
+        spec: &VxlanSpec,
+        outer: Packet,
+        remote: IpAddr,
+        mut frame: Frame,
+        out: &mut Spread,
+    ) {
+        self.depth += 1;
+        let end =
+            if self.depth > 6 { None } else { Some(self.travel(ns, outer, spec.dev.as_ref())) };
+        self.depth -= 1;
+        match end {
+            Some(Ending::Delivered { ns: far, dev, packet }) => {
+                let Some(node) = self.node(&far) else { return };
+                let ends = node.devs.values().filter_map(|d| match &d.link.kind {
+                    LinkKind::Vxlan(s) => Some((d, s)),
+                    _ => None,
+                });
+                let takes = |(_, s): &(&Dev, &VxlanSpec)| {
+                    s.vni == spec.vni
+                        && s.port == packet.dport
+                        && s.local.is_none_or(|l| l == remote)
+                };
+                let Some((taker, _)) = ends.clone().find(takes) else {
+                    let near = ends.map(|(d, _)| d.name().clone()).next();
+                    let (vni, port) = (spec.vni, packet.dport);
+                    let why = Why::VxlanNoDevice { vni, port };
+                    return Self::lose(out, &far, &near.unwrap_or(dev), why, &frame);
+                };
+                frame.hop(&far, taker.name().as_str(), "out of the tunnel");
+                frame.packet.conn = None;
+                frame.packet.untracked = false;
+                frame.shown = false;
+                let name = taker.name().clone();
+                self.ingress(&far, &name, frame, out);
+            }
+            Some(Ending::Left { ns, dev, .. }) => out.outside.push((ns, dev)),
+            Some(Ending::Stopped(stop)) => {
+                let (at, dev) = (stop.ns.clone(), stop.dev.clone());
+                out.losses.push(Self::stop(&at, dev.as_ref(), Why::Outer(stop), &frame.packet));
+            }
+            None => {}
+        }
+    }
+}
+
+/// Where a tunnel sends a frame: to the one that has the station, else to all.
+fn remotes(node: &Node, dev: &Dev, dmac: Mac) -> Vec<IpAddr> {
+    let own = || node.fdb.iter().filter(|f| f.key.own && f.key.dev == *dev.name());
+    if !multicast(dmac) {
+        let exact: Vec<IpAddr> =
+            own().filter(|f| f.key.mac == dmac).filter_map(|f| f.key.dst).collect();
+        if !exact.is_empty() {
+            return exact;
+        }
+    }
+    let mut all: Vec<IpAddr> =
+        own().filter(|f| f.key.mac == NO_MAC).filter_map(|f| f.key.dst).collect();
+    if let Some(remote) = dev.seen.remote
+        && !all.contains(&remote)
+    {
+        all.push(remote);
+    }
+    all
+}

@@ -1,0 +1,31 @@
+//! Walking one packet, and then its answer, through what was found.
+//!
+//!     Scan ─▶ World ─ request ─▶ hops ─ answer ─▶ hops ─▶ Delivered, or Stopped{where, why}
+//!
+//! Every decision is the kernel's own, said in the kernel's order.  What is not understood is a
+//! doubt, never a guess.  Never here: the kernel, the clock, changes.
+
+#![expect(clippy::result_large_err, reason = "where a packet stops is the result, not a failure")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a cause looks at few of many ways to stop")]
+
+mod causes;
+mod diagnose;
+mod l2;
+mod l3;
+pub mod nft;
+mod packet;
+mod question;
+mod resolve;
+pub mod route;
+mod trace;
+mod trip;
+mod walker;
+mod world;
+
+pub use diagnose::{Evidence, Named, Step, Verdict, diagnose};
+pub use packet::{Ask, BROADCAST, NO_MAC, Packet};
+pub use question::{Question, called, proto, space};
+pub use resolve::Silence;
+pub use trace::{Ending, Hop, Journey, Stop, Trip, Why};
+pub use trip::trip;
+pub use world::{Dev, Node, World};

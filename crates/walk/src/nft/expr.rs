@@ -1,0 +1,317 @@
+//! One expression: what it loads, compares, looks up, translates or decides.
+//!
+//! Kernel: net/netfilter/nft_*.c.  Never here: chains and jumps.
+
+use std::net::IpAddr;
+
+use ropewalk_facts::nft::{Bytes, CmpOp, Element, Expr, NatKind, Rule, SetKey, Value, VerdictCode};
+use ropewalk_wire::nl::attrs;
+
+use super::eval::{Decision, Limit, Nat, Run, Step};
+use super::load::{self, Loaded};
+use super::xt;
+
+impl Run<'_> {
+    pub(super) fn expr(&mut self, rule: &Rule, expr: &Expr) -> Step {
+        match expr {
+            Expr::Meta { key, dreg } => {
+                let loaded = load::meta(self.env, &self.packet, *key);
+                self.load(*dreg, loaded, 16)
+            }
+            Expr::MetaSet { key, sreg } => {
+                if key.0 == 3 {
+                    match self.regs.bytes(*sreg, 4).and_then(|b| b.first_chunk().copied()) {
+                        Some(mark) => self.packet.mark = u32::from_ne_bytes(mark),
+                        None => drop(self.doubt(rule, "meta mark set", None)),
+                    }
+                }
+                Step::Next
+            }
+            Expr::Payload { what, dreg } => {
+                let len = usize::try_from(what.len).unwrap_or(16);
+                let loaded = load::payload(&self.packet, *what);
+                self.load(*dreg, loaded, len)
+            }
+            Expr::Ct { key, dir, dreg } => {
+                let loaded = load::ct(self.env, *key, *dir);
+                self.load(*dreg, loaded, 16)
+            }
+            Expr::CtSet { key, sreg } => {
+                if *key == 3 {
+                    let mark = self.regs.bytes(*sreg, 4).and_then(|b| b.first_chunk().copied());
+                    self.ct_mark = mark.map(u32::from_ne_bytes);
+                }
+                Step::Next
+            }
+            Expr::Cmp { sreg, op, data } => {
+                let found = self.regs.bytes(*sreg, data.0.len());
+                self.when(rule, found.map(|found| compare(&found, *op, data)), "cmp")
+            }
+            Expr::Range { sreg, invert, from, to } => {
+                let found = self.regs.bytes(*sreg, from.0.len());
+                let inside = found.map(|f| (f >= from.0 && f <= to.0) != *invert);
+                self.when(rule, inside, "range")
+            }
+            Expr::Bitwise { sreg, dreg, mask, xor } => {
+                match self.regs.bytes(*sreg, mask.0.len()) {
+                    Some(bytes) => {
+                        let both = mask.0.iter().zip(&xor.0);
+                        let out: Vec<u8> =
+                            bytes.iter().zip(both).map(|(b, (m, x))| b & m ^ x).collect();
+                        self.regs.put(*dreg, &out);
+                    }
+                    None => self.regs.forget(*dreg, mask.0.len()),
+                }
+                Step::Next
+            }
+            Expr::Byteorder { sreg, dreg, len, size, .. } => {
+                let (len, size) = (usize::try_from(*len).unwrap_or(4), usize::try_from(*size));
+                match (self.regs.bytes(*sreg, len), size) {
+                    (Some(bytes), Ok(size)) if size > 0 => {
+                        let swapped: Vec<u8> =
+                            bytes.chunks(size).flat_map(|c| c.iter().rev().copied()).collect();
+                        self.regs.put(*dreg, &swapped);
+                    }
+                    _ => self.regs.forget(*dreg, len),
+                }
+                Step::Next
+            }
+            Expr::Lookup { set, sreg, dreg, map, invert } => {
+                let key = rule.key.chain.table.set(set.clone());
+                self.lookup(rule, &key, *sreg, *dreg, *map, *invert)
+            }
+            Expr::Immediate { dreg, data } => {
+                self.regs.put(*dreg, &data.0);
+                Step::Next
+            }
+            Expr::Verdict(verdict) => Step::Done(verdict.clone()),
+            Expr::Nat { kind, addr, proto, flags, .. } => {
+                self.nat(rule, *kind, *addr, *proto, *flags)
+            }
+            Expr::Masq { proto, .. } => self.link_nat(rule, NatKind::Snat, *proto),
+            Expr::Redir { proto, .. } => self.link_nat(rule, NatKind::Dnat, *proto),
+            Expr::Fib { flags, result, dreg } => {
+                let loaded = load::fib(self.env, &self.packet, *flags, *result);
+                let present = flags.0 & 32 != 0;
+                let loaded = match loaded {
+                    Loaded::Known(bytes) if present => {
+                        Loaded::Known(vec![u8::from(bytes.iter().any(|b| *b != 0))])
+                    }
+                    other => other,
+                };
+                self.load(*dreg, loaded, 16)
+            }
+            Expr::Counter { .. } => Step::Next,
+            Expr::Reject { .. } => Step::Decide(Decision::Reject),
+            Expr::Notrack => {
+                self.notrack = true;
+                Step::Next
+            }
+            Expr::Xt { target, name, rev, data } => {
+                if *target {
+                    xt::target(self, rule, name, *rev, data)
+                } else {
+                    match xt::matches(self, name, data) {
+                        Some(holds) => self.when(rule, Some(holds), name),
+                        None => {
+                            let limit = xt::limit(name, data);
+                            if self.doubt(rule, name, limit) { Step::Next } else { Step::Break }
+                        }
+                    }
+                }
+            }
+            Expr::Opaque { name, data } => self.opaque(rule, name, data),
+        }
+    }
+
+    fn opaque(&mut self, rule: &Rule, name: &str, data: &Bytes) -> Step {
+        match name {
+            "ip" if rule.key.chain.table.family.is_legacy() => {
+                let holds = xt::header(&self.packet, &data.0);
+                self.when(rule, holds, name)
+            }
+            "log" | "last" | "counter" | "dup" | "flow_offload" | "objref" => Step::Next,
+            "limit" => {
+                let holds = self.doubt(rule, name, limit(data));
+                if holds { Step::Next } else { Step::Break }
+            }
+            "quota" | "connlimit" | "range" => self.when(rule, None, name),
+            "dynset" if attrs(&data.0).first(7).is_none() => Step::Next,
+            "dynset" => self.when(rule, None, name),
+            "tproxy" | "fwd" | "synproxy" | "queue" => {
+                self.doubt(rule, name, None);
+                Step::Decide(Decision::Queue)
+            }
+            // Sets a register, and which one is not known.
+            _ => {
+                self.regs.forget_all();
+                Step::Next
+            }
+        }
+    }
+
+    fn lookup(
+        &mut self,
+        rule: &Rule,
+        key: &SetKey,
+        sreg: ropewalk_facts::nft::Reg,
+        dreg: Option<ropewalk_facts::nft::Reg>,
+        map: bool,
+        invert: bool,
+    ) -> Step {
+        let nft = &self.env.node.nft;
+        let elements = nft.elements.get(key).map(Vec::as_slice).unwrap_or_default();
+        let fields: Vec<usize> = nft.sets.get(key).map(fields).unwrap_or_default();
+        let len = elements.iter().map(|e| e.key.key.0.len()).max().unwrap_or(0);
+        let found = match self.regs.bytes(sreg, len) {
+            Some(bytes) => find(elements, &bytes, &fields),
+            None => {
+                let holds = self.doubt(rule, &format!("lookup @{}", key.set), None);
+                if map || holds == invert {
+                    return Step::Break;
+                }
+                return Step::Next;
+            }
+        };
+        match found {
+            None if invert => Step::Next,
+            None => Step::Break,
+            Some(_) if invert => Step::Break,
+            Some(element) if map => match (&element.value, dreg) {
+                (Some(Value::Verdict(verdict)), _) => match verdict.code {
+                    VerdictCode::Continue => Step::Next,
+                    _ => Step::Done(verdict.clone()),
+                },
+                (Some(Value::Data(data)), Some(dreg)) => {
+                    let data = data.0.clone();
+                    self.regs.put(dreg, &data);
+                    Step::Next
+                }
+                _ => Step::Next,
+            },
+            Some(_) => Step::Next,
+        }
+    }
+
+    fn nat(
+        &mut self,
+        rule: &Rule,
+        kind: NatKind,
+        addr: Option<ropewalk_facts::nft::Reg>,
+        port: Option<ropewalk_facts::nft::Reg>,
+        _flags: u32,
+    ) -> Step {
+        let v6 = self.packet.v6();
+        let ip = addr.map(|reg| {
+            let bytes = self.regs.bytes(reg, if v6 { 16 } else { 4 })?;
+            address(&bytes)
+        });
+        let port = port.map(|reg| {
+            let bytes = self.regs.bytes(reg, 2)?;
+            bytes.first_chunk().copied().map(u16::from_be_bytes)
+        });
+        if ip == Some(None) || port == Some(None) {
+            self.doubt(rule, "nat", None);
+        }
+        let who = self.who(&rule.key.chain, Some(&rule.key));
+        let (addr, port) = (ip.flatten(), port.flatten());
+        self.nat = Some(Nat { kind, addr, port, of_link: false, who });
+        Step::Decide(Decision::Accept)
+    }
+
+    fn link_nat(
+        &mut self,
+        rule: &Rule,
+        kind: NatKind,
+        port: Option<ropewalk_facts::nft::Reg>,
+    ) -> Step {
+        let port = port.and_then(|reg| {
+            self.regs.bytes(reg, 2)?.first_chunk().copied().map(u16::from_be_bytes)
+        });
+        self.translate(rule, kind, None, port, true)
+    }
+
+    pub(super) fn translate(
+        &mut self,
+        rule: &Rule,
+        kind: NatKind,
+        addr: Option<IpAddr>,
+        port: Option<u16>,
+        of_link: bool,
+    ) -> Step {
+        let who = self.who(&rule.key.chain, Some(&rule.key));
+        self.nat = Some(Nat { kind, addr, port, of_link, who });
+        Step::Decide(Decision::Accept)
+    }
+}
+
+/// An address of four or sixteen bytes.
+pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
+    match bytes.len() {
+        4 => <[u8; 4]>::try_from(bytes).ok().map(IpAddr::from),
+        16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
+        _ => None,
+    }
+}
+
+fn limit(data: &Bytes) -> Option<Limit> {
+    let list = attrs(&data.0);
+    let attr = |kind| list.clone().first(kind);
+    Some(Limit {
+        rate: attr(1)?.be64()?,
+        seconds: attr(2)?.be64()?,
+        burst: attr(3).and_then(|a| a.be32()).unwrap_or(5),
+        over: attr(5).and_then(|a| a.be32()).unwrap_or(0) & 1 != 0,
+    })
+}
+
+fn compare(found: &[u8], op: CmpOp, data: &Bytes) -> bool {
+    let order = found.cmp(data.0.as_slice());
+    match op {
+        CmpOp::Eq => order.is_eq(),
+        CmpOp::Neq => order.is_ne(),
+        CmpOp::Lt => order.is_lt(),
+        CmpOp::Lte => order.is_le(),
+        CmpOp::Gt => order.is_gt(),
+        CmpOp::Gte => order.is_ge(),
+    }
+}
+
+/// Lengths of the fields of a key, padded as in registers; one for a plain key.
+fn fields(set: &ropewalk_facts::nft::Set) -> Vec<usize> {
+    if set.key_types.len() < 2 {
+        return Vec::new();
+    }
+    let len = |name: &String| {
+        let known = ropewalk_facts::nft::DataType::named(name);
+        known.and_then(|t| usize::try_from(t.len).ok()).unwrap_or(4).next_multiple_of(4)
+    };
+    set.key_types.iter().map(len).collect()
+}
+
+fn find<'e>(elements: &'e [Element], key: &[u8], fields: &[usize]) -> Option<&'e Element> {
+    let all = || elements.iter().filter(|e| !e.key.key.0.is_empty());
+    all()
+        .find(|e| within(e, key, fields))
+        .or_else(|| elements.iter().find(|e| e.key.key.0.is_empty()))
+}
+
+fn within(element: &Element, key: &[u8], fields: &[usize]) -> bool {
+    let from = element.key.key.0.as_slice();
+    let Some(to) = element.key.end.as_ref().map(|b| b.0.as_slice()) else {
+        return key.get(..from.len()) == Some(from);
+    };
+    if fields.is_empty() {
+        return from <= key && key <= to;
+    }
+    let mut at = 0;
+    fields.iter().all(|len| {
+        let range = at..at + len;
+        at += len;
+        let part = |b: &[u8]| b.get(range.clone()).map(<[u8]>::to_vec);
+        match (part(from), part(key), part(to)) {
+            (Some(from), Some(key), Some(to)) => from <= key && key <= to,
+            _ => false,
+        }
+    })
+}

@@ -1,0 +1,204 @@
+//! What expressions load: of the packet, its links, its connection, the routing tables.
+//!
+//! Numbers are those of include/uapi/linux/netfilter/nf_tables.h (`NFT_META_*`, `NFT_CT_*`).
+
+use std::net::IpAddr;
+
+use ropewalk_facts::nft::{FibFlags, FibResult, MetaKey, Payload};
+use ropewalk_facts::{IfName, RouteKind};
+
+use super::eval::{Env, Track};
+use crate::packet::Packet;
+use crate::question::proto;
+use crate::route::{self, Answer, Ask};
+use crate::world::Node;
+
+/// A value, none because it is not known, or the end of the rule because there is none.
+pub(super) enum Loaded {
+    Known(Vec<u8>),
+    Unknown,
+    Break,
+}
+use Loaded::{Break, Known, Unknown};
+
+fn ifname(name: Option<&IfName>) -> Vec<u8> {
+    let mut bytes = name.map(|n| n.as_str().as_bytes().to_vec()).unwrap_or_default();
+    bytes.resize(16, 0);
+    bytes
+}
+
+fn index(node: &Node, name: Option<&IfName>) -> Vec<u8> {
+    let index = name.and_then(|n| node.devs.get(n)).map_or(0, |d| d.seen.index);
+    index.to_ne_bytes().to_vec()
+}
+
+pub(super) fn meta(env: &Env<'_>, packet: &Packet, key: MetaKey) -> Loaded {
+    let kind = |name: Option<&IfName>| {
+        let kind = name.and_then(|n| env.node.devs.get(n)).map(|d| d.kind().to_owned());
+        let mut bytes = kind.unwrap_or_default().into_bytes();
+        bytes.resize(16, 0);
+        Known(bytes)
+    };
+    let family = |name: Option<&IfName>| {
+        let lo = name.and_then(|n| env.node.devs.get(n)).is_some_and(|d| d.loopback());
+        Known((if lo { 772u16 } else { 1 }).to_ne_bytes().to_vec())
+    };
+    match key.0 {
+        0 => Known(packet.len.to_ne_bytes().to_vec()),
+        1 => Known(packet.ethertype().to_be_bytes().to_vec()),
+        3 => Known(packet.mark.to_ne_bytes().to_vec()),
+        4 => Known(index(env.node, env.iif)),
+        5 => Known(index(env.node, env.oif)),
+        6 => Known(ifname(env.iif)),
+        7 => Known(ifname(env.oif)),
+        8 => family(env.iif),
+        9 => family(env.oif),
+        12 | 25 => Known(vec![0]),
+        15 => Known(vec![if packet.is_arp() {
+            3
+        } else if packet.v6() {
+            10
+        } else {
+            2
+        }]),
+        16 if packet.is_arp() => Break,
+        16 => Known(vec![packet.proto]),
+        17 => Known(ifname(env.bridge_in)),
+        18 => Known(ifname(env.bridge_out)),
+        19 => Known(vec![pkttype(packet)]),
+        26 => kind(env.iif),
+        27 => kind(env.oif),
+        _ => Unknown,
+    }
+}
+
+fn pkttype(packet: &Packet) -> u8 {
+    if packet.dmac == crate::packet::BROADCAST {
+        1
+    } else if packet.dmac.0.first().is_some_and(|b| b & 1 != 0) {
+        2
+    } else {
+        0
+    }
+}
+
+pub(super) fn payload(packet: &Packet, what: Payload) -> Loaded {
+    let (bytes, beyond) = match what.base {
+        0 => (packet.link(), false),
+        1 => (packet.network(), false),
+        2 if packet.is_arp() => return Break,
+        2 => (packet.transport(), true),
+        _ => return Unknown,
+    };
+    let (Ok(from), Ok(len)) = (usize::try_from(what.offset), usize::try_from(what.len)) else {
+        return Unknown;
+    };
+    match bytes.get(from..from.saturating_add(len)) {
+        Some(bytes) => Known(bytes.to_vec()),
+        // What lies behind the header is not known.
+        None if beyond => Unknown,
+        None => Unknown,
+    }
+}
+
+/// `IPS_*` bits that follow from what the walk knows.
+fn status(track: &Track) -> u32 {
+    let (seen, snat, dnat) = (1 << 1, 1 << 4, 1 << 5);
+    let on = |yes, bit| if yes { bit } else { 0 };
+    on(track.reply, seen) | on(track.snat(), snat) | on(track.dnat(), dnat)
+}
+
+/// The state of the connection as nft has it: invalid 1, established 2, related 4, new 8,
+/// untracked 64.
+pub(super) fn state(env: &Env<'_>) -> u32 {
+    match env.track {
+        _ if env.untracked => 64,
+        None => 1,
+        Some(track) if track.related => 4,
+        Some(track) if track.established => 2,
+        Some(_) => 8,
+    }
+}
+
+pub(super) fn ct(env: &Env<'_>, key: u32, dir: Option<u8>) -> Loaded {
+    if key == 0 {
+        return Known(state(env).to_ne_bytes().to_vec());
+    }
+    let Some(track) = env.track.filter(|_| !env.untracked) else { return Break };
+    let tuple = match dir {
+        Some(1) => track.reply_tuple,
+        Some(_) => track.orig,
+        None if track.reply => track.reply_tuple,
+        None => track.orig,
+    };
+    let ip = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => Known(ip.octets().to_vec()),
+        IpAddr::V6(ip) => Known(ip.octets().to_vec()),
+    };
+    match key {
+        1 => Known(vec![u8::from(track.reply)]),
+        2 => Known(status(track).to_ne_bytes().to_vec()),
+        3 => Known(track.mark.to_ne_bytes().to_vec()),
+        7 => Known(vec![if tuple.src.is_ipv6() { 10 } else { 2 }]),
+        8 | 19 | 21 => ip(tuple.src),
+        9 | 20 | 22 => ip(tuple.dst),
+        10 => Known(vec![tuple.proto]),
+        11 => Known(tuple.sport.to_be_bytes().to_vec()),
+        12 => Known(tuple.dport.to_be_bytes().to_vec()),
+        17 => Known(vec![0, 0]),
+        _ => Unknown,
+    }
+}
+
+/// The kind of an address (`RTN_*`): 1 unicast, 2 local, 3 broadcast, 5 multicast.
+pub(super) fn address_kind(node: &Node, ip: IpAddr, dev: Option<&IfName>) -> u32 {
+    if ip.is_multicast() {
+        return 5;
+    }
+    let local = |route: &&ropewalk_facts::Route| {
+        let here = dev.is_none_or(|dev| route.hops.iter().any(|h| h.dev.as_ref() == Some(dev)));
+        route.key.table == ropewalk_facts::table::LOCAL && route.key.dst.contains(&ip) && here
+    };
+    let found = node.routes.iter().filter(local).max_by_key(|r| r.key.dst.prefix_len());
+    match found.map(|r| r.kind) {
+        Some(RouteKind::Local) => 2,
+        Some(RouteKind::Broadcast) => 3,
+        Some(RouteKind::Multicast) => 5,
+        Some(RouteKind::Anycast) => 4,
+        _ => 1,
+    }
+}
+
+pub(super) fn fib(env: &Env<'_>, packet: &Packet, flags: FibFlags, result: FibResult) -> Loaded {
+    let has = |bit| flags.0 & bit != 0;
+    let ip = if has(1) { packet.src } else { packet.dst };
+    let dev = if has(8) {
+        env.iif
+    } else if has(16) {
+        env.oif
+    } else {
+        None
+    };
+    if result == FibResult::AddrType {
+        return Known(address_kind(env.node, ip, dev).to_ne_bytes().to_vec());
+    }
+    let other = if has(1) { packet.dst } else { packet.src };
+    let mark = if has(4) { packet.mark } else { 0 };
+    let ask = Ask { src: Some(other), iif: None, oif: dev.cloned(), mark };
+    let found = match route::lookup(env.node, ip, &ask) {
+        Answer::Route(taken) if taken.route.kind == RouteKind::Unicast => {
+            taken.route.hops.first().and_then(|h| h.dev.clone())
+        }
+        Answer::Unknown(_) => return Unknown,
+        _ => None,
+    };
+    match result {
+        FibResult::OifName => Known(ifname(found.as_ref())),
+        _ => Known(index(env.node, found.as_ref())),
+    }
+}
+
+/// True for a protocol with ports.
+pub(super) fn ported(packet: &Packet) -> bool {
+    matches!(packet.proto, proto::TCP | proto::UDP)
+}

@@ -1,0 +1,183 @@
+//! The ruleset of a namespace, arranged for running.
+
+use std::collections::BTreeMap;
+
+use ropewalk_facts::nft::{
+    Base, Chain, ChainKey, Element, Family, Rule, Set, SetKey, Table, TableKey,
+};
+use ropewalk_facts::{Body, IfName};
+
+/// All of nf_tables in one namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Ruleset {
+    /// The tables.
+    pub tables: BTreeMap<TableKey, Table>,
+    /// The chains, with their rules in order.
+    pub chains: BTreeMap<ChainKey, Line>,
+    /// The sets and maps.
+    pub sets: BTreeMap<SetKey, Set>,
+    /// Their elements.
+    pub elements: BTreeMap<SetKey, Vec<Element>>,
+}
+
+/// A chain and its rules.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The chain.
+    pub chain: Chain,
+    /// Its rules in order.
+    pub rules: Vec<Rule>,
+}
+
+/// Where packets are shown to chains (`NF_INET_*`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[expect(missing_docs, reason = "the names are those of nft(8)")]
+pub enum Hook {
+    Prerouting,
+    Input,
+    Forward,
+    Output,
+    Postrouting,
+    Ingress,
+    Egress,
+}
+
+impl Hook {
+    /// The word of nft(8).
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Prerouting => "prerouting",
+            Self::Input => "input",
+            Self::Forward => "forward",
+            Self::Output => "output",
+            Self::Postrouting => "postrouting",
+            Self::Ingress => "ingress",
+            Self::Egress => "egress",
+        }
+    }
+
+    fn number(self, family: Family) -> u32 {
+        match (family, self) {
+            (Family::Netdev, Self::Ingress) => 0,
+            (Family::Netdev, Self::Egress) => 1,
+            // NF_ARP_IN, NF_ARP_OUT, NF_ARP_FORWARD.
+            (Family::Arp, Self::Input) => 0,
+            (Family::Arp, Self::Output) => 1,
+            (Family::Arp, Self::Forward) => 2,
+            (_, Self::Prerouting) => 0,
+            (_, Self::Input) => 1,
+            (_, Self::Forward) => 2,
+            (_, Self::Output) => 3,
+            (_, Self::Postrouting) => 4,
+            (_, Self::Ingress) => 5,
+            (_, Self::Egress) => u32::MAX,
+        }
+    }
+}
+
+/// `family/table/chain`, where tables of iptables-legacy are of the family `legacy`.
+#[must_use]
+pub fn path(chain: &ChainKey) -> String {
+    let family = match chain.table.family {
+        family if family.is_legacy() => "legacy",
+        family => family.name(),
+    };
+    format!("{family}/{}/{}", chain.table.table, chain.chain)
+}
+
+/// The families that see a packet of IP.
+#[must_use]
+pub fn families(v6: bool) -> &'static [Family] {
+    if v6 {
+        &[Family::Ip6, Family::Inet, Family::Ip6tables]
+    } else {
+        &[Family::Ip, Family::Inet, Family::Iptables]
+    }
+}
+
+/// Where the translation of the destination and of the source sit among all chains of a hook
+/// (`NF_IP_PRI_NAT_DST`, `NF_IP_PRI_NAT_SRC`), whatever the priority of a chain of type `nat` is.
+const NAT_DST: i32 = -100;
+const NAT_SRC: i32 = 100;
+
+impl Ruleset {
+    /// Takes over what a fact says; others say nothing.
+    pub fn take(&mut self, body: &Body) {
+        match body {
+            Body::Table(x) => drop(self.tables.insert(x.key.clone(), x.clone())),
+            Body::Chain(x) => {
+                let line = Line { chain: x.clone(), rules: Vec::new() };
+                self.chains.entry(x.key.clone()).or_insert(line).chain = x.clone();
+            }
+            Body::Set(x) => drop(self.sets.insert(x.key.clone(), x.clone())),
+            Body::Element(x) => {
+                self.elements.entry(x.key.set.clone()).or_default().push(x.clone());
+            }
+            Body::NftRule(x) => {
+                let bare = Chain { key: x.key.chain.clone(), base: None };
+                let line = || Line { chain: bare, rules: Vec::new() };
+                self.chains.entry(x.key.chain.clone()).or_insert_with(line).rules.push(x.clone());
+            }
+            _ => {}
+        }
+    }
+
+    /// Puts the rules in order.
+    pub fn arrange(&mut self) {
+        for line in self.chains.values_mut() {
+            line.rules.sort_by_key(|rule| rule.at);
+        }
+    }
+
+    /// The base chains of a hook that a packet of these families is shown to, in order. `dev` is
+    /// that of a netdev or ingress chain.
+    #[must_use]
+    pub fn hooked(&self, families: &[Family], hook: Hook, dev: Option<&IfName>) -> Vec<&Line> {
+        let mut all: Vec<(&Line, &Base)> = Vec::new();
+        for line in self.chains.values() {
+            let Some(base) = &line.chain.base else { continue };
+            let table = &line.chain.key.table;
+            let dormant = self.tables.get(table).is_some_and(|t| t.dormant);
+            let here = dev.is_none_or(|dev| base.devs.contains(dev));
+            let hooked = base.hook == hook.number(table.family);
+            if families.contains(&table.family) && hooked && here && !dormant {
+                all.push((line, base));
+            }
+        }
+        all.sort_by_key(|(_, base)| place(base, hook));
+        all.into_iter().map(|(line, _)| line).collect()
+    }
+
+    /// True when a chain of any hook asks for connections or translates: only then are they
+    /// tracked.
+    #[must_use]
+    pub fn tracks(&self) -> bool {
+        use ropewalk_facts::nft::Expr;
+        let asks = |expr: &Expr| match expr {
+            Expr::Ct { .. } | Expr::CtSet { .. } => true,
+            Expr::Xt { name, .. } => {
+                matches!(
+                    name.as_str(),
+                    "conntrack" | "state" | "connmark" | "CONNMARK" | "connlimit"
+                )
+            }
+            _ => false,
+        };
+        self.chains.values().any(|line| {
+            line.chain.base.as_ref().is_some_and(|base| base.kind == "nat")
+                || line.rules.iter().any(|rule| rule.exprs.iter().any(asks))
+        })
+    }
+}
+
+fn place(base: &Base, hook: Hook) -> (i32, i32) {
+    if base.kind != "nat" {
+        return (base.priority, i32::MIN);
+    }
+    let core = match hook {
+        Hook::Postrouting | Hook::Input => NAT_SRC,
+        _ => NAT_DST,
+    };
+    (core, base.priority)
+}

@@ -1,0 +1,231 @@
+//! There and back: the request, who takes it, and the answer.
+//!
+//!     trip(world, question) ──▶ Trip { request, reply, … }
+//!
+//! The answer is walked with the connections that the request has made on its way.
+
+use std::net::IpAddr;
+
+use ropewalk_facts::Ns;
+use ropewalk_facts::seen::Listener;
+
+use crate::packet::{NO_MAC, Packet};
+use crate::question::{Question, proto};
+use crate::trace::{Ending, Journey, Stop, Trip, Why};
+use crate::walker::Walker;
+use crate::world::{Node, World};
+
+/// The port that a client is given when none is asked for.
+const EPHEMERAL: u16 = 40_123;
+/// The identifier of an echo.
+const ECHO: u16 = 0x1234;
+
+/// Walks the question's packet and its answer. Where a route has several ways, each must work.
+#[must_use]
+pub fn trip(world: &World, question: &Question) -> Trip {
+    let (first, legs) = one(world, question, 0);
+    if !first.passes() || legs < 2 {
+        let leg = (legs > 1).then_some(0);
+        return Trip { leg, ..first };
+    }
+    for leg in 1..legs {
+        let (other, _) = one(world, question, leg);
+        if !other.passes() {
+            return Trip { leg: Some(leg), ..other };
+        }
+    }
+    first
+}
+
+fn one(world: &World, question: &Question, leg: usize) -> (Trip, usize) {
+    let mut walker = Walker::new(world, leg);
+    let packet = first_packet(question);
+    let from = question.from();
+    let end = walker.travel(&from, packet, None);
+    let end = taken(&walker, end);
+    let request = Journey { hops: std::mem::take(&mut walker.hops), end };
+    let reply = reply(&mut walker, question, &from, &request);
+    let trip = Trip {
+        request,
+        reply,
+        doubts: std::mem::take(&mut walker.doubts),
+        opaque: std::mem::take(&mut walker.opaque),
+        leg: None,
+        looked_up: std::mem::take(&mut walker.looked_up),
+    };
+    (trip, walker.legs)
+}
+
+fn first_packet(q: &Question) -> Packet {
+    let v6 = q.dst.is_ipv6();
+    let number = q.number().unwrap_or(proto::ICMP);
+    let unset: IpAddr = if v6 {
+        std::net::Ipv6Addr::UNSPECIFIED.into()
+    } else {
+        std::net::Ipv4Addr::UNSPECIFIED.into()
+    };
+    let echo = matches!(number, proto::ICMP | proto::ICMP6);
+    let header = if v6 { 40 } else { 20 };
+    let inner = match number {
+        proto::TCP => 20,
+        _ => 8,
+    };
+    Packet {
+        src: q.saddr.unwrap_or(unset),
+        dst: q.dst,
+        proto: number,
+        sport: q.sport.unwrap_or(if echo { ECHO } else { EPHEMERAL }),
+        dport: if echo { 0 } else { q.dport.unwrap_or(0) },
+        icmp: if v6 { (128, 0) } else { (8, 0) },
+        flags: if number == proto::TCP { 2 } else { 0 },
+        ttl: 64,
+        len: header + inner + q.size.unwrap_or(if echo { 56 } else { 0 }),
+        df: q.df || number == proto::TCP,
+        mark: 0,
+        smac: NO_MAC,
+        dmac: NO_MAC,
+        ask: None,
+        physin: None,
+        physout: None,
+        conn: None,
+        untracked: false,
+    }
+}
+
+/// Whether somebody listens where a request was delivered.
+fn taken(walker: &Walker<'_>, end: Ending) -> Ending {
+    if let Ending::Left { ns, dev, packet, .. } = &end
+        && let Some((owner, _)) = walker.world.owners(packet.dst).next()
+    {
+        let why = Why::WrongWay(owner.clone());
+        return Ending::Stopped(Box::new(Walker::stop(ns, Some(dev), why, packet)));
+    }
+    let Ending::Delivered { ns, dev, packet } = &end else { return end };
+    let Some(node) = walker.node(ns) else { return end };
+    if packet.dport == 0 || listens(node, packet) {
+        return end;
+    }
+    Ending::Stopped(Box::new(Stop {
+        ns: ns.clone(),
+        dev: Some(dev.clone()),
+        why: Why::NoListener,
+        packet: packet.clone(),
+    }))
+}
+
+/// True when a socket takes the packet.
+pub(crate) fn listens(node: &Node, p: &Packet) -> bool {
+    if !matches!(p.proto, proto::TCP | proto::UDP) {
+        return true;
+    }
+    node.listeners.iter().any(|l| l.proto == p.proto && l.port == p.dport && hears(l, p.dst))
+}
+
+/// True when a socket takes what is sent to an address.
+pub(crate) fn hears(l: &Listener, dst: IpAddr) -> bool {
+    if l.addr.is_ipv4() == dst.is_ipv4() {
+        return l.addr.is_unspecified() || l.addr == dst;
+    }
+    l.addr.is_ipv6() && l.addr.is_unspecified() && !l.v6only
+}
+
+fn reply(walker: &mut Walker<'_>, q: &Question, from: &Ns, request: &Journey) -> Option<Journey> {
+    walker.budget = walker.budget.max(200);
+    let end = match &request.end {
+        Ending::Delivered { ns, packet, .. } => {
+            let back = answer(walker, ns, packet);
+            walker.travel(ns, back, None)
+        }
+        Ending::Left { ns, dev, packet, .. } => from_outside(walker, ns, dev, packet),
+        Ending::Stopped(_) => return None,
+    };
+    let end = expected(walker, q, from, request, end);
+    Some(Journey { hops: std::mem::take(&mut walker.hops), end })
+}
+
+/// The answer keeps the hop limit of its own host.
+fn answer(walker: &Walker<'_>, ns: &Ns, packet: &Packet) -> Packet {
+    let mut back = packet.answered();
+    let ttl = walker.node(ns).map_or(64, |n| n.number("net/ipv4/ip_default_ttl"));
+    back.ttl = u8::try_from(ttl).ok().filter(|t| *t > 0).unwrap_or(64);
+    back
+}
+
+/// The answer of somebody who may not be looked at: he finds what is on his link by asking for
+/// it, and all the rest as the world does: private addresses of IPv4 have no way back.
+fn from_outside(
+    walker: &mut Walker<'_>,
+    ns: &Ns,
+    dev: &ropewalk_facts::IfName,
+    packet: &Packet,
+) -> Ending {
+    let mut back = packet.answered();
+    let Some(node) = walker.node(ns) else {
+        return Ending::Stopped(Box::new(Walker::stop(ns, None, Why::NotRead, packet)));
+    };
+    let near = node.addrs_of(dev).any(|a| a.key.net.contains(&back.dst));
+    if !near && private(back.dst) {
+        let why = Why::NoWayBack(back.dst);
+        return Ending::Stopped(Box::new(Walker::stop(ns, Some(dev), why, packet)));
+    }
+    let neighbour = node.addrs_of(dev).find(|a| a.key.net.contains(&back.dst)).map(|a| a.key.net);
+    let asker = if neighbour.is_some_and(|n| n.contains(&back.src)) {
+        back.src
+    } else {
+        somebody(node, dev, &back)
+    };
+    if near {
+        match walker.asked_from_outside(ns, dev, back.dst, asker, &back) {
+            Ok(mac) => back.dmac = mac,
+            Err(stop) => return Ending::Stopped(Box::new(stop)),
+        }
+    } else {
+        back.dmac = node.devs.get(dev).map_or(crate::resolve::NOBODY, |d| d.mac());
+    }
+    walker.enter(ns, dev, back)
+}
+
+/// An address on the link, for who asks from there: that of the way that the request took.
+fn somebody(node: &Node, dev: &ropewalk_facts::IfName, back: &Packet) -> IpAddr {
+    let via =
+        node.routes.iter().flat_map(|r| &r.hops).find(|h| {
+            h.dev.as_ref() == Some(dev) && h.via.is_some_and(|v| v.is_ipv6() == back.v6())
+        });
+    via.and_then(|h| h.via).unwrap_or(back.src)
+}
+
+fn private(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => ip.is_private() || ip.is_loopback() || ip.is_link_local(),
+        IpAddr::V6(ip) => ip.is_unicast_link_local(),
+    }
+}
+
+/// The answer must come from where the request was sent to, and to who sent it.
+fn expected(
+    walker: &Walker<'_>,
+    q: &Question,
+    from: &Ns,
+    request: &Journey,
+    end: Ending,
+) -> Ending {
+    let _ = walker;
+    let Ending::Delivered { ns, dev, packet } = &end else {
+        return match end {
+            Ending::Left { ns, dev, packet, .. } => {
+                Ending::Stopped(Box::new(Walker::stop(&ns, Some(&dev), Why::Astray, &packet)))
+            }
+            other => other,
+        };
+    };
+    let stop = |why| Ending::Stopped(Box::new(Walker::stop(ns, Some(dev), why, packet)));
+    if ns != from {
+        return stop(Why::Astray);
+    }
+    let sent = request.hops.first().map(|h| h.tuple).unwrap_or_else(|| packet.tuple().reversed());
+    let wanted = ropewalk_facts::seen::Tuple { dst: q.dst, ..sent }.reversed();
+    if packet.tuple() != wanted {
+        return stop(Why::OtherSource { wanted });
+    }
+    end
+}

@@ -1,0 +1,367 @@
+//! The state of a walk: the world, the connections made so far, what was met.
+
+use std::collections::BTreeMap;
+
+use ropewalk_facts::nft::NatKind;
+use ropewalk_facts::seen::Tuple;
+use ropewalk_facts::{IfName, Ns};
+
+use crate::nft::{self, Decision, Doubt, Env, Hook, Nat, Track};
+use crate::packet::Packet;
+use crate::question::proto;
+use crate::trace::{Hop, Stop, Why};
+use crate::world::{Node, World};
+
+/// Steps a packet may take before it is taken to go round in circles.
+const PATIENCE: u32 = 400;
+
+/// A connection that the walk has made, or found.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Conn {
+    pub(crate) orig: Tuple,
+    pub(crate) reply: Tuple,
+    pub(crate) mark: u32,
+    /// It was there before.
+    pub(crate) old: bool,
+    pub(crate) src_done: bool,
+    pub(crate) dst_done: bool,
+}
+
+pub(crate) struct Walker<'w> {
+    pub(crate) world: &'w World,
+    pub(crate) conns: BTreeMap<Ns, Vec<Conn>>,
+    pub(crate) hops: Vec<Hop>,
+    pub(crate) doubts: Vec<(Ns, Doubt)>,
+    pub(crate) opaque: Vec<(Ns, IfName, String)>,
+    pub(crate) looked_up: Vec<(Ns, Tuple)>,
+    /// Which of several ways is taken, and how many there are at most.
+    pub(crate) leg: usize,
+    pub(crate) legs: usize,
+    pub(crate) budget: u32,
+    /// Addresses being asked for, so that asking does not ask for itself.
+    pub(crate) depth: u32,
+}
+
+/// Where a packet is when it is shown to rules.
+#[derive(Clone, Copy)]
+pub(crate) struct At<'a> {
+    pub(crate) ns: &'a Ns,
+    pub(crate) hook: Hook,
+    pub(crate) iif: Option<&'a IfName>,
+    pub(crate) oif: Option<&'a IfName>,
+    /// In the midst of a bridge.
+    pub(crate) bridged: bool,
+}
+
+impl<'w> Walker<'w> {
+    pub(crate) fn new(world: &'w World, leg: usize) -> Self {
+        Self {
+            world,
+            conns: BTreeMap::new(),
+            hops: Vec::new(),
+            doubts: Vec::new(),
+            opaque: Vec::new(),
+            looked_up: Vec::new(),
+            leg,
+            legs: 1,
+            budget: PATIENCE,
+            depth: 0,
+        }
+    }
+
+    pub(crate) fn node(&self, ns: &Ns) -> Option<&'w Node> {
+        self.world.nodes.get(ns).map(AsRef::as_ref)
+    }
+
+    pub(crate) fn hop(
+        &mut self,
+        ns: &Ns,
+        at: impl Into<String>,
+        what: impl Into<String>,
+        p: &Packet,
+    ) {
+        // What happens while somebody is asked for an address is no part of the way.
+        if self.depth == 0 {
+            let hop = Hop { ns: ns.clone(), at: at.into(), what: what.into(), tuple: p.tuple() };
+            self.hops.push(hop);
+        }
+    }
+
+    pub(crate) fn stop(ns: &Ns, dev: Option<&IfName>, why: Why, packet: &Packet) -> Stop {
+        Stop { ns: ns.clone(), dev: dev.cloned(), why, packet: packet.clone() }
+    }
+
+    pub(crate) fn tired(&mut self) -> bool {
+        self.budget = self.budget.saturating_sub(1);
+        self.budget == 0
+    }
+
+    /// Shows the packet to all chains of a hook of IP, with connections and translations.
+    pub(crate) fn netfilter(&mut self, at: At<'_>, packet: &mut Packet) -> Result<(), Stop> {
+        let Some(node) = self.node(at.ns) else { return Ok(()) };
+        let lines = node.nft.hooked(nft::families(packet.v6()), at.hook, None);
+        let first = matches!(at.hook, Hook::Prerouting | Hook::Output);
+        let translates = node.nft.chains.values().any(|l| {
+            l.chain.base.as_ref().is_some_and(|b| b.kind == "nat")
+                && nft::families(packet.v6()).contains(&l.chain.key.table.family)
+        });
+        let mut tracked = !first || packet.conn.is_some();
+        let mut translated = false;
+        for line in lines {
+            let Some(base) = &line.chain.base else { continue };
+            let nat = base.kind == "nat";
+            if !tracked && (nat || base.priority > -200) {
+                self.track(node, at, packet)?;
+                tracked = true;
+            }
+            let late = base.priority > if first { -100 } else { 100 };
+            if translates && !translated && (nat || late) && self.may_translate(at, packet) {
+                if nat && self.fresh(at, packet) {
+                    if let Some(outcome) = self.nat_chain(node, at, line, packet) {
+                        self.bind(node, at, &outcome, packet);
+                    }
+                    continue;
+                }
+                self.apply(at, packet);
+                translated = true;
+            }
+            if nat {
+                continue;
+            }
+            self.filter(node, at, line, packet)?;
+        }
+        if !tracked {
+            self.track(node, at, packet)?;
+        }
+        if translates && !translated && self.may_translate(at, packet) {
+            self.apply(at, packet);
+        }
+        Ok(())
+    }
+
+    fn env<'a>(
+        &self,
+        node: &'a Node,
+        at: &At<'a>,
+        track: Option<&'a Track>,
+        p: &Packet,
+    ) -> Env<'a> {
+        Env {
+            node,
+            hook: at.hook,
+            iif: at.iif,
+            oif: at.oif,
+            bridge_in: None,
+            bridge_out: None,
+            track,
+            untracked: p.untracked,
+        }
+    }
+
+    fn filter(
+        &mut self,
+        node: &Node,
+        at: At<'_>,
+        line: &nft::Line,
+        p: &mut Packet,
+    ) -> Result<(), Stop> {
+        let track = self.track_of(at.ns, p);
+        let env = self.env(node, &at, track.as_ref(), p);
+        let outcome = nft::run(&env, line, p);
+        self.judge(at, outcome, p)
+    }
+
+    /// Takes over what a chain made of the packet.
+    pub(crate) fn judge(
+        &mut self,
+        at: At<'_>,
+        outcome: nft::Outcome,
+        p: &mut Packet,
+    ) -> Result<(), Stop> {
+        self.doubts.extend(outcome.doubts.into_iter().map(|d| (at.ns.clone(), d)));
+        p.mark = outcome.mark;
+        p.untracked |= outcome.notrack;
+        if let (Some(mark), Some((index, _))) = (outcome.ct_mark, p.conn)
+            && let Some(conn) = self.conns.get_mut(at.ns).and_then(|c| c.get_mut(index))
+        {
+            conn.mark = mark;
+        }
+        let who = outcome.end.who;
+        match outcome.end.decision {
+            Decision::Accept | Decision::Queue => Ok(()),
+            decision @ (Decision::Drop | Decision::Reject) => {
+                let dev = at.iif.or(at.oif);
+                let (hook, bridged) = (at.hook, at.bridged);
+                Err(Self::stop(at.ns, dev, Why::Filter { who, decision, hook, bridged }, p))
+            }
+        }
+    }
+
+    /// The connection of a packet as rules see it.
+    fn track_of(&self, ns: &Ns, p: &Packet) -> Option<Track> {
+        let (index, reply) = p.conn?;
+        let conn = self.conns.get(ns)?.get(index)?;
+        Some(Track {
+            orig: conn.orig,
+            reply_tuple: conn.reply,
+            reply,
+            established: reply || conn.old,
+            related: false,
+            mark: conn.mark,
+        })
+    }
+
+    /// Finds or makes the connection of a packet.
+    fn track(&mut self, node: &Node, at: At<'_>, p: &mut Packet) -> Result<(), Stop> {
+        let discovery = p.proto == proto::ICMP6 && (133..=137).contains(&p.icmp.0);
+        if p.untracked || discovery {
+            p.untracked = true;
+            return Ok(());
+        }
+        if !node.nft.tracks() {
+            return Ok(());
+        }
+        let tuple = p.tuple();
+        let conns = self.conns.entry(at.ns.clone()).or_default();
+        let known = conns.iter().enumerate().find_map(|(i, c)| {
+            if c.orig == tuple {
+                Some((i, false))
+            } else if c.reply == tuple {
+                Some((i, true))
+            } else {
+                None
+            }
+        });
+        if known.is_some() {
+            p.conn = known;
+            return Ok(());
+        }
+        self.looked_up.push((at.ns.clone(), tuple));
+        let found = node.flows.iter().find(|f| f.orig == tuple || f.reply == tuple);
+        let made = match found {
+            Some(f) => {
+                let (orig, reply, mark) = (f.orig, f.reply, f.mark);
+                Conn { orig, reply, mark, old: true, src_done: true, dst_done: true }
+            }
+            None => {
+                let (count, max) = (
+                    node.number("net/netfilter/nf_conntrack_count"),
+                    node.number("net/netfilter/nf_conntrack_max"),
+                );
+                if max > 0 && count >= max {
+                    return Err(Self::stop(at.ns, at.iif, Why::ConntrackFull, p));
+                }
+                let reply = tuple.reversed();
+                Conn { orig: tuple, reply, mark: 0, old: false, src_done: false, dst_done: false }
+            }
+        };
+        let reply = found.is_some_and(|f| f.reply == tuple && f.orig != tuple);
+        let conns = self.conns.entry(at.ns.clone()).or_default();
+        conns.push(made);
+        p.conn = Some((conns.len() - 1, reply));
+        Ok(())
+    }
+
+    fn may_translate(&self, at: At<'_>, p: &Packet) -> bool {
+        at.hook != Hook::Forward && p.conn.is_some() && !p.untracked
+    }
+
+    /// True while no rule has decided on the translation of this side.
+    fn fresh(&self, at: At<'_>, p: &Packet) -> bool {
+        let Some((index, false)) = p.conn else { return false };
+        let conn = self.conns.get(at.ns).and_then(|c| c.get(index));
+        conn.is_some_and(|c| match at.hook {
+            Hook::Prerouting | Hook::Output => !c.dst_done,
+            _ => !c.src_done,
+        })
+    }
+
+    fn nat_chain(
+        &mut self,
+        node: &Node,
+        at: At<'_>,
+        line: &nft::Line,
+        p: &mut Packet,
+    ) -> Option<Nat> {
+        let track = self.track_of(at.ns, p);
+        let env = self.env(node, &at, track.as_ref(), p);
+        let outcome = nft::run(&env, line, p);
+        self.doubts.extend(outcome.doubts.into_iter().map(|d| (at.ns.clone(), d)));
+        outcome.nat
+    }
+
+    /// Notes a translation in the connection.
+    fn bind(&mut self, node: &Node, at: At<'_>, nat: &Nat, p: &Packet) {
+        let Some((index, _)) = p.conn else { return };
+        let addr = match (nat.of_link, nat.kind) {
+            (false, _) => nat.addr,
+            (true, NatKind::Snat) => link_source(node, at.oif, p),
+            (true, NatKind::Dnat) if at.hook == Hook::Output => Some(localhost(p.v6())),
+            (true, NatKind::Dnat) => link_source(node, at.iif, p),
+        };
+        let Some(conn) = self.conns.get_mut(at.ns).and_then(|c| c.get_mut(index)) else { return };
+        let ported = matches!(p.proto, proto::TCP | proto::UDP);
+        match nat.kind {
+            NatKind::Snat => {
+                conn.src_done = true;
+                conn.reply.dst = addr.unwrap_or(conn.reply.dst);
+                if let Some(port) = nat.port.filter(|_| ported) {
+                    conn.reply.dport = port;
+                }
+            }
+            NatKind::Dnat => {
+                conn.dst_done = true;
+                conn.reply.src = addr.unwrap_or(conn.reply.src);
+                if let Some(port) = nat.port.filter(|_| ported) {
+                    conn.reply.sport = port;
+                }
+            }
+        }
+        let kind = if nat.kind == NatKind::Snat { "source" } else { "destination" };
+        let chain = &nat.who.base;
+        let at_chain = nft::path(chain);
+        let to = addr.map_or_else(|| "itself".to_owned(), |a| a.to_string());
+        self.hop(at.ns, at_chain, format!("translates the {kind} to {to}"), p);
+    }
+
+    /// Changes the packet as its connection says.
+    fn apply(&mut self, at: At<'_>, p: &mut Packet) {
+        let Some((index, reply)) = p.conn else { return };
+        let Some(conn) = self.conns.get_mut(at.ns).and_then(|c| c.get_mut(index)) else { return };
+        let echo = matches!(p.proto, proto::ICMP | proto::ICMP6);
+        let first = matches!(at.hook, Hook::Prerouting | Hook::Output);
+        if first {
+            conn.dst_done = true;
+        } else {
+            conn.src_done = true;
+        }
+        let (ip, port) = match (first, reply) {
+            (true, false) => (conn.reply.src, conn.reply.sport),
+            (true, true) => (conn.orig.src, conn.orig.sport),
+            (false, false) => (conn.reply.dst, conn.reply.dport),
+            (false, true) => (conn.orig.dst, conn.orig.dport),
+        };
+        let (side, number) =
+            if first { (&mut p.dst, &mut p.dport) } else { (&mut p.src, &mut p.sport) };
+        *side = ip;
+        if !echo {
+            *number = port;
+        }
+    }
+}
+
+fn localhost(v6: bool) -> std::net::IpAddr {
+    if v6 { std::net::Ipv6Addr::LOCALHOST.into() } else { std::net::Ipv4Addr::LOCALHOST.into() }
+}
+
+/// The first address of a link that fits the packet.
+fn link_source(node: &Node, dev: Option<&IfName>, p: &Packet) -> Option<std::net::IpAddr> {
+    let dev = dev?;
+    let wide = |ip: std::net::IpAddr| match ip {
+        std::net::IpAddr::V6(ip) => !ip.is_unicast_link_local(),
+        std::net::IpAddr::V4(_) => true,
+    };
+    let fits = |ip: &std::net::IpAddr| ip.is_ipv6() == p.v6() && wide(*ip) && !node.cannot_use(*ip);
+    let mut own = node.addrs_of(dev).map(|a| a.key.net.addr()).filter(fits);
+    own.next()
+}

@@ -1,0 +1,238 @@
+//! A scan made ready for walking: by namespace what is in it, cheap to copy and to change.
+//!
+//!     Scan ──▶ World { nodes: Ns → Node { devs, addrs, routes, rules, neighs, nft, … } }
+//!
+//! A copy shares every node until it changes one, so asking "what if" costs next to nothing.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::rc::Rc;
+
+use ropewalk_facts::seen::{Device, Flow, Listener, Port, Scan, Seen, Unusable};
+use ropewalk_facts::{Addr, Body, Fdb, IfName, Link, Mac, Neigh, Ns, Peer, Route, Rule};
+
+use crate::nft::Ruleset;
+
+/// All namespaces that may be looked into.
+#[derive(Clone, Debug, Default)]
+pub struct World {
+    /// By namespace.
+    pub nodes: BTreeMap<Ns, Rc<Node>>,
+}
+
+/// One namespace.
+#[derive(Clone, Debug, Default)]
+pub struct Node {
+    /// Which.
+    pub ns: Ns,
+    /// Its links by name.
+    pub devs: BTreeMap<IfName, Dev>,
+    /// Its addresses.
+    pub addrs: Vec<Addr>,
+    /// Its routes of all tables.
+    pub routes: Vec<Route>,
+    /// Its policy rules, in order.
+    pub rules: Vec<Rule>,
+    /// Its neighbours and proxies.
+    pub neighs: Vec<Neigh>,
+    /// Its forwarding entries.
+    pub fdb: Vec<Fdb>,
+    /// Its settings, by path below /proc/sys.
+    pub settings: BTreeMap<String, String>,
+    /// Its rules of nf_tables.
+    pub nft: Ruleset,
+    /// Who listens.
+    pub listeners: Vec<Listener>,
+    /// Addresses that cannot be used.
+    pub unusable: Vec<Unusable>,
+    /// Connections that it has.
+    pub flows: Vec<Flow>,
+    /// Tables of iptables-legacy.
+    pub legacy: Vec<String>,
+}
+
+/// A link.
+#[derive(Clone, Debug)]
+pub struct Dev {
+    /// The fact.
+    pub link: Link,
+    /// What is seen of it.
+    pub seen: Device,
+}
+
+/// `IFF_NOARP`
+const NOARP: u32 = 0x80;
+/// `IFF_LOOPBACK`
+const LOOPBACK: u32 = 8;
+
+impl Dev {
+    /// Its name.
+    #[must_use]
+    pub fn name(&self) -> &IfName {
+        &self.link.name
+    }
+    /// Its hardware address, zero for one without.
+    #[must_use]
+    pub fn mac(&self) -> Mac {
+        self.link.mac.unwrap_or(Mac([0; 6]))
+    }
+    /// Its MTU.
+    #[must_use]
+    pub fn mtu(&self) -> u32 {
+        self.link.mtu.unwrap_or(65536)
+    }
+    /// Kind, as in `ip link add type KIND`.
+    #[must_use]
+    pub fn kind(&self) -> &str {
+        &self.seen.kind
+    }
+    /// The loopback device.
+    #[must_use]
+    pub fn loopback(&self) -> bool {
+        self.seen.flags & LOOPBACK != 0
+    }
+    /// It does not ask for hardware addresses, nor answer.
+    #[must_use]
+    pub fn noarp(&self) -> bool {
+        self.seen.flags & NOARP != 0
+    }
+    /// As a member of a bridge.
+    #[must_use]
+    pub fn port(&self) -> Option<&Port> {
+        self.seen.port.as_ref()
+    }
+    /// The other end of a pair, or what it sits upon.
+    #[must_use]
+    pub fn other(&self) -> Option<&Peer> {
+        self.seen.other.as_ref()
+    }
+}
+
+impl World {
+    /// The namespaces of a scan.
+    #[must_use]
+    pub fn new(scan: &Scan) -> Self {
+        let mut nodes: BTreeMap<Ns, Node> = BTreeMap::new();
+        for (ns, seen) in &scan.seen {
+            nodes.insert(ns.clone(), Node::seen(ns, seen));
+        }
+        for fact in &scan.facts {
+            let node = nodes.entry(fact.ns.clone()).or_default();
+            node.ns = fact.ns.clone();
+            node.take(&fact.body, scan.seen.get(&fact.ns));
+        }
+        let ready = |(ns, mut node): (Ns, Node)| {
+            node.rules.sort_by_key(|rule| rule.priority);
+            node.nft.arrange();
+            (ns, Rc::new(node))
+        };
+        Self { nodes: nodes.into_iter().map(ready).collect() }
+    }
+
+    /// A namespace.
+    #[must_use]
+    pub fn node(&self, ns: &Ns) -> Option<&Rc<Node>> {
+        self.nodes.get(ns)
+    }
+
+    /// A namespace, to be changed.
+    pub fn node_mut(&mut self, ns: &Ns) -> Option<&mut Node> {
+        self.nodes.get_mut(ns).map(Rc::make_mut)
+    }
+
+    /// A link.
+    #[must_use]
+    pub fn dev(&self, ns: &Ns, name: &IfName) -> Option<&Dev> {
+        self.node(ns)?.devs.get(name)
+    }
+
+    /// Who carries an address, and on which link.
+    pub fn owners(&self, ip: IpAddr) -> impl Iterator<Item = (&Ns, &Addr)> {
+        self.nodes.iter().flat_map(move |(ns, node)| {
+            node.addrs.iter().filter(move |a| a.key.net.addr() == ip).map(move |a| (ns, a))
+        })
+    }
+}
+
+impl Node {
+    fn seen(ns: &Ns, seen: &Seen) -> Self {
+        Self {
+            ns: ns.clone(),
+            settings: seen.settings.clone(),
+            listeners: seen.listeners.clone(),
+            unusable: seen.unusable.clone(),
+            flows: seen.flows.clone(),
+            legacy: seen.legacy.clone(),
+            ..Self::default()
+        }
+    }
+
+    fn take(&mut self, body: &Body, seen: Option<&Seen>) {
+        match body {
+            Body::Link(link) => {
+                let seen = seen.and_then(|s| s.devices.get(&link.name)).cloned();
+                let dev = Dev { link: link.clone(), seen: seen.unwrap_or_default() };
+                self.devs.insert(link.name.clone(), dev);
+            }
+            Body::Sysctl(x) => {
+                self.settings.insert(x.path.as_str().to_owned(), x.value.clone());
+            }
+            Body::Addr(x) => self.addrs.push(x.clone()),
+            Body::Route(x) => self.routes.push(x.clone()),
+            Body::Rule(x) => self.rules.push(x.clone()),
+            Body::Neigh(x) => self.neighs.push(x.clone()),
+            Body::Fdb(x) => self.fdb.push(x.clone()),
+            other => self.nft.take(other),
+        }
+    }
+
+    /// A setting as a number, 0 where there is none.
+    #[must_use]
+    pub fn number(&self, path: &str) -> i64 {
+        self.settings.get(path).and_then(|v| v.trim().parse().ok()).unwrap_or(0)
+    }
+
+    /// A setting of a link.
+    #[must_use]
+    pub fn conf(&self, v6: bool, dev: &str, leaf: &str) -> i64 {
+        self.number(&format!("net/ipv{}/conf/{dev}/{leaf}", if v6 { 6 } else { 4 }))
+    }
+
+    /// The greater of a setting of a link and that of all (`IN_DEV_MAXCONF`, `IN_DEV_ORCONF`).
+    #[must_use]
+    pub fn conf_max(&self, dev: &IfName, leaf: &str) -> i64 {
+        self.conf(false, dev.as_str(), leaf).max(self.conf(false, "all", leaf))
+    }
+
+    /// Whether packets that come in by a link are forwarded.
+    #[must_use]
+    pub fn forwards(&self, v6: bool, dev: &IfName) -> bool {
+        if v6 {
+            return self.conf(true, "all", "forwarding") != 0
+                || self.conf(true, dev.as_str(), "force_forwarding") != 0;
+        }
+        self.conf(false, dev.as_str(), "forwarding") != 0
+    }
+
+    /// The addresses of a link.
+    pub fn addrs_of(&self, dev: &IfName) -> impl Iterator<Item = &Addr> {
+        self.addrs.iter().filter(move |a| a.key.dev == *dev)
+    }
+
+    /// True when the address is one of its own and can be used.
+    #[must_use]
+    pub fn owns(&self, ip: IpAddr) -> bool {
+        self.addrs.iter().any(|a| a.key.net.addr() == ip) && !self.cannot_use(ip)
+    }
+
+    /// True when the address is not usable (not, or not yet, found to be unique).
+    #[must_use]
+    pub fn cannot_use(&self, ip: IpAddr) -> bool {
+        self.unusable.iter().any(|u| u.addr == ip)
+    }
+
+    /// The members of a bridge.
+    pub fn members(&self, bridge: &IfName) -> impl Iterator<Item = &Dev> {
+        self.devs.values().filter(move |d| d.link.master.as_ref() == Some(bridge))
+    }
+}
