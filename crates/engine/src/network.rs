@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use ropewalk_facts::{Ns, Route, Snapshot};
 use ropewalk_kernel::{Errno, Error, failpoint};
 use ropewalk_plan::{Change, Plan};
-use ropewalk_spec::{Network, NetworkName};
+use ropewalk_spec::{Joins, Network, NetworkName, names};
 use ropewalk_store::{NetworkRecord, Origin, State};
 
 use crate::code::Code;
@@ -150,19 +150,23 @@ impl Engine {
 
     /// Says why `network` cannot be, if it cannot.
     fn object(&mut self, network: &Network, found: &Snapshot) -> Result<(), Fault> {
-        for other in self.known_networks()? {
-            if let Some((ours, theirs)) =
-                network.overlap(&other).filter(|_| other.name != network.name)
-            {
-                let what = format!("{ours} overlaps {theirs} of network {}", other.name);
-                return Err(Fault::new(Code::SubnetOverlap, what).or_try("choose another --subnet"));
-            }
+        for other in self.known_networks()?.iter().filter(|other| other.name != network.name) {
+            apart(network, other)?;
         }
         let bridge = host::bridge(network);
         let link = bridge.as_ref().and_then(|name| host::link(found, name));
         if let Some(link) = link.filter(|link| !host::is_bridge(link)) {
             let what = format!("{} is there, but is no bridge", link.name);
             return Err(Fault::new(Code::BridgeUnfit, what).or_try("name another with --bridge"));
+        }
+        if let Some(link) =
+            link.filter(|link| !host::ours(link) && network.joins != Joins::default())
+        {
+            let what = format!("--reach, but {} was there before", link.name);
+            let why = "what a bridge that is not ropewalk's reaches, the host's own rules say";
+            return Err(Fault::new(Code::BridgeUnfit, what)
+                .cause(why)
+                .or_try("leave out --reach, or --bridge"));
         }
         if network.mode.direct().is_some() && network.mode.parent().is_none() {
             // The host has no part in it.
@@ -229,6 +233,19 @@ impl Engine {
         }
         Ok(all)
     }
+}
+
+/// Refuses what the host could not tell apart from `other`.
+fn apart(network: &Network, other: &Network) -> Result<(), Fault> {
+    if let Some((ours, theirs)) = network.overlap(other) {
+        let what = format!("{ours} overlaps {theirs} of network {}", other.name);
+        return Err(Fault::new(Code::SubnetOverlap, what).or_try("choose another --subnet"));
+    }
+    if names::group(&network.name) == names::group(&other.name) {
+        let what = format!("the group of its links is that of network {}", other.name);
+        return Err(Fault::new(Code::NetworkExists, what).or_try("choose another name"));
+    }
+    Ok(())
 }
 
 /// The links that a route leads to.

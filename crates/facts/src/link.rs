@@ -32,6 +32,15 @@ pub struct Link {
     /// A text for people (`ip link set alias`), which `ip link` shows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub alias: Option<String>,
+    /// The group of links that it is in (`ip link set group`), which rules ask for. As a wish, 0
+    /// leaves it as it is; a new link is in group 0.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub group: u32,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_zero(group: &u32) -> bool {
+    *group == 0
 }
 
 impl Link {
@@ -39,7 +48,8 @@ impl Link {
     #[must_use]
     pub fn up(name: IfName, kind: LinkKind) -> Self {
         let altnames = BTreeSet::new();
-        Self { name, kind, mac: None, mtu: None, up: true, master: None, altnames, alias: None }
+        let (mac, mtu, master, alias) = (None, None, None, None);
+        Self { name, kind, mac, mtu, up: true, master, altnames, alias, group: 0 }
     }
 }
 

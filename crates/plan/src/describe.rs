@@ -67,6 +67,9 @@ fn link_differences(was: &Link, x: &Link) -> Vec<String> {
         let alias = |link: &Link| link.alias.clone().unwrap_or_else(|| "none".into());
         out.push(format!("alias {} → {}", alias(was), alias(x)));
     }
+    if was.group != x.group {
+        out.push(format!("group {} → {}", was.group, x.group));
+    }
     out.extend(was.altnames.difference(&x.altnames).map(|name| format!("-altname {name}")));
     out.extend(x.altnames.difference(&was.altnames).map(|name| format!("+altname {name}")));
     out
@@ -130,6 +133,7 @@ fn link_text(x: &Link, fact: &Fact) -> String {
     parts.push(if x.up { "up".into() } else { "down".into() });
     parts.extend(x.altnames.iter().map(|name| format!("altname {name}")));
     parts.extend(x.alias.iter().map(|text| format!("alias {text}")));
+    parts.extend((x.group != 0).then(|| format!("group {}", x.group)));
     parts.join(", ")
 }
 

@@ -107,6 +107,7 @@ fn restore_link(set: &Link, before: &Link, found: &Link) -> Link {
         master: field(&set.master, &before.master, &found.master),
         altnames: kept.chain(lost).cloned().collect(),
         alias: field(&set.alias, &before.alias, &found.alias),
+        group: field(&set.group, &before.group, &found.group),
         ..found.clone()
     }
 }

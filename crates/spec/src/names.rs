@@ -65,6 +65,13 @@ pub fn bridge(network: &NetworkName) -> IfName {
     IfName::new(format!("rw-{network}")).unwrap_or_else(|_| short("rw-", &[network.as_str()]))
 }
 
+/// The group of the links of a network, by which rules know them. Never 0, which every link is in.
+#[must_use]
+pub fn group(network: &NetworkName) -> u32 {
+    let [.., a, b, c, d] = hash(&["network", network.as_str()]).to_be_bytes();
+    u32::from_be_bytes([a & 0x3f | 0x40, b, c, d])
+}
+
 /// A hardware address, locally administered: `02:72:` and four bytes, those of an IPv4 address
 /// where there is one.
 #[must_use]

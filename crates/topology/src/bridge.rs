@@ -12,6 +12,7 @@ use ropewalk_spec::names::{self, Seed};
 use ropewalk_spec::{Network, Reach};
 
 use crate::firewall;
+use crate::isolation::{Open, isolation};
 use crate::passage::passage;
 use crate::wiring::{HostFacts, Wiring, forwarding, setting};
 
@@ -31,6 +32,10 @@ pub(crate) fn network(
     if reach == Reach::L2 {
         plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(&name, "disable_ipv6"), "1"))?;
         plan.extend(firewall::base()?)?;
+        if !host.foreign_bridge {
+            shut(&mut plan, &name)?;
+            isolation(&mut plan, network, Open::Published)?;
+        }
         return Ok(plan);
     }
     plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(&name, "accept_ra"), "0"))?;
@@ -47,11 +52,20 @@ pub(crate) fn network(
         }
     }
     passage(&mut plan, network)?;
+    if !host.foreign_bridge {
+        // Whom others let on their bridge, and what these reach, is theirs to say.
+        isolation(&mut plan, network, Open::Published)?;
+    }
     if reach == Reach::Internal {
-        plan.ensure(&Ns::HOST, firewall::internal(&name))?;
-        plan.ensure(&Ns::HOST, firewall::bridged(&name))?;
+        shut(&mut plan, &name)?;
     }
     Ok(plan)
+}
+
+/// Nothing is forwarded between this bridge and others.
+fn shut(plan: &mut Plan, bridge: &IfName) -> Result<(), Duplicate> {
+    plan.ensure(&Ns::HOST, firewall::internal(bridge))?;
+    plan.ensure(&Ns::HOST, firewall::bridged(bridge))
 }
 
 /// The name of the bridge of `network`.
@@ -67,6 +81,7 @@ fn link(network: &Network, name: &IfName, host: &HostFacts) -> Link {
         link.mac = Some(names::mac(&network.name, Seed::Text("bridge")));
         link.mtu = Some(host.mtu);
         link.altnames.insert(names::bridge_altname(&network.name));
+        link.group = names::group(&network.name);
     }
     link
 }

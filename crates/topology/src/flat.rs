@@ -15,6 +15,7 @@ use ropewalk_facts::{Body, IfName, Neigh, Ns, SysctlPath};
 use ropewalk_plan::{Duplicate, Plan};
 use ropewalk_spec::Network;
 
+use crate::isolation::{Open, isolation};
 use crate::passage::passage;
 use crate::routed;
 use crate::wiring::{HostFacts, Wiring, forwarding, setting};
@@ -36,6 +37,7 @@ pub(crate) fn network(network: &Network, host: &HostFacts) -> Result<Plan, Dupli
         }
     }
     passage(&mut plan, network)?;
+    isolation(&mut plan, network, Open::Lan)?;
     Ok(plan)
 }
 

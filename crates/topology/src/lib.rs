@@ -12,6 +12,7 @@ mod bridge;
 mod direct;
 pub mod firewall;
 mod flat;
+mod isolation;
 mod passage;
 mod publish;
 mod rate;

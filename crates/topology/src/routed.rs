@@ -15,6 +15,7 @@ use ropewalk_plan::{Duplicate, Plan};
 use ropewalk_spec::{Network, Subnet};
 
 use crate::firewall;
+use crate::isolation::{Open, isolation};
 use crate::passage::passage;
 use crate::wiring::{HostFacts, Wiring, forwarding, setting};
 
@@ -29,6 +30,7 @@ pub(crate) fn network(network: &Network, host: &HostFacts) -> Result<Plan, Dupli
         plan.ensure(&Ns::HOST, Body::Route(end(subnet)))?;
     }
     passage(&mut plan, network)?;
+    isolation(&mut plan, network, Open::Lan)?;
     Ok(plan)
 }
 

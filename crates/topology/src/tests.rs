@@ -79,7 +79,7 @@ fn a_bridge_network_in_both_families() {
         &expect![[r#"
             ~ net/ipv4/ip_forward = 1
             ~ net/ipv6/conf/all/forwarding = 1
-            + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web
+            + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web, group 2048355298
             ~ net/ipv6/conf/rw-web/accept_ra = 0
             ~ net/ipv6/conf/rw-web/accept_dad = 0
             ~ net/ipv4/conf/rw-web/route_localnet = 1
@@ -89,6 +89,11 @@ fn a_bridge_network_in_both_families() {
             + element inet ropewalk direct6 { fd00:15::/64 . fd00:15::/64 }
             + element inet ropewalk masq4 { 192.168.15.0/24 }
             + element inet ropewalk masq6 { fd00:15::/64 }
+            + element inet ropewalk inside { 2048355298 }
+            + element inet ropewalk joined { 2048355298 . 2048355298 }
+            + element inet ropewalk closed { 2048355298 }
+            + element inet ropewalk gateways4 { 2048355298 . 192.168.15.1 }
+            + element inet ropewalk gateways6 { 2048355298 . fd00:15::1 }
         "#]],
     );
 }
@@ -100,12 +105,16 @@ fn an_internal_bridge_has_a_gateway_and_no_way_out() {
         &raw,
         &host(),
         &expect![[r#"
-            + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web
+            + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web, group 2048355298
             ~ net/ipv6/conf/rw-web/accept_ra = 0
             ~ net/ipv6/conf/rw-web/accept_dad = 0
             ~ net/ipv4/conf/rw-web/route_localnet = 1
             + address 192.168.15.1/24 dev rw-web
             + element inet ropewalk direct4 { 192.168.15.0/24 . 192.168.15.0/24 }
+            + element inet ropewalk inside { 2048355298 }
+            + element inet ropewalk joined { 2048355298 . 2048355298 }
+            + element inet ropewalk closed { 2048355298 }
+            + element inet ropewalk gateways4 { 2048355298 . 192.168.15.1 }
             + element inet ropewalk internal { "rw-web" }
             + element inet ropewalk bridged { "rw-web" . "rw-web" }
         "#]],
@@ -118,8 +127,13 @@ fn a_bridge_for_frames_only_has_no_address() {
         &RawNetwork { l2: true, ..raw("bridge", &[]) },
         &host(),
         &expect![[r#"
-            + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web
+            + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1500, up, altname ropewalk.network.web, group 2048355298
             ~ net/ipv6/conf/rw-web/disable_ipv6 = 1
+            + element inet ropewalk internal { "rw-web" }
+            + element inet ropewalk bridged { "rw-web" . "rw-web" }
+            + element inet ropewalk inside { 2048355298 }
+            + element inet ropewalk joined { 2048355298 . 2048355298 }
+            + element inet ropewalk closed { 2048355298 }
         "#]],
     );
 }
@@ -149,11 +163,14 @@ fn forwarding_leaves_an_uplink_that_lives_on_router_advertisements_alive() {
         &raw("routed", &["fd00:9::/64"]),
         &host,
         &expect![[r#"
-        ~ net/ipv6/conf/up0/accept_ra = 2
-        ~ net/ipv6/conf/all/forwarding = 1
-        + route unreachable fd00:9::/64 metric 4294967295 proto 114
-        + element inet ropewalk direct6 { fd00:9::/64 . fd00:9::/64 }
-    "#]],
+            ~ net/ipv6/conf/up0/accept_ra = 2
+            ~ net/ipv6/conf/all/forwarding = 1
+            + route unreachable fd00:9::/64 metric 4294967295 proto 114
+            + element inet ropewalk direct6 { fd00:9::/64 . fd00:9::/64 }
+            + element inet ropewalk inside { 2048355298 }
+            + element inet ropewalk joined { 2048355298 . 2048355298 }
+            + element inet ropewalk gateways6 { 2048355298 . fe80::1 }
+        "#]],
     );
 }
 
@@ -168,12 +185,15 @@ fn a_routed_network_with_fixed_sources_either_way() {
         &raw,
         &host(),
         &expect![[r#"
-        ~ net/ipv4/ip_forward = 1
-        + route unreachable 10.9.0.0/24 metric 4294967295 proto 114
-        + element inet ropewalk direct4 { 10.9.0.0/24 . 10.9.0.0/24 }
-        + element inet ropewalk snat4 { 10.9.0.0/24 : 198.51.100.7 }
-        + element inet ropewalk masq_in4 { 10.9.0.0/24 }
-    "#]],
+            ~ net/ipv4/ip_forward = 1
+            + route unreachable 10.9.0.0/24 metric 4294967295 proto 114
+            + element inet ropewalk direct4 { 10.9.0.0/24 . 10.9.0.0/24 }
+            + element inet ropewalk snat4 { 10.9.0.0/24 : 198.51.100.7 }
+            + element inet ropewalk masq_in4 { 10.9.0.0/24 }
+            + element inet ropewalk inside { 2048355298 }
+            + element inet ropewalk joined { 2048355298 . 2048355298 }
+            + element inet ropewalk gateways4 { 2048355298 . 169.254.1.1 }
+        "#]],
     );
 }
 
@@ -250,7 +270,7 @@ fn a_routed_sandbox() {
             + element arp ropewalk legs { "rw1" }
             + element arp ropewalk macs { "rw1" . 02:72:00:00:00:01 }
             + element arp ropewalk own4 { "rw1" . 10.9.0.1 }
-            + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
+            + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0, group 2048355298
             + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
             ~ link eth0 down → up in netns:red
             ~ link lo down → up in netns:red
@@ -286,6 +306,10 @@ fn a_flat_network_answers_at_once_for_what_hangs_on_its_parent() {
             ~ net/ipv6/conf/all/proxy_ndp = 1
             + element inet ropewalk direct4 { 10.0.0.0/24 . 10.0.0.0/24 }
             + element inet ropewalk direct6 { fd00:aa::/64 . fd00:aa::/64 }
+            + element inet ropewalk inside { 2048355298 }
+            + element inet ropewalk joined { 2048355298 . 2048355298 }
+            + element inet ropewalk gateways4 { 2048355298 . 169.254.1.1 }
+            + element inet ropewalk gateways6 { 2048355298 . fe80::1 }
         "#]],
     );
 }
@@ -305,7 +329,7 @@ fn a_flat_sandbox_is_wired_as_a_routed_one_and_answered_for() {
             + element arp ropewalk legs { "rw1" }
             + element arp ropewalk macs { "rw1" . 02:72:00:00:00:01 }
             + element arp ropewalk own4 { "rw1" . 10.0.0.50 }
-            + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
+            + link rw1 veth, peer eth0 in netns:red, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0, group 2048355298
             + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
             ~ link eth0 down → up in netns:red
             ~ link lo down → up in netns:red

@@ -7,7 +7,7 @@ use ropewalk_facts::{
     Addr, Body, IfName, Link, LinkKind, Mac, Ns, Peer, Route, RouteKey, Sysctl, SysctlPath,
 };
 use ropewalk_plan::{Duplicate, Plan};
-use ropewalk_spec::{Network, Publish, Rate};
+use ropewalk_spec::{Network, Publish, Rate, names};
 
 /// What the plan of a network depends on beside its definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,6 +83,9 @@ impl Wiring<'_> {
         leg.master = master;
         leg.altnames.insert(self.altname.clone());
         leg.alias = Some(self.alias.clone());
+        if leg.master.is_none() {
+            leg.group = names::group(&self.network.name);
+        }
         plan.create(&Ns::HOST, Body::Link(leg))?;
         let mut inside = Link::up(self.ifname.clone(), self.end(&Ns::HOST, &self.leg));
         inside.mtu = Some(self.mtu);

@@ -96,6 +96,9 @@ pub(crate) struct Create {
     /// MTU of its interfaces, else that of the uplink
     #[arg(long, value_name = "BYTES", value_parser = mtu)]
     mtu: Option<u32>,
+    /// What its sandboxes reach beside each other and the way out: the host, or another network
+    #[arg(long, value_name = "host|NETWORK")]
+    reach: Vec<String>,
     /// Let its sandboxes speak with addresses that are not their own
     #[arg(long)]
     allow_spoofing: bool,
@@ -125,6 +128,7 @@ impl Create {
             masquerade: self.masquerade.clone(),
             masquerade_in: self.masquerade_in.clone(),
             mtu: self.mtu,
+            reach: self.reach.clone(),
             allow_spoofing: self.allow_spoofing,
             ..RawNetwork::default()
         }

@@ -48,7 +48,7 @@ fn a_lan_host_and_a_sandbox_reach_each_other_and_the_host_is_as_before_afterward
     host.sh(
         "ip netns exec lan ping -qc1 -W2 10.0.0.50; ip netns exec lan ping -qc1 -W2 fd00:aa::50
         ip netns exec red ping -qc1 -W2 10.0.0.2; ip netns exec red ping -qc1 -W2 fd00:aa::2
-        ip netns exec red ping -qc1 -W2 10.0.0.1; ip netns exec red ping -qc1 -W2 fd00:aa::1",
+        ip netns exec red ping -qc1 -W2 169.254.1.1; ip netns exec red ping -qc1 -W2 fe80::1%eth0",
     );
     let proxies = host.sh("ip -4 neigh show proxy; ip -6 neigh show proxy");
     assert_eq!(proxies.lines().count(), 2, "{proxies}");

@@ -94,6 +94,16 @@ pub(crate) fn routed(name: &str, subnets: &[&str]) -> RawNetwork {
     RawNetwork { mode: Some("routed".into()), ..bridge(name, subnets) }
 }
 
+/// One with addresses of the LAN of `attach::outside`.
+pub(crate) fn flat(name: &str) -> RawNetwork {
+    let range = ["10.0.0.50-10.0.0.59", "fd00:aa::50-fd00:aa::59"];
+    RawNetwork {
+        mode: Some("flat".into()),
+        range: range.map(str::to_owned).into(),
+        ..bridge(name, &["10.0.0.0/24", "fd00:aa::/64"])
+    }
+}
+
 pub(crate) fn network(raw: &RawNetwork) -> Network {
     raw.check().unwrap()
 }

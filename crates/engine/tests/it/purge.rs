@@ -14,7 +14,8 @@ fn purge_leaves_what_others_made_as_it_was() {
         nft add rule inet mine c ip saddr 1.2.3.4 drop
         iptables -t nat -A POSTROUTING -s 9.9.9.0/24 -j MASQUERADE
         ip link add foreign type bridge; ip route add 9.9.9.0/24 via 10.0.0.2
-        ip netns add red");
+        ip netns add red
+        while ip -6 addr show tentative | grep -q inet6; do sleep 0.05; done");
     let look = "nft list ruleset; ip -d link; ip addr; ip route show table all; sysctl -a 2>/dev/null | grep -E 'forward|route_localnet|accept_ra '";
     let steady = |text: String| {
         let changing = |line: &&str| !line.contains("valid_lft") && !line.contains("expires");

@@ -131,6 +131,10 @@ impl MetaKey {
     pub const NFPROTO: Self = Self(15);
     /// Transport protocol, one byte.
     pub const L4PROTO: Self = Self(16);
+    /// Group of the incoming link.
+    pub const IIFGROUP: Self = Self(21);
+    /// Group of the outgoing link.
+    pub const OIFGROUP: Self = Self(22);
 }
 
 /// How two values are compared (`NFT_CMP_*`).

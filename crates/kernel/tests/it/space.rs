@@ -38,7 +38,8 @@ pub(crate) fn veth(here: &str, ns: &Ns, there: &str) -> Link {
 
 /// As the other end of a pair is born.
 pub(crate) fn born(link: &Link) -> Link {
-    Link { up: false, master: None, altnames: [].into(), alias: None, ..link.clone() }
+    let (master, alias) = (None, None);
+    Link { up: false, master, altnames: [].into(), alias, group: 0, ..link.clone() }
 }
 
 pub(crate) fn create(ns: &Ns, body: Body) -> Change {

@@ -54,6 +54,7 @@ pub(super) fn merge(wish: &Link, found: &Link) -> Link {
         master: wish.master.clone().or_else(|| found.master.clone()),
         altnames: found.altnames.union(&wish.altnames).cloned().collect(),
         alias: wish.alias.clone().or_else(|| found.alias.clone()),
+        group: if wish.group == 0 { found.group } else { wish.group },
     }
 }
 

@@ -117,7 +117,8 @@ impl Run<'_> {
 /// A link as it is born together with another: down, since the kernel opens it before the pair is
 /// joined (`veth_newlink`, drivers/net/veth.c: ENOTCONN), with no master and no other names.
 pub(crate) fn born(wish: &Link, kind: LinkKind) -> Link {
-    Link { kind, up: false, master: None, altnames: [].into(), alias: None, ..wish.clone() }
+    let (master, alias) = (None, None);
+    Link { kind, up: false, master, altnames: [].into(), alias, group: 0, ..wish.clone() }
 }
 
 /// The loopback device of a new namespace.

@@ -48,6 +48,7 @@ pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
         master: None,
         altnames: [].into(),
         alias: None,
+        group: 0,
         mtu: link.mtu.filter(|_| !bridge),
         ..link.clone()
     };
@@ -84,6 +85,9 @@ pub(super) fn alter(ns: &Ns, was: &Link, link: &Link) -> Vec<String> {
     }
     if was.up != link.up {
         set = set.say(if link.up { "up" } else { "down" });
+    }
+    if was.group != link.group {
+        set = set.opt("group", Some(link.group));
     }
     let mut lines = vec![];
     if was.alias != link.alias {

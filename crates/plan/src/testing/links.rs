@@ -78,6 +78,7 @@ impl Forge {
             link.mtu = forge.some_mtu();
             link.altnames = forge.altnames();
             link.alias = forge.alias();
+            link.group = group(&link);
             link.master = forge.bridge_in(ns, 50);
             Body::Link(link).at(ns.clone())
         };
@@ -110,6 +111,7 @@ impl Forge {
         link.mtu = self.dice.pick(&[1450, 1400]).copied();
         link.altnames = self.altnames();
         link.alias = self.alias();
+        link.group = group(&link);
         create(&ns, Body::Link(link))
     }
 
@@ -243,6 +245,7 @@ impl Forge {
         let (ns, mut link) = self.any_link(|_, _, l| l.name.as_str() != "lo")?;
         link.altnames = [format!("other-{}", self.next())].into();
         link.alias = self.alias();
+        link.group = group(&link);
         self.alter(Body::Link(link).at(ns))
     }
 
@@ -279,4 +282,9 @@ impl Forge {
         };
         create(&ns, Body::Fdb(fdb))
     }
+}
+
+/// A group for those that have an alias.
+fn group(link: &Link) -> u32 {
+    link.alias.as_ref().map_or(0, |_| 0x7fff_fff0)
 }

@@ -31,7 +31,7 @@ impl Lan {
                 [ -z \"$(ip -n $h -6 addr show dev up0 tentative)\" ] && continue 2; sleep 0.05
             done; exit 1; done");
         for h in ["h1", "h2"] {
-            lan.on(h, "network create lan --mode flat --parent up0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64");
+            lan.on(h, "network create lan --mode flat --parent up0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64 --reach host");
         }
         lan
     }

@@ -30,7 +30,7 @@ pub struct Topology {
 pub const TOPOLOGIES: &[Topology] = &[
     Topology {
         name: "bridge",
-        h1: "--subnet 10.9.1.0/24 --subnet fd00:9:1::/64",
+        h1: "--subnet 10.9.1.0/24 --subnet fd00:9:1::/64 --reach host",
         h2: None,
         red: ["10.9.1.8", "fd00:9:1::8"],
         blue: ["10.9.1.9", "fd00:9:1::9"],
@@ -40,8 +40,8 @@ pub const TOPOLOGIES: &[Topology] = &[
     },
     Topology {
         name: "routed",
-        h1: "--mode routed --subnet 10.9.1.0/24 --subnet fd00:9:1::/64",
-        h2: Some("--mode routed --subnet 10.9.2.0/24 --subnet fd00:9:2::/64"),
+        h1: "--mode routed --subnet 10.9.1.0/24 --subnet fd00:9:1::/64 --reach host",
+        h2: Some("--mode routed --subnet 10.9.2.0/24 --subnet fd00:9:2::/64 --reach host"),
         red: ["10.9.1.8", "fd00:9:1::8"],
         blue: ["10.9.1.9", "fd00:9:1::9"],
         green: ["10.9.2.8", "fd00:9:2::8"],
@@ -59,8 +59,10 @@ pub const TOPOLOGIES: &[Topology] = &[
     },
     Topology {
         name: "flat",
-        h1: "--mode flat --parent eth0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64",
-        h2: Some("--mode flat --parent eth0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64"),
+        h1: "--mode flat --parent eth0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64 --reach host",
+        h2: Some(
+            "--mode flat --parent eth0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64 --reach host",
+        ),
         red: ["10.0.0.108", "fd00:aa::108"],
         blue: ["10.0.0.109", "fd00:aa::109"],
         green: ["10.0.0.208", "fd00:aa::208"],

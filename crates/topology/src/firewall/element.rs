@@ -59,6 +59,37 @@ pub fn bridged(bridge: &IfName) -> Body {
     element(sets::BRIDGED, [name(bridge), name(bridge)].concat(), None, None)
 }
 
+/// The links of this group are shut against those of other networks; `closed`: against all others.
+#[must_use]
+pub fn inside(group: u32, closed: bool) -> Vec<Body> {
+    let mut all = vec![of_groups(sets::INSIDE, &[group]), of_groups(sets::JOINED, &[group; 2])];
+    all.extend(closed.then(|| of_groups(sets::CLOSED, &[group])));
+    all
+}
+
+/// The links of the group `from` reach those of `to`.
+#[must_use]
+pub fn joined(from: u32, to: u32) -> Body {
+    of_groups(sets::JOINED, &[from, to])
+}
+
+/// The links of this group reach all of the host.
+#[must_use]
+pub fn hosted(group: u32) -> Body {
+    of_groups(sets::HOSTED, &[group])
+}
+
+/// What the links of this group have as their gateway.
+#[must_use]
+pub fn gateway(group: u32, ip: IpAddr) -> Body {
+    let key = [group.to_ne_bytes().to_vec(), octets(ip)].concat();
+    element(&version(ip).name(sets::GATEWAYS), key, None, None)
+}
+
+fn of_groups(set: &str, groups: &[u32]) -> Body {
+    element(set, groups.iter().flat_map(|group| group.to_ne_bytes()).collect(), None, None)
+}
+
 /// Connections to `port` of the host's address `at`, or of every address of the host in the
 /// family of `to`, go to `to`. `proto` is the transport protocol (IPPROTO_*: 6 TCP, 17 UDP,
 /// 132 SCTP).

@@ -30,8 +30,8 @@ const REDIRECT4: u8 = 5;
 const DONE6: u8 = 132;
 const REPORT6: u8 = 131;
 const ADVERT6: u8 = 134;
-const SOLICIT6: u8 = 135;
-const NEIGHBOUR6: u8 = 136;
+pub(super) const SOLICIT6: u8 = 135;
+pub(super) const NEIGHBOUR6: u8 = 136;
 const REDIRECT6: u8 = 137;
 const REPORT6_V2: u8 = 143;
 

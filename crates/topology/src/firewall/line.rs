@@ -26,6 +26,9 @@ const DADDR: FibFlags = FibFlags(2);
 const LOCAL: u32 = 2;
 /// `NFT_CT_STATUS`.
 const CT_STATUS: u32 = 2;
+/// `NFT_CT_STATE`, and its bits for an answer and for what belongs to one.
+const CT_STATE: u32 = 0;
+const KNOWN: u32 = 2 | 4;
 /// `IPS_DST_NAT`: the destination of the connection was changed.
 const DST_NAT: u32 = 0x20;
 /// `LOOPBACK_IFINDEX`: `lo` has this index in every namespace.
@@ -248,6 +251,22 @@ impl Line {
         self.meta(key, 0).within(set)
     }
 
+    /// The link is not in a set.
+    pub(super) fn link_outside(self, key: MetaKey, set: &str) -> Self {
+        self.meta(key, 0).lookup(set, None, true)
+    }
+
+    /// The groups of both links, the incoming first, are in a set of pairs.
+    pub(super) fn groups_within(self, set: &str) -> Self {
+        self.meta(MetaKey::IIFGROUP, 0).meta(MetaKey::OIFGROUP, 1).within(set)
+    }
+
+    /// The group of the incoming link and the destination are in a set. The packet's version was
+    /// asked before.
+    pub(super) fn gateway_within(self, v: Version, set: &str) -> Self {
+        self.meta(MetaKey::IIFGROUP, 0).addr(v, Side::Destination, 1).within(set)
+    }
+
     /// Both links, the incoming first, are in a set of pairs.
     pub(super) fn links_within(self, set: &str) -> Self {
         self.meta(MetaKey::IIFNAME, 0).meta(MetaKey::OIFNAME, 4).within(set)
@@ -261,11 +280,20 @@ impl Line {
 
     /// The connection is for a published port.
     pub(super) fn dnatted(self) -> Self {
-        let mask = Bytes(DST_NAT.to_ne_bytes().to_vec());
+        self.ct_any(CT_STATUS, DST_NAT)
+    }
+
+    /// The packet belongs to a connection that was answered.
+    pub(super) fn known(self) -> Self {
+        self.ct_any(CT_STATE, KNOWN)
+    }
+
+    /// One of `bits` is set in what is known of the connection.
+    fn ct_any(self, key: u32, bits: u32) -> Self {
+        let mask = Bytes(bits.to_ne_bytes().to_vec());
         let zero = [0; 4];
         let masked = Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask, xor: Bytes(zero.to_vec()) };
-        self.and([Expr::Ct { key: CT_STATUS, dir: None, dreg: Reg(0) }, masked])
-            .cmp(CmpOp::Neq, &zero)
+        self.and([Expr::Ct { key, dir: None, dreg: Reg(0) }, masked]).cmp(CmpOp::Neq, &zero)
     }
 
     fn within(self, set: &str) -> Self {

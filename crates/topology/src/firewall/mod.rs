@@ -2,7 +2,9 @@
 //!
 //!     bridge, arp           a frame from a sandbox ─▶ guard: only its own addresses
 //!     a packet to this host ─▶ prerouting ─▶ publish: map (address, protocol, port) → sandbox
+//!     a packet to this host ─▶ input ─▶ visit: from a sandbox, a ping of its gateway
 //!     a packet forwarded    ─▶ forward ─▶ internal: only within its own network
+//!                                      ─▶ enter: own network, joined ones, published ports
 //!     a packet leaving      ─▶ postrouting: set of subnets → masquerade, map subnet → source
 //!
 //! What differs from host to host is elements: a few for a network, one for a published port. The
@@ -31,7 +33,10 @@ use ropewalk_facts::Ns;
 use ropewalk_facts::nft::{Family, Set, SetKey, Table, TableKey};
 use ropewalk_plan::{Duplicate, Plan};
 
-pub use element::{bridged, direct, internal, masquerade, masquerade_in, publish, snat, snat_in};
+pub use element::{
+    bridged, direct, gateway, hosted, inside, internal, joined, masquerade, masquerade_in, publish,
+    snat, snat_in,
+};
 pub use own::{bridged_leg, routed_leg, wire_leg};
 
 /// The key of the table of IP packets.

@@ -12,6 +12,7 @@ pub(super) type Tagged = (String, Line);
 
 /// Hook numbers (`NF_INET_*`).
 const PREROUTING: u32 = 0;
+const LOCAL_IN: u32 = 1;
 const FORWARD: u32 = 2;
 const OUTPUT: u32 = 3;
 const POSTROUTING: u32 = 4;
@@ -29,6 +30,9 @@ pub(super) fn inet(table: &TableKey) -> Vec<Body> {
         ("postrouting", Some(("nat", POSTROUTING, 100)), postrouting()),
         ("forward", Some(("filter", FORWARD, 0)), forward()),
         ("internal", None, internal()),
+        ("enter", None, enter()),
+        ("input", Some(("filter", LOCAL_IN, 0)), input()),
+        ("visit", None, visit()),
     ];
     chains.extend(guard::inet());
     written(table, chains)
@@ -60,9 +64,10 @@ fn both(tag: &str, one: impl Fn(Version) -> Line) -> [Tagged; 2] {
 /// With `route_localnet`, a neighbour could send to 127.0.0.1 and be heard. (The kernel itself
 /// refuses packets to ::1 that come from outside.)
 fn raw() -> Vec<Tagged> {
-    let line = Line::new().not_from_lo().addr_begins(Version::V4, Side::Destination, &[127]);
+    let line = || Line::new().not_from_lo().addr_begins(Version::V4, Side::Destination, &[127]);
     let legs = Line::new().link_within(MetaKey::IIFNAME, sets::LEGS).goto(guard::GUARD);
-    vec![("loopback-guard".into(), line.verdict(VerdictCode::Drop)), ("protected".into(), legs)]
+    let open = line().link_outside(MetaKey::IIFGROUP, sets::HOSTED);
+    vec![("loopback-guard".into(), open.verdict(VerdictCode::Drop)), ("protected".into(), legs)]
 }
 
 fn to_publish(tag: &str) -> Vec<Tagged> {
@@ -113,24 +118,64 @@ fn postrouting() -> Vec<Tagged> {
 const LINK_LOCAL: [u8; 16] = [0xfe, 0x80, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const LOOPBACK6: [u8; 16] = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1];
 
+/// What was let in once, and its answers, pass.
 fn forward() -> Vec<Tagged> {
-    [("from-internal", MetaKey::IIFNAME), ("to-internal", MetaKey::OIFNAME)]
-        .map(|(tag, key)| {
-            (tag.into(), Line::new().link_within(key, sets::INTERNAL).jump("internal"))
-        })
-        .into()
+    let to = |key, set: &str, chain: &str| Line::new().link_within(key, set).jump(chain);
+    vec![
+        accept("known", Line::new().known()),
+        ("from-internal".into(), to(MetaKey::IIFNAME, sets::INTERNAL, "internal")),
+        ("to-internal".into(), to(MetaKey::OIFNAME, sets::INTERNAL, "internal")),
+        ("enter".into(), to(MetaKey::OIFGROUP, sets::INSIDE, "enter")),
+    ]
 }
 
-/// Frames that stay on their bridge, and packets between two legs of one network; no others.
+/// Frames that stay on their bridge, and networks that are joined; no others.
 fn internal() -> Vec<Tagged> {
-    let bridged = Line::new().links_within(sets::BRIDGED).verdict(VerdictCode::Accept);
-    let mut rules = vec![("bridged".into(), bridged)];
-    rules.extend(both("within", |v| {
-        let line = Line::new()
-            .link_within(MetaKey::IIFNAME, sets::INTERNAL)
-            .link_within(MetaKey::OIFNAME, sets::INTERNAL);
-        line.pair(v, &v.name(sets::DIRECT)).verdict(VerdictCode::Accept)
+    vec![
+        accept("bridged", Line::new().links_within(sets::BRIDGED)),
+        accept("joined", Line::new().groups_within(sets::JOINED)),
+        drop("closed", Line::new()),
+    ]
+}
+
+/// Into a network: from itself and those that are joined, and by published ports. Some, routed
+/// ones, are open to all but other networks.
+fn enter() -> Vec<Tagged> {
+    vec![
+        accept("joined", Line::new().groups_within(sets::JOINED)),
+        accept("published", Line::new().dnatted()),
+        drop("between", Line::new().link_within(MetaKey::IIFGROUP, sets::INSIDE)),
+        drop("closed", Line::new().link_within(MetaKey::OIFGROUP, sets::CLOSED)),
+    ]
+}
+
+fn input() -> Vec<Tagged> {
+    let from = Line::new().link_within(MetaKey::IIFGROUP, sets::INSIDE);
+    vec![("visit".into(), from.jump("visit"))]
+}
+
+/// From a sandbox to the host itself: answers, the search for neighbours, and a ping of the gateway.
+fn visit() -> Vec<Tagged> {
+    let icmp6 = |kind| Line::new().icmp(Version::V6, kind);
+    let mut rules = vec![
+        accept("known", Line::new().known()),
+        accept("hosted", Line::new().link_within(MetaKey::IIFGROUP, sets::HOSTED)),
+        accept("solicit", icmp6(guard::SOLICIT6)),
+        accept("advert", icmp6(guard::NEIGHBOUR6)),
+    ];
+    rules.extend(both("ping", |v| {
+        let kind = if v == Version::V4 { 8 } else { 128 };
+        let ping = Line::new().icmp(v, kind).gateway_within(v, &v.name(sets::GATEWAYS));
+        ping.verdict(VerdictCode::Accept)
     }));
-    rules.push(("closed".into(), Line::new().verdict(VerdictCode::Drop)));
+    rules.push(drop("host", Line::new()));
     rules
+}
+
+fn accept(tag: &str, line: Line) -> Tagged {
+    (tag.into(), line.verdict(VerdictCode::Accept))
+}
+
+fn drop(tag: &str, line: Line) -> Tagged {
+    (tag.into(), line.verdict(VerdictCode::Drop))
 }

@@ -24,6 +24,17 @@ pub(super) const INTERNAL: &str = "internal";
 /// Bridges of internal networks, each twice: frames that stay within one.
 pub(super) const BRIDGED: &str = "bridged";
 
+/// Groups of links: the networks that are shut against each other.
+pub(super) const INSIDE: &str = "inside";
+/// Groups of links: networks of which others reach what is published alone.
+pub(super) const CLOSED: &str = "closed";
+/// Pairs of groups: the first reaches the second.
+pub(super) const JOINED: &str = "joined";
+/// Groups of links whose sandboxes reach all of the host.
+pub(super) const HOSTED: &str = "hosted";
+/// (group, address): the gateway of a network, which answers a ping.
+pub(super) const GATEWAYS: &str = "gateways";
+
 /// Legs under protection.
 pub(super) const LEGS: &str = "legs";
 /// Legs whose sandbox has no addresses of ours: its hardware address is watched, no more.
@@ -77,10 +88,15 @@ fn inet(table: &TableKey) -> Vec<Set> {
     let mut sets = vec![
         set(table, INTERNAL, &["ifname"], &[], false),
         set(table, BRIDGED, &["ifname", "ifname"], &[], false),
+        set(table, INSIDE, &["devgroup"], &[], false),
+        set(table, CLOSED, &["devgroup"], &[], false),
+        set(table, JOINED, &["devgroup", "devgroup"], &[], false),
+        set(table, HOSTED, &["devgroup"], &[], false),
     ];
     for v in Version::BOTH {
         let (ip, proto, port) = (v.addr(), "inet_proto", "inet_service");
         sets.extend([
+            set(table, &v.name(GATEWAYS), &["devgroup", ip], &[], false),
             set(table, &v.name(DIRECT), &[ip, ip], &[], true),
             set(table, &v.name(MASQ), &[ip], &[], true),
             set(table, &v.name(SNAT), &[ip], &[ip], true),

@@ -116,6 +116,11 @@ fn the_rules_in_the_language_of_nft() {
         add set own6 { typeof iifname . @th,64,128; }
         add set internal { type ifname; }
         add set bridged { type ifname . ifname; }
+        add set inside { type devgroup; }
+        add set closed { type devgroup; }
+        add set joined { type devgroup . devgroup; }
+        add set hosted { type devgroup; }
+        add set gateways4 { type devgroup . ipv4_addr; }
         add set direct4 { type ipv4_addr . ipv4_addr; flags interval; }
         add set masq4 { type ipv4_addr; flags interval; }
         add map snat4 { type ipv4_addr : ipv4_addr; flags interval; }
@@ -123,6 +128,7 @@ fn the_rules_in_the_language_of_nft() {
         add map snat_in4 { type ipv4_addr : ipv4_addr; flags interval; }
         add map publish4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
         add map publish_at4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+        add set gateways6 { type devgroup . ipv6_addr; }
         add set direct6 { type ipv6_addr . ipv6_addr; flags interval; }
         add set masq6 { type ipv6_addr; flags interval; }
         add map snat6 { type ipv6_addr : ipv6_addr; flags interval; }
@@ -137,11 +143,14 @@ fn the_rules_in_the_language_of_nft() {
         add chain postrouting { type nat hook postrouting priority 100; policy accept; }
         add chain forward { type filter hook forward priority 0; policy accept; }
         add chain internal
+        add chain enter
+        add chain input { type filter hook input priority 0; policy accept; }
+        add chain visit
         add chain guard
         add chain v4
         add chain v6
         add chain neighbour
-        add rule raw iif != "lo" ip daddr 127.0.0.0/8 drop comment "loopback-guard"
+        add rule raw iif != "lo" ip daddr 127.0.0.0/8 iifgroup != @hosted drop comment "loopback-guard"
         add rule raw iifname @legs goto guard comment "protected"
         add rule prerouting fib daddr type local jump publish comment "from-outside"
         add rule output fib daddr type local jump publish comment "from-host"
@@ -165,12 +174,25 @@ fn the_rules_in_the_language_of_nft() {
         add rule postrouting snat ip6 to ip6 daddr map @snat_in6 comment "snat_in6"
         add rule postrouting ip daddr @masq_in4 masquerade comment "masq_in4"
         add rule postrouting ip6 daddr @masq_in6 masquerade comment "masq_in6"
+        add rule forward ct state established,related accept comment "known"
         add rule forward iifname @internal jump internal comment "from-internal"
         add rule forward oifname @internal jump internal comment "to-internal"
+        add rule forward oifgroup @inside jump enter comment "enter"
         add rule internal iifname . oifname @bridged accept comment "bridged"
-        add rule internal iifname @internal oifname @internal ip saddr . ip daddr @direct4 accept comment "within4"
-        add rule internal iifname @internal oifname @internal ip6 saddr . ip6 daddr @direct6 accept comment "within6"
+        add rule internal iifgroup . oifgroup @joined accept comment "joined"
         add rule internal drop comment "closed"
+        add rule enter iifgroup . oifgroup @joined accept comment "joined"
+        add rule enter ct status dnat accept comment "published"
+        add rule enter iifgroup @inside drop comment "between"
+        add rule enter oifgroup @closed drop comment "closed"
+        add rule input iifgroup @inside jump visit comment "visit"
+        add rule visit ct state established,related accept comment "known"
+        add rule visit iifgroup @hosted accept comment "hosted"
+        add rule visit icmpv6 type nd-neighbor-solicit accept comment "solicit"
+        add rule visit icmpv6 type nd-neighbor-advert accept comment "advert"
+        add rule visit icmp type echo-request iifgroup . ip daddr @gateways4 accept comment "ping4"
+        add rule visit icmpv6 type echo-request iifgroup . ip6 daddr @gateways6 accept comment "ping6"
+        add rule visit drop comment "host"
         add rule guard meta nfproto ipv4 goto v4 comment "ipv4"
         add rule guard meta nfproto ipv6 goto v6 comment "ipv6"
         add rule v4 ip saddr 0.0.0.0 udp sport 68 udp dport 67 accept comment "dhcp-client"

@@ -39,6 +39,10 @@ pub(super) fn meta(env: &Env<'_>, packet: &Packet, key: MetaKey) -> Loaded {
         bytes.resize(16, 0);
         Known(bytes)
     };
+    let group = |name: Option<&IfName>| {
+        let group = name.and_then(|n| env.node.devs.get(n)).map_or(0, |d| d.link.group);
+        Known(group.to_ne_bytes().to_vec())
+    };
     let family = |name: Option<&IfName>| {
         let lo = name.and_then(|n| env.node.devs.get(n)).is_some_and(|d| d.loopback());
         Known((if lo { 772u16 } else { 1 }).to_ne_bytes().to_vec())
@@ -66,6 +70,8 @@ pub(super) fn meta(env: &Env<'_>, packet: &Packet, key: MetaKey) -> Loaded {
         17 => Known(ifname(env.bridge_in)),
         18 => Known(ifname(env.bridge_out)),
         19 => Known(vec![pkttype(packet)]),
+        21 => group(env.iif),
+        22 => group(env.oif),
         26 => kind(env.iif),
         27 => kind(env.oif),
         _ => Unknown,

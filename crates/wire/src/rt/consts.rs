@@ -100,6 +100,7 @@ consts! {
     IFLA_MASTER: u16 = 10;
     IFLA_LINKINFO: u16 = 18;
     IFLA_IFALIAS: u16 = 20;
+    IFLA_GROUP: u16 = 27;
     IFLA_AF_SPEC: u16 = 26;
     IFLA_NET_NS_FD: u16 = 28;
     IFLA_EXT_MASK: u16 = 29;

@@ -52,6 +52,9 @@ pub(super) fn create(
     if let Some(master) = &link.master {
         w.u32(IFLA_MASTER, links.need(master)?);
     }
+    if link.group != 0 {
+        w.u32(IFLA_GROUP, link.group);
+    }
     if link.kind.stacked() {
         below(&mut w, link, far, links)?;
     }
@@ -187,6 +190,9 @@ pub(super) fn change(old: &Link, new: &Link, links: &Links) -> Result<Vec<Reques
     let mac = new.mac.filter(|m| old.mac != Some(*m));
     let mtu = new.mtu.filter(|m| old.mtu != Some(*m));
     looks(&mut w, mac, mtu);
+    if old.group != new.group {
+        w.u32(IFLA_GROUP, new.group);
+    }
     if old.master != new.master {
         w.u32(IFLA_MASTER, new.master.as_ref().map_or(Ok(0), |m| links.need(m))?);
     }
@@ -366,6 +372,7 @@ pub(super) fn decode(body: &[u8], links: &Links) -> Result<Vec<Body>, Error> {
         master,
         altnames: read.altnames().collect(),
         alias: read.attr(IFLA_IFALIAS).and_then(|a| a.text()).map(str::to_owned),
+        group: read.attr(IFLA_GROUP).and_then(|a| a.u32()).unwrap_or_default(),
         name: name.clone(),
     })];
     all.extend(read.attr(IFLA_LINKINFO).and_then(|a| member::flags(&name, a)).map(Body::Member));

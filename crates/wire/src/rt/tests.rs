@@ -278,6 +278,7 @@ fn what_does_not_differ_is_not_sent() {
     assert_eq!(ends(&Link { altnames: ["x".to_owned()].into(), ..old.clone() }).len(), 1);
     assert_eq!(ends(&Link { up: false, ..old.clone() }).len(), 1);
     assert_eq!(ends(&Link { alias: Some("x".into()), ..old.clone() }).len(), 1);
+    assert_eq!(ends(&Link { group: 7, ..old.clone() }).len(), 1);
     let kind = Link { kind: LinkKind::Ifb, ..old.clone() };
     assert_eq!(change(&Body::Link(old), &Body::Link(kind), &links()), Err(Error::Fixed));
 }

@@ -7,13 +7,15 @@
 //! What counts is the effect on the victim or the host. The attacks are Python, as they need
 //! frames that no well-behaved program sends.
 
+mod paths;
+
 use std::collections::BTreeSet;
 
 use ropewalk_spec::{RawEndpoint, RawNetwork};
 use serde_json::{Value, json};
 
 use crate::Host;
-use crate::host::{bridge, routed};
+use crate::host::{bridge, flat, routed};
 
 const FRAMES: &str = include_str!("frames.py");
 const ADDRESSES: &str = include_str!("addresses.py");
@@ -23,6 +25,7 @@ const ADDRESSES: &str = include_str!("addresses.py");
 enum Mode {
     Bridge,
     Routed,
+    Flat,
 }
 
 struct Scene {
@@ -32,6 +35,11 @@ struct Scene {
 
 impl Scene {
     fn new(mode: Mode, lifted: bool) -> Self {
+        Self::with(mode, lifted, &RawNetwork::default())
+    }
+
+    /// With what `wish` says of the network beside its mode.
+    fn with(mode: Mode, lifted: bool, wish: &RawNetwork) -> Self {
         let host = Host::new();
         crate::attach::outside(&host);
         // As on a host where nothing asks for it; the kernel then looks into no bridged frame.
@@ -40,12 +48,15 @@ impl Scene {
         let network = match mode {
             Mode::Bridge => bridge("web", &subnets),
             Mode::Routed => routed("web", &subnets),
+            Mode::Flat => flat("web"),
         };
-        host.create(&RawNetwork { allow_spoofing: lifted, ..network });
+        let reach = wish.reach.clone();
+        host.create(&RawNetwork { allow_spoofing: lifted, reach, ..network });
         if lifted && mode == Mode::Bridge {
             host.sh("ip link set rw-web type bridge no_linklocal_learn 0");
         }
-        let who = ["evil", "red", "blue"].map(|name| (name, person(&host, name)));
+        let plain = || RawEndpoint { network: "web".into(), ..RawEndpoint::default() };
+        let who = ["evil", "red", "blue"].map(|name| (name, person(&host, name, plain())));
         let gateway = |mac: String, link: &str, v4: &str, v6: &str| {
             json!({ "gateway_mac": mac, "link": link, "gateway4": v4, "gateway6": v6,
                     "gateways": [v4, v6] })
@@ -54,7 +65,7 @@ impl Scene {
             Mode::Bridge => {
                 gateway(mac_of(&host, "rw-web"), "rw-web", "192.168.15.1", "fd00:15::1")
             }
-            Mode::Routed => {
+            Mode::Routed | Mode::Flat => {
                 let leg = who[0].1["leg"].as_str().unwrap();
                 gateway(mac_of(&host, leg), leg, "169.254.1.1", "fe80::1%eth0")
             }
@@ -62,10 +73,15 @@ impl Scene {
         for (name, facts_of) in who {
             facts[name] = facts_of;
         }
-        facts["mode"] = json!(if mode == Mode::Bridge { "bridge" } else { "routed" });
+        facts["mode"] = json!(match mode {
+            Mode::Bridge => "bridge",
+            Mode::Routed => "routed",
+            Mode::Flat => "flat",
+        });
         facts["patience"] = json!(if lifted { 4.0 } else { 0.3 });
-        facts["free4"] = json!("192.168.15.77");
-        facts["free6"] = json!("fd00:15::77");
+        let lan = mode == Mode::Flat;
+        facts["free4"] = json!(if lan { "10.0.0.77" } else { "192.168.15.77" });
+        facts["free6"] = json!(if lan { "fd00:aa::77" } else { "fd00:15::77" });
         Self { host, facts }
     }
 
@@ -86,12 +102,8 @@ fn compare(mode: Mode, attacks: &str, number: usize) {
 }
 
 /// Attaches a sandbox, and says by which addresses it goes.
-fn person(host: &Host, name: &str) -> Value {
-    let wish = RawEndpoint {
-        sandbox: format!("new:{name}"),
-        network: "web".into(),
-        ..RawEndpoint::default()
-    };
+fn person(host: &Host, name: &str, wish: RawEndpoint) -> Value {
+    let wish = RawEndpoint { sandbox: format!("new:{name}"), ..wish };
     let row = host.engine().attach(&wish.check().unwrap()).unwrap().row;
     let local = host.sh(&format!("ip -n {name} -6 -o addr show dev eth0 scope link"));
     let local = local.split_whitespace().nth(3).and_then(|net| net.split('/').next()).unwrap();
@@ -116,4 +128,9 @@ fn nobody_on_a_bridge_pretends_to_be_another() {
 #[test]
 fn nobody_without_a_bridge_pretends_to_be_another() {
     compare(Mode::Routed, ADDRESSES, 11);
+}
+
+#[test]
+fn nobody_with_an_address_of_the_lan_pretends_to_be_another() {
+    compare(Mode::Flat, ADDRESSES, 11);
 }
