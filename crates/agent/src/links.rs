@@ -70,6 +70,7 @@ impl Links {
             Event::Rt(rt::Event::RouteGone) => Some(Reason::new("a route went")),
             Event::Rt(rt::Event::RuleGone) => Some(Reason::new("a policy rule went")),
             Event::Rt(rt::Event::NeighGone) => Some(Reason::new("a neighbour went")),
+            Event::Rt(rt::Event::LimitGone) => Some(Reason::new("a limit went")),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use ropewalk_facts::{Id, IfName, LinkKind, Ns};
+use ropewalk_facts::{Body, Fact, Id, IfName, LinkKind, Ns};
 use ropewalk_kernel::netns;
 use ropewalk_plan::Step;
 use ropewalk_spec::NetworkName;
@@ -152,8 +152,11 @@ impl Engine {
         let mut owners = BTreeMap::new();
         for record in self.store.attachments()? {
             let owner = format!("{} on {}", record.sandbox, record.network);
-            owners.insert((Ns::HOST, record.leg), owner.clone());
-            owners.insert((record.ns, record.ifname), owner);
+            for step in record.plan.steps() {
+                if let Step::Create(Fact { ns, body: Body::Link(link) }) = step {
+                    owners.insert((ns.clone(), link.name.clone()), owner.clone());
+                }
+            }
         }
         for record in self.store.networks()? {
             if let Some(bridge) = host::shared_link(&record.network) {

@@ -76,7 +76,7 @@ fn wired() -> Host {
     let host = Host::new();
     host.ok("network create web --subnet 10.9.0.0/24 --subnet fd09::/64");
     host.ok("network create lan --mode routed --subnet 10.8.0.0/24");
-    host.ok("attach new:red web --publish 8080:80");
+    host.ok("attach new:red web --publish 8080:80 --rate-in 100M --rate-out 100M");
     host.ok("attach new:green lan");
     // Links younger than a second are left to whoever makes them.
     std::thread::sleep(Duration::from_millis(1100));
@@ -98,6 +98,9 @@ fn what_is_broken_is_whole_again() {
         "ip link set rw-web down",
         &format!("ip link set {leg} nomaster"),
         "nft flush map inet ropewalk dnat4 2>/dev/null || nft flush chain inet ropewalk forward",
+        &format!("tc qdisc del dev {leg} root"),
+        &format!("tc filter del dev {leg} ingress"),
+        &format!("ip link del {}", leg.replacen("rw", "ro", 1)),
         "ip link del rw-web",
     ] {
         host.net.sh(broken);

@@ -89,6 +89,14 @@ fn rates_are_shown_checked_repaired_and_removed() {
         host.ok("repair");
         assert_eq!(host.json("check"), json!([]), "{broken}");
     }
+    let all = host.json("ps --all");
+    let mut rows = all.as_array().expect("rows").iter();
+    let row = rows.find(|row| row["interface"] == json!(ifb)).expect("the ifb");
+    assert_eq!(row["owner"], json!("netns:red on web"));
+    host.net.sh("ip netns del red");
+    assert_eq!(host.json("gc").as_array().map(Vec::len), Some(1));
+    assert!(!host.net.try_sh(&format!("ip link show {ifb}")).0, "the sandbox is gone");
+    host.ok("attach new:red web --rate-out 1M");
     host.ok("detach netns:red");
     host.net.sh("ip netns del red 2>/dev/null || true");
     host.ok("network rm web");

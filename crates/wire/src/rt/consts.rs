@@ -32,6 +32,7 @@ consts! {
     RTM_DELLINKPROP: u16 = 109;
     RTMGRP_LINK: u32 = 1;
     RTMGRP_NEIGH: u32 = 4;
+    RTMGRP_TC: u32 = 8;
     RTMGRP_IPV4_IFADDR: u32 = 0x10;
     RTMGRP_IPV4_ROUTE: u32 = 0x40;
     RTMGRP_IPV4_RULE: u32 = 0x80;

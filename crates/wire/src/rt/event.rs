@@ -1,6 +1,6 @@
 //! Events: what rtnetlink tells those who listen to its groups.
 //!
-//!     ip monitor link address route rule neigh
+//!     ip monitor link address route rule neigh; tc monitor
 //!
 //! A message is read only as far as it takes to know whether something may have gone or changed:
 //! what comes to be is no event, except for links, whose state is told.  Never here: whether it
@@ -10,11 +10,12 @@ use ropewalk_facts::proto;
 
 use super::consts::*;
 use super::link;
-use crate::nl::{Message, attrs, flag};
+use crate::nl::{Message, attrs, flag, u32_at};
 
 /// The groups to listen to.
 pub const GROUPS: u32 = RTMGRP_LINK
     | RTMGRP_NEIGH
+    | RTMGRP_TC
     | RTMGRP_IPV4_IFADDR
     | RTMGRP_IPV4_ROUTE
     | RTMGRP_IPV4_RULE
@@ -26,6 +27,8 @@ pub const GROUPS: u32 = RTMGRP_LINK
 const RTM_PROTOCOL: usize = 5;
 const NDM_STATE: usize = 8;
 const NDM_FLAGS: usize = 10;
+/// Place of the handle in `struct tcmsg`.
+const TCM_HANDLE: usize = 8;
 /// Length of `struct ndmsg`.
 const NDM: usize = 12;
 
@@ -47,6 +50,8 @@ pub enum Event {
     /// A neighbour or forwarding entry that somebody stated is gone. Of a proxy entry that goes
     /// the kernel says nothing.
     NeighGone,
+    /// A queueing discipline or a filter is gone.
+    LimitGone,
 }
 
 /// What of a link makes a difference to those who use it.
@@ -84,6 +89,9 @@ pub fn event(message: &Message<'_>) -> Option<Event> {
         }
         RTM_DELRULE => Some(Event::RuleGone),
         RTM_DELNEIGH => neigh(body),
+        // One that the kernel chose itself has no handle, and makes room for every other.
+        RTM_DELQDISC => (u32_at(body, TCM_HANDLE)? != 0).then_some(Event::LimitGone),
+        RTM_DELTFILTER => Some(Event::LimitGone),
         _ => None,
     }
 }
