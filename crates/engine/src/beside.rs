@@ -6,7 +6,7 @@
 //!
 //! Others come and go after the network was made, so what is needed is worked out anew each time.
 
-use ropewalk_facts::{Ns, Snapshot};
+use ropewalk_facts::{Id, Ns, Snapshot, SysctlPath};
 use ropewalk_plan::{Change, Plan, Step};
 use ropewalk_store::{NetworkRecord, State};
 use ropewalk_topology::beside::{self, Beside, Closed};
@@ -49,6 +49,27 @@ impl Engine {
         }
         Ok(gap.told(&format!("network {}", record.network.name), repair))
     }
+
+    /// What of `changes` is to be taken back. Forwarding that others count on by now stays.
+    pub(crate) fn without_what_others_need(
+        &mut self,
+        changes: Vec<Change>,
+    ) -> Result<Vec<Change>, Fault> {
+        let concerned = changes.iter().any(is_forwarding);
+        if !concerned || !beside::others_forward(&self.kernel.read_rules(&Ns::HOST)?) {
+            return Ok(changes);
+        }
+        Ok(changes.into_iter().filter(|change| !is_forwarding(change)).collect())
+    }
+}
+
+/// True for what turned forwarding on, and for what kept an uplink alive that it would have cut off
+/// from its router.
+fn is_forwarding(change: &Change) -> bool {
+    let Id::Sysctl(path) = &change.key.id else { return false };
+    *path == SysctlPath::ip_forward()
+        || *path == SysctlPath::ip6_forward()
+        || path.as_str().ends_with("/accept_ra")
 }
 
 /// What of a network's plan is its own.

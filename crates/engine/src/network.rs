@@ -202,6 +202,7 @@ impl Engine {
             .filter(|other| other.network.name != *name)
             .collect();
         let changes = share(record.changes.clone(), &mut others);
+        let changes = self.without_what_others_need(changes)?;
         self.take_back(&changes)?;
         if record.with_definition {
             self.definitions.remove(name)?;

@@ -2,6 +2,8 @@
 
 use std::process::{Child, Command, Stdio};
 
+use ropewalk_engine::Finding;
+use ropewalk_facts::Ns;
 use ropewalk_testnet::engines::Engine as Daemon;
 
 use crate::Host;
@@ -27,6 +29,15 @@ fn rules(host: &Host, variant: &str) -> String {
         .filter(|line| !line.starts_with('#'))
         .map(|line| line.split(" [").next().unwrap_or_default().to_owned() + "\n")
         .collect()
+}
+
+/// Something was put right, and all of it on the host.
+fn no_sandbox_is_touched(repaired: &[Finding]) {
+    assert!(!repaired.is_empty());
+    for one in repaired {
+        let change = one.change.as_ref();
+        assert!(one.repaired && change.is_some_and(|change| change.key.ns == Ns::HOST), "{one:?}");
+    }
 }
 
 fn web(host: &Host) {
@@ -163,11 +174,28 @@ fn docker_and_ropewalk_keep_working_whichever_starts_or_stops() {
     docker.sh("for n in $(seq 50); do docker exec web true 2>/dev/null && exit; sleep 0.1; done");
     host.sh("iptables -P FORWARD DROP");
     assert!(!host.works(OUT4));
-    host.engine().repair().unwrap();
+    no_sandbox_is_touched(&host.engine().repair().unwrap());
     both_work(&docker);
 
     host.engine().purge().unwrap();
     assert_eq!(host.sh(rules_of_docker), before);
+}
+
+#[test]
+fn docker_that_found_forwarding_on_keeps_working_when_ropewalk_goes() {
+    let host = Host::new();
+    pair(&host);
+    web(&host);
+    let docker = Daemon::docker(host.net());
+    docker.sh("docker run -d --name web $IMAGE sleep 600");
+    let theirs = || docker.try_sh("docker exec web ping -c1 -W2 10.0.0.2").0;
+    host.sh(&format!("{OUT4}; {OUT6}"));
+    assert!(theirs());
+    host.engine().purge().unwrap();
+    assert!(theirs(), "{}", host.sh("sysctl net.ipv4.ip_forward"));
+    web(&host);
+    host.sh(&format!("{OUT4}; {OUT6}"));
+    assert!(theirs());
 }
 
 /// ufw with settings and rules of its own.
@@ -270,7 +298,11 @@ fn firewalld_is_told_of_with_what_makes_it_let_through() {
     host.sh(&format!("{OUT4}; {OUT6}"));
     assert!(host.engine().check().unwrap().is_empty());
     host.sh("firewall-cmd --reload");
-    host.engine().repair().unwrap();
+    assert!(host.engine().check().unwrap().is_empty());
+    // firewalld does not reload without its table.
+    host.sh("nft flush ruleset; nft add table inet firewalld; firewall-cmd --reload");
+    no_sandbox_is_touched(&host.engine().repair().unwrap());
+    assert!(host.engine().check().unwrap().is_empty());
     host.sh(&format!("{OUT4}; {OUT6}"));
 
     host.sh(

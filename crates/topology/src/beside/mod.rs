@@ -12,6 +12,7 @@
 //! own table cannot do it, and what its own table drops stays dropped.  Never here: reading.
 
 mod chains;
+mod engines;
 mod look;
 mod nft;
 #[cfg(test)]
@@ -24,6 +25,7 @@ use ropewalk_spec::{Mode, Network, Reach};
 
 use crate::wiring::HostFacts;
 
+pub use engines::others_forward;
 pub use look::{is_iptables, look};
 
 /// The chain that holds what ropewalk's links are let through by.

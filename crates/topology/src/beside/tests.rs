@@ -72,6 +72,17 @@ fn at(chain: &str, at: u32) -> Option<(String, Option<u32>)> {
 }
 
 #[test]
+fn who_else_forwards_is_told_by_the_chains() {
+    let found =
+        |name: &str, chain: &str| others_forward(&table(Family::Ip, name, false, &[(chain, &[])]));
+    assert!(
+        found("nat", "DOCKER") && found("nat", "CNI-HOSTPORT-DNAT") && found("netavark", "any")
+    );
+    assert!(!found("nat", "POSTROUTING") && !found("filter", "ufw-user-forward"));
+    assert!(!found("filter", CHAIN) && !found("ropewalk", "forward"));
+}
+
+#[test]
 fn what_lets_through_is_left_alone() {
     assert_eq!(place(false, &[("FORWARD", &[])]), None);
     assert_eq!(place(false, &[("FORWARD", &["if eth0 drop", "log"])]), None);
