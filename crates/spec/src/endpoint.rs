@@ -101,7 +101,7 @@ impl Endpoint {
         match rates.into_iter().find(|(_, rate)| rate.is_some()) {
             Some((field, _)) if !network.mode.has_legs() => {
                 let mode = network.mode.word();
-                At::field(&object, field).fail(Problem::ConflictMode { mode })
+                At::field(&object, field).fail(Problem::NoLeg { mode })
             }
             _ => Ok(()),
         }

@@ -164,6 +164,8 @@ pub enum Problem {
     Conflict { with: &'static str },
     #[error("it has no meaning together with mode {mode}")]
     ConflictMode { mode: &'static str },
+    #[error("with mode {mode} nothing of the host stands between a sandbox and the LAN to keep it")]
+    NoLeg { mode: &'static str },
     #[error("the sandboxes of {name} reach each other already")]
     Itself { name: String },
     #[error("none of {net} is asked for, and the network has no range to take one from")]
@@ -229,6 +231,7 @@ impl Problem {
             Self::NoRange { .. } => {
                 "give an address that is free on the LAN, or the network a range that is kept for it"
             }
+            Self::NoLeg { .. } => "choose a network of mode bridge, routed or flat",
             Self::AddressTwice { .. } => "choose another address",
             Self::RelativePath { .. } => "write the path from / on",
             Self::NotHost { .. }

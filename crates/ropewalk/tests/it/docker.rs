@@ -1,4 +1,4 @@
-//! The product beside a real Docker engine, started for the test.
+//! The product beside real engines, started for the test.
 
 use ropewalk_testnet::engines::Engine;
 
@@ -32,8 +32,29 @@ fn a_container_is_attached_by_name_and_its_port_published() {
     let page =
         "for n in 1 2 3 4 5; do busybox wget -qO- http://127.0.0.1:8080 && exit; sleep 0.2; done";
     assert_eq!(host.net.sh(page).trim(), "hello");
+    let links = host.net.sh("ip link");
+    assert!(links.contains("alias web:eth0\n"), "{links}");
+    assert!(links.contains("altname ropewalk.docker-web.eth0\n"), "{links}");
     docker.sh("docker rm -f web");
     let ran = ropewalk_with("detach docker:web", &vars);
     assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
     assert_eq!(host.ok("check").trim(), "everything is as it was made");
+}
+
+#[test]
+fn a_container_of_podman_is_attached_by_name_and_tells_people_so() {
+    let host = Host::new();
+    let podman = Engine::podman(&host.net);
+    let address = podman.host();
+    let vars = [("CONTAINER_HOST", address.as_str())];
+    podman.sh("podman run -d --name web1 --network none $IMAGE sleep 600");
+    host.ok("network create lan --subnet 192.168.15.0/24");
+    let ran = ropewalk_with("attach podman:web1 lan --ip 192.168.15.8", &vars);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
+    host.net.sh("ping -c1 -W5 192.168.15.8");
+    let links = host.net.sh("ip link");
+    assert!(links.contains("alias web1:eth0\n"), "{links}");
+    assert!(links.contains("altname ropewalk.podman-web1.eth0\n"), "{links}");
+    let ran = ropewalk_with("detach podman:web1", &vars);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
 }

@@ -93,7 +93,9 @@ fn rates_are_shown_checked_repaired_and_removed() {
     let mut rows = all.as_array().expect("rows").iter();
     let row = rows.find(|row| row["interface"] == json!(ifb)).expect("the ifb");
     assert_eq!(row["owner"], json!("netns:red on web"));
-    host.net.sh("ip netns del red");
+    host.net.sh(&format!(
+        "ip netns del red; while ip link show {leg} >/dev/null 2>&1; do sleep 0.05; done"
+    ));
     assert_eq!(host.json("gc").as_array().map(Vec::len), Some(1));
     assert!(!host.net.try_sh(&format!("ip link show {ifb}")).0, "the sandbox is gone");
     host.ok("attach new:red web --rate-out 1M");
@@ -116,6 +118,10 @@ fn links_tell_people_whose_they_are() {
 fn what_is_no_rate_is_refused() {
     let host = Host::new();
     host.ok("network create web --subnet 10.9.0.0/24");
+    host.net.sh("ip link add up0 type ifb; ip link set up0 up");
+    host.ok("network create lan --mode macvlan --parent up0 --subnet 10.0.0.0/24 --range 10.0.0.9-10.0.0.9");
+    let words = ["rate_out: with mode macvlan nothing of the host", "bridge, routed or flat"];
+    host.refuses("attach new:red lan --rate-out 1M", 2, &words);
     for odd in ["fast", "10", "10M/0", "1M/1G", "10m"] {
         host.refuses(
             &format!("attach new:red web --rate-in {odd}"),

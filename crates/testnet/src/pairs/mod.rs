@@ -103,7 +103,16 @@ impl Stage {
                 && (sandbox(from) || sandbox(to))
                 && !self.topology.closed.contains(&(*from, *to))
         })
+        .map(|[from, (to, addresses)]| [from, (to, self.own_link(from.0, to).unwrap_or(addresses))])
         .collect()
+    }
+
+    /// By what a host is reached from its own sandboxes, where it has a link of its own for them: by
+    /// IPv6, a link answers for its own addresses alone.
+    fn own_link(&self, from: &str, to: &str) -> Option<[&'static str; 2]> {
+        let inside = from.split_once('/').is_some_and(|(host, _)| host == to);
+        let link = table::HOST_LINKS.iter().find(|(host, _)| *host == to)?;
+        (inside && self.topology.h1.contains("--host-link")).then_some(link.1)
     }
 
     /// Tries one way: pings, and data of `megabytes` over `families`.

@@ -26,6 +26,10 @@ pub struct Topology {
     pub closed: &'static [(&'static str, &'static str)],
 }
 
+/// What the hosts are reached by from their own sandboxes with `--host-link`: the first of the range.
+pub(super) const HOST_LINKS: [(&str, [&str; 2]); 2] =
+    [("h1", ["10.0.0.100", "fd00:aa::100"]), ("h2", ["10.0.0.200", "fd00:aa::200"])];
+
 /// All of them.
 pub const TOPOLOGIES: &[Topology] = &[
     Topology {
@@ -62,6 +66,38 @@ pub const TOPOLOGIES: &[Topology] = &[
         h1: "--mode flat --parent eth0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64 --reach host",
         h2: Some(
             "--mode flat --parent eth0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64 --reach host",
+        ),
+        red: ["10.0.0.108", "fd00:aa::108"],
+        blue: ["10.0.0.109", "fd00:aa::109"],
+        green: ["10.0.0.208", "fd00:aa::208"],
+        routes: &[],
+        closed: &[],
+    },
+    Topology {
+        name: "macvlan",
+        h1: "--mode macvlan --parent eth0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64",
+        h2: Some("--mode macvlan --parent eth0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64"),
+        red: ["10.0.0.108", "fd00:aa::108"],
+        blue: ["10.0.0.109", "fd00:aa::109"],
+        green: ["10.0.0.208", "fd00:aa::208"],
+        routes: &[],
+        // What a macvlan sends never comes in at its own parent.
+        closed: &[
+            ("h1", "h1/red"),
+            ("h1", "h1/blue"),
+            ("h1/red", "h1"),
+            ("h1/blue", "h1"),
+            ("h2", "h2/green"),
+            ("h2/green", "h2"),
+        ],
+    },
+    Topology {
+        name: "host-link",
+        h1: "--mode macvlan --parent eth0 --host-link --subnet 10.0.0.0/24 --subnet fd00:aa::/64 \
+             --range 10.0.0.100-10.0.0.110 --range fd00:aa::100-fd00:aa::110",
+        h2: Some(
+            "--mode macvlan --parent eth0 --host-link --subnet 10.0.0.0/24 --subnet fd00:aa::/64 \
+             --range 10.0.0.200-10.0.0.210 --range fd00:aa::200-fd00:aa::210",
         ),
         red: ["10.0.0.108", "fd00:aa::108"],
         blue: ["10.0.0.109", "fd00:aa::109"],
