@@ -8,6 +8,7 @@
 pub mod engines;
 pub mod pairs;
 pub mod speed;
+pub mod vm;
 
 use std::process::{Command, Stdio};
 

@@ -27,6 +27,7 @@ const PACKAGES: &[&str] = &[
     "nftables",
     "podman",
     "procps",
+    "qemu-system-x86",
     "runc",
     "systemd",
     "tcpdump",

@@ -1,8 +1,9 @@
-//! Interfaces that do not pass the host's network stack: macvlans and taps. What this kernel may
-//! lack is tested in a virtual machine.
+//! Interfaces that do not pass the host's network stack. What the kernel here may lack is tried in
+//! a virtual machine.
 
 use ropewalk_engine::Code;
 use ropewalk_spec::{Endpoint, RawEndpoint, RawNetwork, SandboxRef};
+use ropewalk_testnet::vm;
 
 use crate::Host;
 use crate::attach::outside;
@@ -198,4 +199,106 @@ fn a_sandbox_that_died_leaves_no_host_route() {
     host.sh("ip netns del red");
     assert_eq!(host.engine().gc().unwrap().len(), 1);
     same(&before, &host.snapshot());
+}
+
+#[test]
+fn ipvlans_vlans_and_dummies() {
+    if !vm::inside() {
+        return vm::run("direct::ipvlans_vlans_and_dummies");
+    }
+    crate::twin::in_the_machine();
+    ipvlans_on_the_wire();
+    ipvlans_by_the_hosts_routes("l3");
+    ipvlans_by_the_hosts_routes("l3s");
+    one_vlan();
+    a_dummy();
+}
+
+fn ipvlans_on_the_wire() {
+    let host = Host::new();
+    outside(&host);
+    let before = host.snapshot();
+    host.create(&lan("ipvlan", None));
+    let row = host.engine().attach(&endpoint("new:red")).unwrap().row;
+    assert_eq!((row.mac, row.leg), (None, None));
+    host.engine().attach(&endpoint("new:blue")).unwrap();
+    assert_eq!(reaches(&host, "red", "10.0.0.2", "fd00:aa::2"), [true; 2]);
+    assert_eq!(reaches(&host, "lan", "10.0.0.49", "fd00:aa::31"), [true; 2]);
+    assert_eq!(reaches(&host, "red", "10.0.0.49", "fd00:aa::31"), [true; 2]);
+    let macvlan = RawNetwork { name: "other".into(), ..lan("macvlan", None) };
+    let macvlan = RawNetwork { subnet: vec![], range: vec![], gateway: vec![], ..macvlan };
+    let (code, text) = said(host.engine().create_network(&macvlan.check().unwrap()));
+    assert_eq!(code, Code::ParentTaken, "{text}");
+    gone(&host, &["new:red", "new:blue"]);
+    same(&before, &host.snapshot());
+}
+
+fn ipvlans_by_the_hosts_routes(mode: &str) {
+    let host = Host::new();
+    outside(&host);
+    let before = host.snapshot();
+    host.create(&RawNetwork {
+        subnet: vec!["10.7.0.0/24".into(), "fd00:7::/64".into()],
+        gateway: vec![],
+        range: vec![],
+        ..lan("ipvlan", Some(mode))
+    });
+    host.sh("ip -n lan route add 10.7.0.0/24 via 10.0.0.1 || true
+        ip -n lan route add 10.7.0.0/24 dev eth0 metric 9 || true");
+    let row = host.engine().attach(&endpoint("new:red")).unwrap().row;
+    assert_eq!(row.addresses, ["10.7.0.1/24", "fd00:7::1/64"]);
+    host.engine().attach(&endpoint("new:blue")).unwrap();
+    let route = host.sh("ip -n red route show default; ip -n red -6 route show default");
+    assert!(route.starts_with("default dev eth0"), "{route}");
+    assert_eq!(reaches(&host, "red", "10.7.0.2", "fd00:7::2"), [true; 2], "{mode}");
+    host.sh("ip -n lan route add fd00:7::/64 via fd00:aa::1");
+    assert_eq!(reaches(&host, "red", "10.0.0.2", "fd00:aa::2"), [true; 2], "{mode}");
+    gone(&host, &["new:red", "new:blue"]);
+    same(&before, &{
+        host.sh("ip -n lan route flush 10.7.0.0/24; ip -n lan -6 route flush fd00:7::/64");
+        host.snapshot()
+    });
+}
+
+fn one_vlan() {
+    let host = Host::new();
+    outside(&host);
+    let before = host.snapshot();
+    host.create(&RawNetwork { vlan: Some(10), ..lan("vlan", None) });
+    host.sh("ip -n lan link add link eth0 name eth0.10 type vlan id 10
+        ip -n lan link set eth0.10 up; ip -n lan addr add 10.0.0.3/32 dev eth0.10
+        ip -n lan route add 10.0.0.48/28 dev eth0.10 src 10.0.0.3");
+    host.engine().attach(&endpoint("new:red")).unwrap();
+    host.sh("ip netns exec lan ping -qc1 -W2 10.0.0.48");
+    let (code, text) = said(host.engine().attach(&endpoint("new:blue")));
+    assert_eq!((code, text.contains("netns:red")), (Code::ParentTaken, true), "{text}");
+    gone(&host, &["new:red"]);
+    host.create(&RawNetwork { vlan: Some(10), ..lan("vlan", None) });
+    host.sh("ip link add link up0 name mine type vlan id 10");
+    let (code, text) = said(host.engine().attach(&endpoint("new:blue")));
+    assert_eq!((code, text.contains("kernel:")), (Code::ParentTaken, true), "{text}");
+    host.sh("ip link del mine; ip -n lan link del eth0.10");
+    gone(&host, &[]);
+    same(&before, &host.snapshot());
+}
+
+fn a_dummy() {
+    let host = Host::new();
+    let before = host.snapshot();
+    let subnet = vec!["10.1.0.0/24".into(), "fd00:1::/64".into()];
+    let mode = Some("dummy".into());
+    host.create(&RawNetwork { name: "lan".into(), mode, subnet, ..RawNetwork::default() });
+    let row = host.engine().attach(&endpoint("new:red")).unwrap().row;
+    assert_eq!(row.addresses, ["10.1.0.1/24", "fd00:1::1/64"]);
+    assert_eq!(reaches(&host, "red", "10.1.0.1", "fd00:1::1"), [true; 2]);
+    gone(&host, &["new:red"]);
+    same(&before, &host.snapshot());
+}
+
+/// Takes everything away again.
+fn gone(host: &Host, sandboxes: &[&str]) {
+    for name in sandboxes {
+        host.engine().detach(&sandbox(name), None).unwrap();
+    }
+    host.engine().remove_network(&"lan".parse().unwrap()).unwrap();
 }

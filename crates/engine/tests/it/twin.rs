@@ -7,6 +7,7 @@ use ropewalk_facts::nft::Expr;
 use ropewalk_facts::{Body, Fact, Snapshot};
 use ropewalk_plan::{Change, render};
 use ropewalk_spec::Declaration;
+use ropewalk_testnet::vm;
 
 use crate::Host;
 use crate::host::differences;
@@ -55,8 +56,11 @@ mac = '02:00:00:00:00:77'
 fn host() -> Host {
     let host = Host::new();
     crate::attach::outside(&host);
-    host.sh("ip link set up0 address 02:00:00:00:00:08
-        ip link add mine address 02:00:00:00:00:09 type bridge
+    host.sh("ip link set up0 address 02:00:00:00:00:08");
+    if vm::inside() {
+        return host;
+    }
+    host.sh("ip link add mine address 02:00:00:00:00:09 type bridge
         ip addr add 172.17.0.1/16 dev mine; ip link set mine up
         for t in iptables ip6tables; do
             $t -w -A FORWARD -p tcp --dport 9 -j DROP; $t -w -A FORWARD -j DROP; $t -w -P FORWARD DROP
@@ -161,15 +165,34 @@ const DIRECT: &[(&str, &str)] = &[
     ("tap", "mode = 'tap'\nowner = 1000\ngroup = 100"),
 ];
 
-#[test]
-fn a_script_makes_what_the_verb_makes_beside_the_hosts_stack() {
+/// Those that only the virtual machine has.
+const MACHINE: &[(&str, &str)] = &[
+    ("ipvlan", "mode = 'ipvlan'"),
+    ("ipvlan of layer 3, seen by netfilter", "mode = 'ipvlan'\nlink_mode = 'l3s'"),
+    ("vlan", "mode = 'vlan'\nvlan = 10"),
+    ("dummy", "mode = 'dummy'"),
+];
+
+/// Addresses that are kept on the LAN, and the first of the attachments.
+fn direct(what: &str, network: &str, attachments: usize) {
     let nets = "subnet = ['10.0.0.0/24', 'fd00:aa::/64']\n\
         range = ['10.0.0.48/28', 'fd00:aa::30/124']\n";
-    let attach = ATTACHMENTS.replace("publish", "#");
-    for (what, network) in DIRECT {
-        twins(what, &format!("[network.web]\n{network}\n{nets}{attach}"));
+    let own_mac = !network.contains("ipvlan");
+    let attach =
+        ATTACHMENTS.replace("publish", "#").replace("mac =", if own_mac { "mac =" } else { "#" });
+    let some: Vec<&str> = attach.split("[[attach]]").take(attachments + 1).collect();
+    twins(what, &format!("[network.web]\n{network}\n{nets}{}", some.join("[[attach]]")));
+}
+
+#[test]
+fn a_script_makes_what_the_verb_makes_beside_the_hosts_stack() {
+    DIRECT.iter().for_each(|(what, network)| direct(what, network, 2));
+    direct("passthru", "mode = 'macvlan'\nlink_mode = 'passthru'", 1);
+}
+
+/// For the test that runs in the virtual machine.
+pub(crate) fn in_the_machine() {
+    for (what, network) in MACHINE {
+        direct(what, network, if network.contains("vlan = ") { 1 } else { 2 });
     }
-    let alone = "[network.web]\nmode = 'macvlan'\nlink_mode = 'passthru'\n\
-        [[attach]]\nsandbox = 'new:red'\nnetwork = 'web'\n";
-    twins("passthru", alone);
 }

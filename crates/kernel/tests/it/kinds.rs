@@ -1,6 +1,7 @@
 //! Links that stand on others, in their namespace and in another one, and taps.
 
-use ropewalk_facts::{Body, Link, LinkKind, MacvlanMode, Ns, Peer, TapSpec};
+use ropewalk_facts::{Body, IpvlanMode, Link, LinkKind, MacvlanMode, Ns, Peer, TapSpec};
+use ropewalk_testnet::vm;
 
 use crate::space::{Host, alter, blue, create, delete, link, mac, name, red};
 
@@ -80,6 +81,32 @@ fn taps_with_and_without_an_owner() {
     for spec in specs {
         for ns in [HOST, red()] {
             host.comes_and_goes(&ns, Body::Link(whole("tap0", LinkKind::Tap(spec.clone()), 9)));
+        }
+    }
+}
+
+/// What the kernel here may lack, in the virtual machine.
+#[test]
+fn ipvlans_vlans_and_dummies() {
+    if !vm::inside() {
+        return vm::run("kinds::ipvlans_vlans_and_dummies");
+    }
+    let mut host = Host::new();
+    host.comes_and_goes(&red(), Body::Link(whole("dum0", LinkKind::Dummy, 9)));
+    host.pair();
+    let parents_mac = host.link(&HOST, "leg").unwrap().mac;
+    let mut kinds: Vec<LinkKind> = IpvlanMode::ALL
+        .iter()
+        .map(|mode| LinkKind::Ipvlan { lower: on(&HOST, "leg"), mode: *mode })
+        .collect();
+    kinds.extend([1, 4094].map(|id| LinkKind::Vlan { lower: on(&HOST, "leg"), id }));
+    for kind in kinds {
+        for ns in [HOST, red(), blue()] {
+            let mut wish = whole("up0", kind.clone(), 9);
+            if matches!(kind, LinkKind::Ipvlan { .. }) {
+                wish.mac = parents_mac;
+            }
+            host.comes_and_goes(&ns, Body::Link(wish));
         }
     }
 }
