@@ -91,6 +91,13 @@ impl Engine {
         if let Some(old) = self.store.network(&network.name)?.filter(|r| r.state == State::Ready) {
             return if old.network == *network {
                 Ok(None)
+            } else if old.network.differs_in_peers_only(network) {
+                let renewal = self.draft_peers(&old, network, world).map_err(doing)?;
+                let mut all = invert(&renewal.gone);
+                ropewalk_plan::apply(&all, world);
+                all.extend(renewal.come);
+                changes.push((format!("network {}", network.name), all));
+                Ok(None)
             } else {
                 Err(doing(crate::network::exists(&old.network)))
             };

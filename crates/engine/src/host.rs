@@ -11,20 +11,27 @@ use ropewalk_facts::{
     table,
 };
 use ropewalk_plan::Change;
-use ropewalk_spec::{Mode, Network, names};
+use ropewalk_spec::{Mode, Network, Vxlan, names};
 use ropewalk_topology::{HostFacts, beside, bridge_name, firewall};
 
-use crate::parent;
+use crate::{parent, tunnel};
 
 /// MTU where there is no uplink to take it from: Ethernet's (RFC 894).
 const ETHERNET_MTU: u32 = 1500;
 
 /// What the plan of `network` depends on.
 pub(crate) fn facts(network: &Network, host: &Snapshot) -> HostFacts {
+    facts_by(network, host, parent::of(network, host))
+}
+
+/// As [`facts`], where the interface that it hangs on is known.
+pub(crate) fn facts_by(network: &Network, host: &Snapshot, parent: Option<IfName>) -> HostFacts {
     let uplink = uplink(host);
-    let parent = parent::of(network, host);
+    let tunnel = tunnel::of(network).zip(parent.as_ref());
+    let underlay = tunnel.and_then(|(tunnel, dev)| tunnel::underlay(tunnel, host, dev));
     let way_out = parent.as_ref().or(uplink.as_ref());
     let uplink_mtu = way_out.and_then(|dev| link(host, dev)).and_then(|link| link.mtu);
+    let overhead = underlay.map_or(0, Vxlan::overhead);
     let bridge = bridge(network).and_then(|name| link(host, &name));
     let foreign = bridge.filter(|link| !ours(link));
     HostFacts {
@@ -34,8 +41,8 @@ pub(crate) fn facts(network: &Network, host: &Snapshot) -> HostFacts {
         mtu: network
             .mtu
             .or(foreign.and_then(|link| link.mtu))
-            .or(uplink_mtu)
-            .unwrap_or(ETHERNET_MTU),
+            .unwrap_or(uplink_mtu.unwrap_or(ETHERNET_MTU).saturating_sub(overhead)),
+        underlay,
         foreign_bridge: foreign.is_some(),
         bridge_netfilter: is(host, "net/bridge/bridge-nf-call-iptables", "1"),
     }
@@ -45,6 +52,7 @@ pub(crate) fn facts(network: &Network, host: &Snapshot) -> HostFacts {
 pub(crate) fn bridge(network: &Network) -> Option<IfName> {
     match &network.mode {
         Mode::Bridge { bridge, .. } => Some(bridge_name(network, bridge.as_ref())),
+        Mode::Vxlan(_) => Some(bridge_name(network, None)),
         Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => None,
     }
 }

@@ -74,6 +74,16 @@ impl Journal {
         tx.commit()
     }
 
+    /// Writes several at once.
+    pub(crate) fn put_networks<'a>(
+        &self,
+        records: impl IntoIterator<Item = &'a NetworkRecord>,
+    ) -> Result<()> {
+        let mut tx = self.0.write()?;
+        records.into_iter().try_for_each(|record| tx.put_network(record))?;
+        tx.commit()
+    }
+
     /// Removes the network `name`, and writes what `others` have inherited.
     pub(crate) fn replace_network(
         &self,

@@ -15,7 +15,7 @@ use crate::code::Code;
 use crate::fault::Fault;
 use crate::hand_over::{Heir, hand_over};
 use crate::view::{self, NetworkView};
-use crate::{Engine, beside, host, parent};
+use crate::{Engine, beside, host, parent, tunnel};
 
 impl Engine {
     /// Makes `network` and writes its definition. Made so already, nothing changes.
@@ -28,11 +28,12 @@ impl Engine {
         let _lock = self.store.exclusive()?;
         let made = self.settled_network(&network.name).map_err(doing)?.is_some();
         let defined = self.definitions.read(&network.name)?;
-        if let Some(other) = defined.as_ref().filter(|old| *old != network) {
+        let other = defined.as_ref().filter(|old| *old != network);
+        if let Some(other) = other.filter(|old| !old.differs_in_peers_only(network)) {
             return Err(doing(exists(other)));
         }
         self.make_network(network, Origin::Command, defined.is_none()).map_err(doing)?;
-        if made && defined.is_none() {
+        if other.is_some() || (made && defined.is_none()) {
             self.definitions.write(network).map_err(doing)?;
         }
         let mut view = self.network(&network.name)?;
@@ -93,6 +94,9 @@ impl Engine {
     ) -> Result<NetworkRecord, Fault> {
         match self.settled_network(&network.name)? {
             Some(old) if old.network == *network => return Ok(old),
+            Some(old) if old.network.differs_in_peers_only(network) => {
+                return self.change_peers(&old, network);
+            }
             Some(old) => return Err(exists(&old.network)),
             None => {}
         }
@@ -168,11 +172,14 @@ impl Engine {
                 .cause(why)
                 .or_try("leave out --reach, or --bridge"));
         }
+        if let Some(fault) = tunnel::objection(network, found) {
+            return Err(fault);
+        }
         if network.mode.direct().is_some() && network.mode.parent().is_none() {
             // The host has no part in it.
             return Ok(());
         }
-        if network.mode.parent().is_some() {
+        if network.mode.parent().is_some() && tunnel::of(network).is_none() {
             let objection = parent::objection(network, found, ropewalk_kernel::wireless);
             return objection.map_or_else(|| self.parent_shared(network, found), Err);
         }
@@ -257,7 +264,7 @@ pub(crate) fn ways(route: &Route) -> String {
 }
 
 /// Hands what other networks state too over to them. Returns what is left to undo.
-fn share(changes: Vec<Change>, others: &mut [NetworkRecord]) -> Vec<Change> {
+pub(crate) fn share(changes: Vec<Change>, others: &mut [NetworkRecord]) -> Vec<Change> {
     let mut heirs: Vec<Heir<'_>> = others
         .iter_mut()
         .map(|other| Heir { plan: &other.plan, changes: &mut other.changes })

@@ -15,12 +15,13 @@ use ropewalk_store::{NetworkHead, Writer};
 
 use crate::code::Code;
 use crate::fault::Fault;
-use crate::{Engine, host, network};
+use crate::{Engine, host, network, tunnel};
 
 /// The interface that `network` hangs on, if it is of such a mode and there is one.
 pub(crate) fn of(network: &Network, found: &Snapshot) -> Option<IfName> {
     match network.mode.parent()? {
         Parent::Named(name) => Some(name.clone()),
+        Parent::Toward(ip) => tunnel::toward(found, ip).or_else(|| host::uplink(found)),
         Parent::Uplink => host::uplink(found),
     }
 }

@@ -12,10 +12,12 @@ use ropewalk_facts::{Key, Ns, Snapshot};
 use ropewalk_plan::{Plan, diff};
 use ropewalk_spec::NetworkName;
 use ropewalk_store::{AttachmentKey, AttachmentRecord, State};
+use ropewalk_topology::beside;
 
-use crate::Engine;
+use crate::beside::without_answer;
 use crate::fault::Fault;
 use crate::view::{Done, Finding};
+use crate::{Engine, host};
 
 /// Owners of something that did not look as it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -57,8 +59,13 @@ impl Engine {
             return Ok(doubts);
         }
         let mut found = self.kernel.read_all(&Ns::HOST)?;
+        let others = beside::look(&found);
         for record in networks.iter().filter(|record| record.state == State::Ready) {
-            if !self.holds(&record.plan, &mut found)? {
+            let facts = host::facts(&record.network, &found);
+            let answer = beside::answer(&record.network, &others.openings, &facts)?;
+            let mut plan = without_answer(&record.plan)?;
+            plan.extend(answer)?;
+            if !self.holds(&plan, &mut found)? {
                 doubts.networks.insert(record.network.name.clone());
             }
         }
@@ -98,9 +105,13 @@ impl Engine {
             only.is_none_or(|doubts| doubts.attachments.contains(&record.key()))
         };
         self.bury(doubted, &mut tended.cleared, &mut tended.faults)?;
+        let found = self.kernel.read_all(&Ns::HOST)?;
+        let others = beside::look(&found);
         for record in self.store.networks()? {
             if only.is_none_or(|doubts| doubts.networks.contains(&record.network.name)) {
                 let looked = self.look_at_network(&record, true);
+                tended.take(format!("network {}", record.network.name), looked);
+                let looked = self.look_beside(&record, &others, &found, true);
                 tended.take(format!("network {}", record.network.name), looked);
             }
         }

@@ -1,7 +1,7 @@
 //! What people are shown: rows of plain text, the same for a table and for JSON.
 
 use ropewalk_plan::Change;
-use ropewalk_spec::{Direct, Masquerade, Mode, Parent, Reach, Subnet};
+use ropewalk_spec::{Direct, Masquerade, Mode, Network, Parent, Reach, Subnet};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, Origin, State};
 use ropewalk_topology::bridge_name;
 use serde::Serialize;
@@ -46,9 +46,23 @@ pub struct NetworkView {
     pub closed: Vec<String>,
     /// The file that defines it.
     pub origin: String,
+    /// Its tunnels to other hosts.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tunnel: Option<TunnelView>,
     /// What is attached; filled where one network is asked for.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub sandboxes: Vec<Row>,
+}
+
+/// Tunnels of a network to other hosts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TunnelView {
+    /// Its number.
+    pub vni: u32,
+    /// Its UDP port.
+    pub port: u16,
+    /// The other hosts: `192.168.1.12=10.5.2.0/24`.
+    pub peers: Vec<String>,
 }
 
 /// A subnet of a network.
@@ -180,6 +194,7 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
             (Some(word), Some(bridge_name(network, bridge.as_ref()).to_string()))
         }
         Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => (None, None),
+        Mode::Vxlan(_) => (None, Some(bridge_name(network, None).to_string())),
     };
     NetworkView {
         name: network.name.to_string(),
@@ -197,15 +212,23 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
         let_through: crate::beside::answered(&record.plan),
         closed: Vec::new(),
         origin,
+        tunnel: tunnel(network),
         sandboxes: Vec::new(),
     }
+}
+
+fn tunnel(network: &Network) -> Option<TunnelView> {
+    let tunnel = crate::tunnel::of(network)?;
+    let peer = |(host, blocks): (&_, &Vec<_>)| ropewalk_spec::peer_written(*host, blocks);
+    let peers = tunnel.peers.iter().map(peer).collect();
+    Some(TunnelView { vni: tunnel.vni, port: tunnel.port, peers })
 }
 
 /// The interface that it hangs on: as it was found, else as it is defined.
 fn parent(record: &NetworkRecord) -> Option<String> {
     let defined = match record.network.mode.parent() {
         Some(Parent::Named(name)) => Some(name),
-        Some(Parent::Uplink) | None => None,
+        Some(Parent::Uplink | Parent::Toward(_)) | None => None,
     };
     record.parent.as_ref().or(defined).map(ToString::to_string)
 }

@@ -78,6 +78,8 @@ pub enum Form {
     Rate,
     /// A sandbox.
     Sandbox,
+    /// Another end of a tunnel.
+    Peer,
 }
 
 impl Form {
@@ -97,6 +99,7 @@ impl Form {
             Self::Ports => "a port or a range of ports",
             Self::Rate => "a rate",
             Self::Sandbox => "a sandbox",
+            Self::Peer => "a peer",
         }
     }
 
@@ -118,6 +121,9 @@ impl Form {
             Self::Ports => "80 or 80-90, within 1 to 65535",
             Self::Rate => "10M, 1.5G or, with a burst in bytes, 10M/64k; 8k bits a second at least",
             Self::Sandbox => "netns:NAME, a path, pid:N, docker:NAME, podman:NAME or new:NAME",
+            Self::Peer => {
+                "the peer's address and its subnets: 192.168.1.12=10.5.2.0/24,fd00:5:2::/64"
+            }
         }
     }
 }
@@ -182,6 +188,12 @@ pub enum Problem {
     Mtu { value: u32, min: u32 },
     #[error("no subnet of the network is of the family of {ip}")]
     Family { ip: IpAddr },
+    #[error("{net} of peer {peer} overlaps {other}")]
+    PeerOverlap { net: IpNet, other: IpNet, peer: IpAddr },
+    #[error("{ip} is not of the family of {other}: a tunnel has one")]
+    Underlay { ip: IpAddr, other: IpAddr },
+    #[error("{vni} is not a number of a tunnel: 1 to 16777215 are")]
+    Vni { vni: u32 },
     #[error("{text:?} stands beside another value that it contradicts")]
     Contradiction { text: String },
     #[error("{host} and {inner} ports cannot be paired")]
@@ -234,7 +246,10 @@ impl Problem {
             Self::NoLeg { .. } => "choose a network of mode bridge, routed or flat",
             Self::AddressTwice { .. } => "choose another address",
             Self::RelativePath { .. } => "write the path from / on",
+            Self::PeerOverlap { .. } => "give each host a block of its own",
             Self::NotHost { .. }
+            | Self::Underlay { .. }
+            | Self::Vni { .. }
             | Self::Second { .. }
             | Self::RangeEmpty
             | Self::Conflict { .. }

@@ -24,6 +24,7 @@ mod sandbox;
 mod span;
 mod subnet;
 mod subnets;
+mod vxlan;
 
 pub use direct::Direct;
 pub use endpoint::{Endpoint, RawEndpoint};
@@ -39,3 +40,4 @@ pub use rate::Rate;
 pub use sandbox::SandboxRef;
 pub use span::Place;
 pub use subnet::Subnet;
+pub use vxlan::{Vxlan, written as peer_written};

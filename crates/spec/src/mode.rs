@@ -3,9 +3,12 @@
 //!     mode = "bridge"   bridge, internal, l2
 //!     mode = "routed"
 //!     mode = "flat"     parent
+//!     mode = "vxlan"    parent, vni, port, peer
 //!     and those of [`Direct`]
 //!
 //! An option that a mode has no use for is refused.  Never here: subnets, addresses.
+
+use std::net::IpAddr;
 
 use ropewalk_facts::IfName;
 
@@ -13,6 +16,7 @@ use crate::direct::Direct;
 use crate::error::{Form, Object, Problem, SpecError};
 use crate::network::RawNetwork;
 use crate::raw::At;
+use crate::vxlan::Vxlan;
 
 /// How the sandboxes of a network are connected.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +37,8 @@ pub enum Mode {
     },
     /// By an interface that does not pass the host's own network stack.
     Direct(Direct),
+    /// As [`Mode::Bridge`], each host with a block of its own, and tunnels between them.
+    Vxlan(Vxlan),
 }
 
 /// How far the sandboxes of a bridge reach.
@@ -51,6 +57,8 @@ pub enum Reach {
 pub enum Parent<'a> {
     /// The link of the default route.
     Uplink,
+    /// The one that leads to this address, else that of the default route.
+    Toward(IpAddr),
     /// The one of this name.
     Named(&'a IfName),
 }
@@ -78,7 +86,7 @@ struct Word {
     options: &'static [&'static str],
 }
 
-const MODES: [Word; 9] = [
+const MODES: [Word; 10] = [
     Word {
         word: "bridge",
         meaning: "As members of a bridge",
@@ -108,6 +116,11 @@ const MODES: [Word; 9] = [
         meaning: "By an interface whose other end a process holds, such as a virtual machine",
         options: &["owner", "group", "multi_queue"],
     },
+    Word {
+        word: "vxlan",
+        meaning: "As members of a bridge, with tunnels to other hosts",
+        options: &["parent", "vni", "port", "peer"],
+    },
 ];
 
 impl Mode {
@@ -124,6 +137,7 @@ impl Mode {
             Self::Routed => "routed",
             Self::Flat { .. } => "flat",
             Self::Direct(direct) => direct.word(),
+            Self::Vxlan(_) => "vxlan",
         }
     }
 
@@ -132,14 +146,14 @@ impl Mode {
     pub fn reach(&self) -> Reach {
         match self {
             Self::Bridge { reach, .. } => *reach,
-            Self::Routed | Self::Flat { .. } | Self::Direct(_) => Reach::Open,
+            Self::Routed | Self::Flat { .. } | Self::Direct(_) | Self::Vxlan(_) => Reach::Open,
         }
     }
 
     pub(crate) fn gateway(&self) -> Gateway {
         match self {
             Self::Bridge { reach: Reach::L2, .. } => Gateway::None,
-            Self::Bridge { .. } => Gateway::Subnet,
+            Self::Bridge { .. } | Self::Vxlan(_) => Gateway::Subnet,
             Self::Routed | Self::Flat { .. } => Gateway::Legs,
             Self::Direct(direct) => direct.gateway(),
         }
@@ -152,6 +166,11 @@ impl Mode {
             Self::Bridge { .. } | Self::Routed => None,
             Self::Flat { parent } => Some(parent.as_ref().map_or(Parent::Uplink, Parent::Named)),
             Self::Direct(direct) => direct.parent(),
+            Self::Vxlan(tunnel) => Some(match (&tunnel.parent, tunnel.peers.keys().next()) {
+                (Some(name), _) => Parent::Named(name),
+                (None, Some(peer)) => Parent::Toward(*peer),
+                (None, None) => Parent::Uplink,
+            }),
         }
     }
 
@@ -160,7 +179,7 @@ impl Mode {
     #[must_use]
     pub fn on_lan(&self) -> bool {
         match self {
-            Self::Bridge { .. } | Self::Routed => false,
+            Self::Bridge { .. } | Self::Routed | Self::Vxlan(_) => false,
             Self::Flat { .. } => true,
             Self::Direct(direct) => direct.on_lan(),
         }
@@ -171,7 +190,7 @@ impl Mode {
     pub fn direct(&self) -> Option<&Direct> {
         match self {
             Self::Direct(direct) => Some(direct),
-            Self::Bridge { .. } | Self::Routed | Self::Flat { .. } => None,
+            Self::Bridge { .. } | Self::Routed | Self::Flat { .. } | Self::Vxlan(_) => None,
         }
     }
 
@@ -179,7 +198,7 @@ impl Mode {
     pub(crate) fn needs_subnet(&self) -> bool {
         match self {
             Self::Bridge { reach, .. } => *reach != Reach::L2,
-            Self::Routed | Self::Flat { .. } => true,
+            Self::Routed | Self::Flat { .. } | Self::Vxlan(_) => true,
             Self::Direct(_) => false,
         }
     }
@@ -193,14 +212,14 @@ impl Mode {
     #[must_use]
     pub fn has_legs(&self) -> bool {
         match self {
-            Self::Bridge { .. } | Self::Routed | Self::Flat { .. } => true,
+            Self::Bridge { .. } | Self::Routed | Self::Flat { .. } | Self::Vxlan(_) => true,
             Self::Direct(_) => false,
         }
     }
 
     /// True when its sandboxes leave by the uplink's address unless told otherwise.
     pub(crate) fn masquerades(&self) -> bool {
-        matches!(self, Self::Bridge { reach: Reach::Open, .. })
+        matches!(self, Self::Bridge { reach: Reach::Open, .. } | Self::Vxlan(_))
     }
 
     /// Reads the mode of `raw` and the options that belong to it.
@@ -220,6 +239,10 @@ impl Mode {
         match *word {
             "routed" => Ok(Self::Routed),
             "flat" => Ok(Self::Flat { parent: ifname(raw.parent.as_ref(), at("parent"))? }),
+            "vxlan" => {
+                let parent = ifname(raw.parent.as_ref(), at("parent"))?;
+                Vxlan::read(raw, parent, object).map(Self::Vxlan)
+            }
             _ => Ok(Self::Bridge {
                 bridge: ifname(raw.bridge.as_ref(), at("bridge"))?,
                 reach: reach(raw, object)?,
@@ -239,6 +262,7 @@ impl Mode {
             Self::Routed => {}
             Self::Flat { parent } => raw.parent = parent.map(String::from),
             Self::Direct(direct) => direct.write(raw),
+            Self::Vxlan(tunnel) => tunnel.write(raw),
         }
     }
 }
@@ -256,6 +280,9 @@ fn given(raw: &RawNetwork) -> Vec<&'static str> {
         ("owner", raw.owner.is_some()),
         ("group", raw.group.is_some()),
         ("multi_queue", raw.multi_queue),
+        ("vni", raw.vni.is_some()),
+        ("port", raw.port.is_some()),
+        ("peer", !raw.peer.is_empty()),
     ];
     all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
 }

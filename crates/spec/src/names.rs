@@ -106,6 +106,25 @@ pub fn bridge_altname(network: &NetworkName) -> String {
     format!("{MARK}network.{network}")
 }
 
+/// The tunnel end of a network: `rwv-NETWORK`, or a hash where that is too long.
+#[must_use]
+pub fn tunnel(network: &NetworkName) -> IfName {
+    IfName::new(format!("rwv-{network}")).unwrap_or_else(|_| short("rwv-", &[network.as_str()]))
+}
+
+/// The alternative name of the tunnel end of a network: `ropewalk.tunnel.NETWORK`.
+#[must_use]
+pub fn tunnel_altname(network: &NetworkName) -> String {
+    format!("{MARK}tunnel.{network}")
+}
+
+/// The hardware address of the tunnel end at `underlay`. Every host makes the same of what all know,
+/// so none has to be told.
+#[must_use]
+pub fn tunnel_mac(network: &NetworkName, vni: u32, underlay: IpAddr) -> Mac {
+    mac(network, Seed::Text(&format!("tunnel {vni} {underlay}")))
+}
+
 /// `prefix` and ten hexadecimal digits: always a legal name.
 fn short(prefix: &str, parts: &[&str]) -> IfName {
     let name = format!("{prefix}{:010x}", hash(parts) >> 24);

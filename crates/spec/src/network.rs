@@ -62,6 +62,18 @@ impl Network {
         self.subnets.iter().find(|subnet| subnet.net.contains(&ip))
     }
 
+    /// True when `other` is this network but for what may change while sandboxes are on it: the
+    /// peers of its tunnel.
+    #[must_use]
+    pub fn differs_in_peers_only(&self, other: &Self) -> bool {
+        let (Mode::Vxlan(ours), Mode::Vxlan(theirs)) = (&self.mode, &other.mode) else {
+            return false;
+        };
+        let mut mode = ours.clone();
+        mode.peers.clone_from(&theirs.peers);
+        self != other && Self { mode: Mode::Vxlan(mode), ..self.clone() } == *other
+    }
+
     /// A subnet of this network and one of `other` that have addresses in common.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> Option<(IpNet, IpNet)> {
@@ -106,6 +118,16 @@ pub struct RawNetwork {
     /// A tap that several processes or threads open at a time.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub multi_queue: bool,
+    /// The number of a tunnel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub vni: Option<u32>,
+    /// The UDP port of a tunnel.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<u16>,
+    /// The other ends of a tunnel: `ADDRESS=PREFIX[,PREFIX…]`.
+    #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub peer: Vec<String>,
     /// Subnets.
     #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -161,6 +183,9 @@ impl RawNetwork {
         let subnets = subnets::Reader { raw: self, mode: &mode, object: &object }.read()?;
         let joins = Joins::read(&name, &self.reach)
             .map_err(|(index, problem)| at("reach").index(index).error(problem))?;
+        if let Mode::Vxlan(tunnel) = &mode {
+            tunnel.check(&subnets, at("peer"))?;
+        }
         let mut network = Network {
             joins,
             allow_spoofing: self.allow_spoofing,

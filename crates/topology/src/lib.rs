@@ -19,6 +19,7 @@ mod rate;
 mod routed;
 #[cfg(test)]
 mod tests;
+mod vxlan;
 mod wiring;
 
 use ropewalk_plan::{Duplicate, Plan};
@@ -39,6 +40,7 @@ pub fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
         Mode::Routed => routed::network(network, host),
         Mode::Flat { .. } => flat::network(network, host),
         Mode::Direct(direct) => direct::network(network, direct, host),
+        Mode::Vxlan(tunnel) => vxlan::network(network, tunnel, host),
     }
 }
 
@@ -53,6 +55,7 @@ pub fn attach(wiring: &Wiring<'_>, host: &HostFacts) -> Result<Plan, Duplicate> 
         Mode::Routed => routed::attach(wiring)?,
         Mode::Flat { .. } => flat::attach(wiring)?,
         Mode::Direct(direct) => direct::attach(wiring, direct)?,
+        Mode::Vxlan(_) => vxlan::attach(wiring)?,
     };
     rate::limits(&mut plan, wiring)?;
     plan.extend(publish(wiring, wiring.publish, host)?)?;

@@ -30,10 +30,10 @@ pub fn publish(
         return Ok(plan);
     }
     match &wiring.network.mode {
-        Mode::Bridge { .. } if host.bridge_netfilter => {
+        Mode::Bridge { .. } | Mode::Vxlan(_) if host.bridge_netfilter => {
             plan.ensure(&Ns::HOST, hairpin(wiring))?;
         }
-        Mode::Bridge { .. } | Mode::Direct(_) => {}
+        Mode::Bridge { .. } | Mode::Direct(_) | Mode::Vxlan(_) => {}
         Mode::Routed | Mode::Flat { .. } => {
             let path = SysctlPath::conf4(&wiring.leg, "route_localnet");
             plan.ensure(&Ns::HOST, setting(path, "1"))?;

@@ -378,3 +378,68 @@ fn rates_are_kept_on_the_hosts_side() {
         "#]],
     );
 }
+
+#[test]
+fn a_tunnel_leads_to_each_block_of_each_peer() {
+    let raw = RawNetwork {
+        vni: Some(42),
+        peer: vec!["192.168.1.12=10.5.2.0/24,fd00:5:2::/64".into()],
+        ..raw("vxlan", &["10.5.1.0/24", "fd00:5:1::/64"])
+    };
+    let underlay = Some("192.168.1.11".parse().unwrap());
+    let host = HostFacts { underlay, mtu: 1450, ..host() };
+    network(
+        &raw,
+        &host,
+        &expect![[r#"
+        ~ net/ipv4/ip_forward = 1
+        ~ net/ipv6/conf/all/forwarding = 1
+        + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1450, up, altname ropewalk.network.web
+        ~ net/ipv6/conf/rw-web/accept_ra = 0
+        ~ net/ipv6/conf/rw-web/accept_dad = 0
+        ~ net/ipv4/conf/rw-web/route_localnet = 1
+        + address 10.5.1.1/24 dev rw-web
+        + address fd00:5:1::1/64 dev rw-web nodad
+        + element inet ropewalk direct4 { 10.5.1.0/24 . 10.5.1.0/24 }
+        + element inet ropewalk direct6 { fd00:5:1::/64 . fd00:5:1::/64 }
+        + element inet ropewalk masq4 { 10.5.1.0/24 }
+        + element inet ropewalk masq6 { fd00:5:1::/64 }
+        + link rwv-web vxlan id 42 dstport 4789 local 192.168.1.11 nolearning, address 02:72:f8:d6:c8:41, mtu 1450, up, altname ropewalk.tunnel.web
+        ~ net/ipv6/conf/rwv-web/accept_ra = 0
+        + fdb 02:72:2c:14:c0:12 dev rwv-web self dst 192.168.1.12 permanent
+        + neigh 10.5.2.0 lladdr 02:72:2c:14:c0:12 dev rwv-web nud permanent protocol 114
+        + route 10.5.2.0/24 via 10.5.2.0 dev rwv-web onlink proto 114 src 10.5.1.1
+        + neigh fd00:5:2:: lladdr 02:72:2c:14:c0:12 dev rwv-web nud permanent protocol 114
+        + route fd00:5:2::/64 via fd00:5:2:: dev rwv-web onlink proto 114 src fd00:5:1::1
+        + element inet ropewalk direct4 { 10.5.1.0/24 . 10.5.2.0/24 }
+        + element inet ropewalk direct6 { fd00:5:1::/64 . fd00:5:2::/64 }
+        + element inet ropewalk direct4 { 10.5.2.0/24 . 10.5.1.0/24 }
+        + element inet ropewalk direct6 { fd00:5:2::/64 . fd00:5:1::/64 }
+    "#]],
+    );
+}
+
+#[test]
+fn both_ends_know_the_hardware_address_of_a_tunnel_end() {
+    let plan = |own: &str, subnet: &str, peer: &str| {
+        let raw = RawNetwork { peer: vec![peer.into()], ..raw("vxlan", &[subnet]) };
+        let host = HostFacts { underlay: Some(own.parse().unwrap()), ..host() };
+        crate::network(&raw.check().unwrap(), &host).unwrap()
+    };
+    let one = plan("fd00::11", "10.5.1.0/24", "fd00::12=10.5.2.0/24");
+    let two = plan("fd00::12", "10.5.2.0/24", "fd00::11=10.5.1.0/24");
+    let bodies = |plan: &Plan| -> Vec<Body> {
+        let changes = predict(plan, &mut Snapshot::default()).unwrap();
+        changes.into_iter().filter_map(|change| change.new.map(|fact| fact.body)).collect()
+    };
+    let own = |plan: &Plan| {
+        let links = bodies(plan).into_iter().filter_map(|b| b.as_link().cloned());
+        links.filter(|link| link.name.as_str() == "rwv-web").find_map(|link| link.mac).unwrap()
+    };
+    let far = |plan: &Plan| {
+        let far = |body: Body| if let Body::Fdb(fdb) = body { Some(fdb.key.mac) } else { None };
+        bodies(plan).into_iter().find_map(far).unwrap()
+    };
+    assert_eq!((own(&one), own(&two)), (far(&two), far(&one)));
+    assert_ne!(own(&one), own(&two));
+}

@@ -19,6 +19,8 @@ pub struct HostFacts {
     /// The uplink takes its IPv6 default route from router advertisements (`accept_ra` is 1), which
     /// the kernel stops doing when forwarding goes on, unless it is told to go on (2).
     pub uplink_takes_ra: bool,
+    /// The host's address on the parent by which other hosts reach its end of a tunnel.
+    pub underlay: Option<IpAddr>,
     /// MTU of the network's links in bytes.
     pub mtu: u32,
     /// The network's bridge was there before: it is used, not made, and bears no mark of ours.

@@ -54,6 +54,10 @@ pub(crate) fn networks(all: &[NetworkView]) -> String {
 pub(crate) fn network(network: &NetworkView) -> String {
     let mut lines = vec![("kind", kind(network))];
     lines.extend(network.subnets.iter().map(|s| ("subnet", subnet(s))));
+    if let Some(tunnel) = &network.tunnel {
+        lines.push(("tunnel", format!("number {}, port {}", tunnel.vni, tunnel.port)));
+        lines.extend(tunnel.peers.iter().map(|peer| ("peer", peer.replace('=', "  "))));
+    }
     let masquerade = format!("{} out, {} in", network.masquerade, network.masquerade_in);
     lines.push(("masquerade", masquerade));
     lines.extend(network.let_through.iter().map(|chain| ("through", chain.clone())));

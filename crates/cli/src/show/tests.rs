@@ -69,6 +69,7 @@ fn web() -> NetworkView {
         let_through: vec![],
         closed: vec![],
         origin: "/etc/ropewalk/networks/web.toml".into(),
+        tunnel: None,
         sandboxes: Vec::new(),
     }
 }

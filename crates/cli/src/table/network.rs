@@ -37,6 +37,8 @@ Examples:
                               --range 192.168.2.200-192.168.2.219
   ropewalk network create lan --mode macvlan --parent eth1 --subnet 192.168.2.0/24 \
                               --range 192.168.2.48/28 --host-link
+  ropewalk network create over --mode vxlan --subnet 10.5.1.0/24 \
+                               --peer 192.168.1.12=10.5.2.0/24
   ropewalk network create quiet --subnet 10.8.0.0/24 --internal
   ropewalk network create web --subnet 192.168.15.0/24 --sh")]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option that people write")]
@@ -81,6 +83,15 @@ pub(crate) struct Create {
     /// Taps that several threads open at a time
     #[arg(long)]
     multi_queue: bool,
+    /// The number of the tunnels (vxlan), the same on all hosts, else one made of the name
+    #[arg(long, value_name = "NUMBER")]
+    vni: Option<u32>,
+    /// The UDP port of the tunnels (vxlan), the same on all hosts, else 4789
+    #[arg(long, value_name = "PORT")]
+    port: Option<u16>,
+    /// Another host (vxlan): its address, and its blocks of the network
+    #[arg(long, value_name = "ADDRESS=PREFIX,…")]
+    peer: Vec<String>,
     /// No way out: sandboxes reach each other and the host
     #[arg(long, conflicts_with = "l2")]
     internal: bool,
@@ -120,6 +131,9 @@ impl Create {
             owner: self.owner,
             group: self.group,
             multi_queue: self.multi_queue,
+            vni: self.vni,
+            port: self.port,
+            peer: self.peer.clone(),
             subnet: self.subnet.clone(),
             gateway: self.gateway.clone(),
             range: self.range.clone(),

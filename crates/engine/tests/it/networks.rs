@@ -1,6 +1,7 @@
 //! Networks: what is refused, and what is handed over.
 
 use ropewalk_engine::Code;
+use ropewalk_spec::RawNetwork;
 
 use crate::Host;
 use crate::host::{bridge, network, said, same};
@@ -112,4 +113,66 @@ fn a_definition_written_by_hand_is_not_written_over() {
     std::fs::write(&file, text).unwrap();
     host.create(&bridge("a", &["192.168.15.0/24"]));
     assert_eq!(std::fs::read_to_string(&file).unwrap(), text);
+}
+
+/// A tunnel over `up0`, which has 10.0.0.1/24.
+fn over(peers: &[&str]) -> RawNetwork {
+    let peer = peers.iter().map(ToString::to_string).collect();
+    let (mode, vni) = (Some("vxlan".into()), Some(42));
+    RawNetwork { mode, vni, peer, ..bridge("over", &["10.5.1.0/24"]) }
+}
+
+#[test]
+fn a_tunnels_peers_change_under_a_sandbox() {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    let (two, three) = ("10.0.0.12=10.5.2.0/24", "10.0.0.13=10.5.3.0/24");
+    host.create(&over(&[two]));
+    host.attach("new:red", "over").unwrap();
+    let first = host.snapshot();
+    host.create(&over(&[two, three]));
+    let both = host.sh("ip route; bridge fdb show dev rwv-over");
+    assert!(both.contains("10.5.3.0/24 via 10.5.3.0 dev rwv-over"), "{both}");
+    assert!(both.contains("dst 10.0.0.13 self permanent"), "{both}");
+    let mtu = host.sh("ip link show rw-over; ip -n red link show eth0; ip link show rwv-over");
+    assert_eq!(mtu.matches("mtu 1450").count(), 3, "{mtu}");
+    assert!(host.engine().check().unwrap().is_empty());
+    host.create(&over(&[two]));
+    same(&first, &host.snapshot());
+    host.create(&over(&[]));
+    host.create(&over(&[two]));
+    same(&first, &host.snapshot());
+    let (code, text) = said(
+        host.engine().create_network(&network(&RawNetwork { port: Some(8472), ..over(&[two]) })),
+    );
+    assert_eq!(code, Code::NetworkExists, "{text}");
+}
+
+#[test]
+fn a_tunnel_that_cannot_be_is_refused() {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    host.sh("ip route add 10.5.9.0/24 via 10.0.0.2");
+    let before = host.snapshot();
+    let refused = |raw: RawNetwork| said(host.engine().create_network(&network(&raw)));
+    let (code, text) = refused(over(&["10.0.0.1=10.5.2.0/24"]));
+    assert_eq!(code, Code::BadInput, "{text}");
+    assert!(text.contains("10.0.0.1 is this host's own address"), "{text}");
+    let (code, text) = refused(over(&["10.0.0.12=10.5.0.0/24", "10.0.0.13=10.5.9.0/25"]));
+    assert_eq!(code, Code::SubnetRouted, "{text}");
+    let parent = |name: &str| Some(name.to_owned());
+    for (raw, words) in [
+        (RawNetwork { parent: parent("nic9"), ..over(&[]) }, "there is no interface nic9"),
+        (RawNetwork { parent: parent("lo"), ..over(&[]) }, "lo has no IPv4 address"),
+        (RawNetwork { mtu: Some(1451), ..over(&[]) }, "--mtu 1450"),
+    ] {
+        let (code, text) = refused(raw);
+        assert_eq!(code, Code::ParentUnfit, "{text}");
+        assert!(text.contains(words), "{words} in {text}");
+    }
+    same(&before, &host.snapshot());
+    host.create(&over(&[]));
+    let again = RawNetwork { name: "more".into(), ..over(&[]) };
+    let (_, text) = refused(RawNetwork { subnet: vec!["10.6.1.0/24".into()], ..again });
+    assert!(text.contains("rwv-over has the number 42 on port 4789"), "{text}");
 }

@@ -36,6 +36,16 @@ const TOPOLOGIES: &[(&str, &str)] = &[
          range = ['10.0.0.50-10.0.0.59', 'fd00:aa::50-fd00:aa::59']",
     ),
     (
+        "vxlan of both families",
+        "mode = 'vxlan'\nsubnet = ['192.168.15.0/24', 'fd00:15::/64']\nvni = 42\n\
+         peer = ['10.0.0.12=10.5.2.0/24,fd00:5:2::/64', '10.0.0.13=10.5.3.0/24']",
+    ),
+    (
+        "vxlan over IPv6",
+        "mode = 'vxlan'\nsubnet = '192.168.15.0/24'\nparent = 'up0'\nport = 8472\n\
+         peer = 'fd00:aa::12=10.5.2.0/24'",
+    ),
+    (
         "bridge that was there",
         "bridge = 'mine'\nsubnet = '172.17.0.0/16'\nrange = '172.17.9.1-172.17.9.9'",
     ),

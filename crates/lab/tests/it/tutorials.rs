@@ -87,3 +87,8 @@ fn routed() {
 fn direct() {
     by_hand("tutorials::direct", "6-direct");
 }
+
+#[test]
+fn vxlan() {
+    by_hand("tutorials::vxlan", "7-vxlan");
+}

@@ -24,4 +24,5 @@ mod run;
 mod scene;
 mod usage;
 mod verbs;
+mod vxlan;
 mod why;

@@ -111,7 +111,7 @@ fn concerns(network: &Network, family: Family, host: &HostFacts) -> bool {
         let stays = matches!(reach, Reach::Internal | Reach::L2);
         return (has || network.subnets.is_empty()) && (!stays || host.bridge_netfilter);
     }
-    has && matches!(network.mode, Mode::Routed | Mode::Flat { .. })
+    has && matches!(network.mode, Mode::Routed | Mode::Flat { .. } | Mode::Vxlan(_))
 }
 
 /// A rule of the chain: what comes by a link, leaves by one, or both, and what becomes of it.

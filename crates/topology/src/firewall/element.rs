@@ -14,13 +14,25 @@ use super::table;
 /// Within one network: every pair of its subnets, each with itself too, passes unchanged.
 #[must_use]
 pub fn direct(subnets: &[IpNet]) -> Vec<Body> {
+    pairs(subnets, subnets)
+}
+
+/// Between this host's part of a network and that of others, in both directions.
+#[must_use]
+pub fn direct_between(ours: &[IpNet], theirs: &[IpNet]) -> Vec<Body> {
+    let mut all = pairs(ours, theirs);
+    all.extend(pairs(theirs, ours));
+    all
+}
+
+fn pairs(from: &[IpNet], to: &[IpNet]) -> Vec<Body> {
     let pair = |a: &IpNet, b: &IpNet| {
         let v = same(a.addr(), b.addr())?;
         let first = [octets(a.network()), octets(b.network())].concat();
         let last = [octets(a.broadcast()), octets(b.broadcast())].concat();
         Some(element(&v.name(sets::DIRECT), first, Some(last), None))
     };
-    subnets.iter().flat_map(|a| subnets.iter().filter_map(move |b| pair(a, b))).collect()
+    from.iter().flat_map(|a| to.iter().filter_map(move |b| pair(a, b))).collect()
 }
 
 /// What leaves `subnet` takes the address of the link it leaves by.

@@ -34,8 +34,8 @@ use ropewalk_facts::nft::{Family, Set, SetKey, Table, TableKey};
 use ropewalk_plan::{Duplicate, Plan};
 
 pub use element::{
-    bridged, direct, gateway, hosted, inside, internal, joined, masquerade, masquerade_in, publish,
-    snat, snat_in,
+    bridged, direct, direct_between, gateway, hosted, inside, internal, joined, masquerade,
+    masquerade_in, publish, snat, snat_in,
 };
 pub use own::{bridged_leg, routed_leg, wire_leg};
 

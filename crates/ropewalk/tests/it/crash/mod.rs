@@ -153,6 +153,8 @@ impl Host {
 const WEB: &str = "network create web --subnet 192.168.15.0/24 --subnet fd00:15::/64";
 const DB: &str = "network create db --subnet 192.168.16.0/24 --subnet fd00:16::/64";
 const FLAT: &str = "network create flat --mode flat --subnet 10.0.0.0/24 --subnet fd00:aa::/64";
+const OVER: &str = "network create over --mode vxlan --subnet 10.5.1.0/24 --subnet fd00:5:1::/64 \
+                    --peer 10.0.0.12=10.5.2.0/24,fd00:5:2::/64";
 const FAR: &str = "network create far --mode routed --subnet 10.9.0.0/24 --subnet fd00:9::/64 \
                    --masquerade 10.0.0.1 --masquerade fd00:aa::1";
 const MACVLAN: &str = "network create own --mode macvlan --subnet 10.0.0.0/24 --subnet fd00:aa::/64 \

@@ -1,6 +1,6 @@
 //! Networks, made and removed.
 
-use super::{DB, FAR, FLAT, Leaves, MACVLAN, TAP, WEB, host};
+use super::{DB, FAR, FLAT, Leaves, MACVLAN, OVER, TAP, WEB, host, killed_each};
 
 #[test]
 fn a_network_whose_making_is_killed_leaves_nothing() {
@@ -101,5 +101,45 @@ fn the_rules_of_others_are_as_they_were_after_a_network_beside_them_is_killed() 
         host.ok(DB);
         host.survives(Leaves::NothingOrAll, "network rm web", &[WEB]);
         host.ok("network rm db");
+    });
+}
+
+#[test]
+fn a_tunnel_whose_making_or_removal_is_killed_is_whole_or_gone() {
+    let host = host();
+    host.unharmed(|| {
+        host.survives(Leaves::NothingOrAll, OVER, &["network rm over"]);
+        host.ok(OVER);
+        let attach = "attach netns:red over --ip 10.5.1.9 --ip fd00:5:1::9";
+        host.survives(Leaves::Nothing, attach, &["detach netns:red"]);
+        host.survives(Leaves::NothingOrAll, "network rm over", &[OVER]);
+    });
+}
+
+#[test]
+fn peers_whose_change_is_killed_are_repaired_or_changed_again() {
+    let host = host();
+    let more = format!("{OVER} --peer 10.0.0.13=10.5.3.0/24");
+    let other = OVER.replace("10.0.0.12=10.5.2", "10.0.0.14=10.5.4");
+    host.unharmed(|| {
+        host.ok(OVER);
+        host.ok("attach netns:red over");
+        let start = host.scene();
+        for line in [more, other] {
+            host.ok(&line);
+            let end = host.scene();
+            host.ok(OVER);
+            start.same(&host.scene(), &format!("{line}: there and back"));
+            let steps = killed_each(&line, |at| {
+                host.ok("repair");
+                host.is_healthy(at);
+                host.ok(&line);
+                end.same(&host.scene(), &format!("{at}, repaired, then again"));
+                host.ok(OVER);
+                start.same(&host.scene(), &format!("{at}, and back"));
+            });
+            assert!(steps.len() > 4, "{steps:?}");
+            host.ok(OVER);
+        }
     });
 }

@@ -1,0 +1,217 @@
+//! Tunnels to other hosts: VXLAN (RFC 7348) by hand-listed peers.
+//!
+//!     vni = 42                                    else a number made of the network's name
+//!     port = 4789
+//!     peer = ["192.168.1.12=10.5.2.0/24,fd00:5:2::/64", "192.168.1.13=10.5.3.0/24"]
+//!
+//! Each host has a block of the network, its own `subnet`; a peer is another host and its blocks.
+//! Never here: what this host's own underlay address is.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use ropewalk_facts::IfName;
+
+use crate::error::{Form, Object, Problem, SpecError};
+use crate::names;
+use crate::network::RawNetwork;
+use crate::raw::At;
+use crate::subnet::{Subnet, overlap, read_net};
+
+/// The port that IANA gave to VXLAN.
+const PORT: u16 = 4789;
+/// Numbers of VXLAN networks have 24 bits.
+const VNI_MAX: u32 = (1 << 24) - 1;
+
+/// The tunnel of a network.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Vxlan {
+    /// The interface whose address is this end of the tunnel; else the one that leads to the peers.
+    pub parent: Option<IfName>,
+    /// Its number, 1 to 2^24-1, the same on all hosts.
+    pub vni: u32,
+    /// Its UDP port, the same on all hosts.
+    pub port: u16,
+    /// The other hosts: by underlay address, all of one family, their blocks, which overlap neither
+    /// one another nor the network's own subnets.
+    pub peers: BTreeMap<IpAddr, Vec<IpNet>>,
+}
+
+impl Vxlan {
+    /// All blocks of all peers.
+    pub fn blocks(&self) -> impl Iterator<Item = IpNet> {
+        self.peers.values().flatten().copied()
+    }
+
+    /// What the tunnel adds to a packet: outer IP, UDP (8), VXLAN (8), inner Ethernet (14).
+    #[must_use]
+    pub fn overhead(local: IpAddr) -> u32 {
+        if local.is_ipv4() { 50 } else { 70 }
+    }
+
+    pub(crate) fn read(
+        raw: &RawNetwork,
+        parent: Option<IfName>,
+        object: &Object,
+    ) -> Result<Self, SpecError> {
+        let at = |field| At::field(object, field);
+        let vni = match raw.vni {
+            Some(vni) if (1..=VNI_MAX).contains(&vni) => vni,
+            Some(vni) => return at("vni").fail(Problem::Vni { vni }),
+            None => by_name(&raw.name),
+        };
+        let port = match raw.port {
+            Some(0) => return at("port").fail(Problem::unreadable("0", Form::Ports)),
+            Some(port) => port,
+            None => PORT,
+        };
+        Ok(Self { parent, vni, port, peers: peers(&raw.peer, at("peer"))? })
+    }
+
+    pub(crate) fn write(self, raw: &mut RawNetwork) {
+        raw.parent = self.parent.map(String::from);
+        raw.vni = Some(self.vni);
+        raw.port = Some(self.port);
+        raw.peer = self.peers.iter().map(|(host, blocks)| written(*host, blocks)).collect();
+    }
+
+    /// Checks the blocks against the network's own `subnets`.
+    pub(crate) fn check(&self, subnets: &[Subnet], at: At<'_>) -> Result<(), SpecError> {
+        for (index, (host, blocks)) in self.peers.iter().enumerate() {
+            for block in blocks {
+                let at = at.index(index);
+                if let Some(own) = subnets.iter().find(|own| overlap(own.net, *block)) {
+                    let other = own.net;
+                    return at.fail(Problem::PeerOverlap { net: *block, other, peer: *host });
+                }
+                if !subnets.iter().any(|own| own.is_v4() == block.addr().is_ipv4()) {
+                    return at.fail(Problem::Family { ip: block.addr() });
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A peer as it is written.
+#[must_use]
+pub fn written(host: IpAddr, blocks: &[IpNet]) -> String {
+    let blocks: Vec<String> = blocks.iter().map(ToString::to_string).collect();
+    format!("{host}={}", blocks.join(","))
+}
+
+/// Every host makes the same of the same name.
+fn by_name(name: &str) -> u32 {
+    let number = names::hash(&["vni", name]) % u64::from(VNI_MAX);
+    u32::try_from(number).unwrap_or_default() + 1
+}
+
+fn peers(texts: &[String], at: At<'_>) -> Result<BTreeMap<IpAddr, Vec<IpNet>>, SpecError> {
+    let mut all: BTreeMap<IpAddr, Vec<IpNet>> = BTreeMap::new();
+    for (index, text) in texts.iter().enumerate() {
+        let at = at.index(index);
+        let (host, blocks) = at.ok(peer(text))?;
+        if let Some(first) = all.keys().next().filter(|first| first.is_ipv4() != host.is_ipv4()) {
+            return at.fail(Problem::Underlay { ip: host, other: *first });
+        }
+        for net in blocks {
+            let mut known = all.iter().flat_map(|(peer, nets)| nets.iter().map(move |n| (peer, n)));
+            if let Some((peer, other)) = known.find(|(_, other)| overlap(**other, net)) {
+                return at.fail(Problem::PeerOverlap { net, other: *other, peer: *peer });
+            }
+            all.entry(host).or_default().push(net);
+        }
+    }
+    all.values_mut().for_each(|blocks| blocks.sort());
+    Ok(all)
+}
+
+fn peer(text: &str) -> Result<(IpAddr, Vec<IpNet>), Problem> {
+    let unreadable = || Problem::unreadable(text, Form::Peer);
+    let (host, blocks) = text.split_once('=').ok_or_else(unreadable)?;
+    let host: IpAddr = host.parse().map_err(|_| unreadable())?;
+    if host.is_unspecified() || host.is_multicast() || host.is_loopback() {
+        return Err(Problem::NotHost { ip: host });
+    }
+    let block = |text: &str| {
+        let net = read_net(text).ok_or_else(unreadable)?;
+        match net == net.trunc() {
+            true => Ok(net),
+            false => Err(Problem::HostBits { net, right: net.trunc() }),
+        }
+    };
+    Ok((host, blocks.split(',').map(block).collect::<Result<_, _>>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, clippy::panic, reason = "tests fail by panicking")]
+    use super::*;
+    use crate::mode::Mode;
+    use crate::network::Network;
+
+    fn raw(peer: &[&str]) -> RawNetwork {
+        RawNetwork {
+            name: "over".into(),
+            mode: Some("vxlan".into()),
+            subnet: vec!["10.5.1.0/24".into(), "fd00:5:1::/64".into()],
+            peer: peer.iter().map(ToString::to_string).collect(),
+            ..RawNetwork::default()
+        }
+    }
+
+    fn read(peer: &[&str]) -> Result<(Network, Vxlan), String> {
+        let network = raw(peer).check().map_err(|error| error.to_string())?;
+        let Mode::Vxlan(tunnel) = network.mode.clone() else { panic!("{network:?}") };
+        Ok((network, tunnel))
+    }
+
+    #[test]
+    fn a_peer_has_as_many_blocks_as_are_said() {
+        let texts = [
+            "192.168.1.12=10.5.2.0/24,fd00:5:2::/64",
+            "192.168.1.13=10.5.3.0/24",
+            "192.168.1.13=fd00:5:3::/64",
+        ];
+        let (network, tunnel) = read(&texts).unwrap();
+        let nets = |texts: [&str; 2]| texts.map(|text| text.parse().unwrap()).to_vec();
+        let three = nets(["10.5.3.0/24", "fd00:5:3::/64"]);
+        assert_eq!(tunnel.peers.get(&"192.168.1.13".parse().unwrap()), Some(&three));
+        assert_eq!((tunnel.port, tunnel.blocks().count()), (4789, 4));
+        assert_eq!(RawNetwork::from(network.clone()).check(), Ok(network));
+    }
+
+    #[test]
+    fn the_number_is_that_of_the_name_unless_it_is_given() {
+        let (_, one) = read(&[]).unwrap();
+        let (_, same) = read(&["192.168.1.12=10.5.2.0/24"]).unwrap();
+        assert_eq!(one.vni, same.vni);
+        assert!((1..=VNI_MAX).contains(&one.vni));
+        let given = RawNetwork { vni: Some(42), ..raw(&[]) }.check().unwrap();
+        let Mode::Vxlan(given) = given.mode else { panic!("a tunnel") };
+        assert_eq!(given.vni, 42);
+        for vni in [0, VNI_MAX + 1] {
+            assert!(RawNetwork { vni: Some(vni), ..raw(&[]) }.check().is_err(), "{vni}");
+        }
+    }
+
+    #[test]
+    fn peers_that_cannot_be_are_refused() {
+        for (peers, words) in [
+            (vec!["192.168.1.12"], "is not a peer"),
+            (vec!["192.168.1.12=10.5.2.0"], "is not a peer"),
+            (vec!["192.168.1.12=10.5.2.1/24"], "host bits"),
+            (vec!["224.0.0.1=10.5.2.0/24"], "is not an address that a host can carry"),
+            (vec!["192.168.1.12=10.5.1.128/25"], "overlaps 10.5.1.0/24"),
+            (vec!["192.168.1.12=10.5.2.0/24", "192.168.1.13=10.5.0.0/16"], "overlaps 10.5.2.0/24"),
+            (vec!["192.168.1.12=10.5.2.0/24", "fd00::13=10.5.3.0/24"], "family"),
+        ] {
+            let error = read(&peers).unwrap_err();
+            assert!(error.contains(words), "{peers:?}: {error}");
+        }
+        let bridge = RawNetwork { mode: None, ..raw(&["192.168.1.12=10.5.2.0/24"]) };
+        assert!(bridge.check().unwrap_err().to_string().contains("mode bridge"));
+    }
+}
