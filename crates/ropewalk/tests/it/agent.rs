@@ -102,6 +102,8 @@ fn what_is_broken_is_whole_again() {
         &format!("tc filter del dev {leg} ingress"),
         &format!("ip link del {}", leg.replacen("rw", "ro", 1)),
         "ip link del rw-web",
+        "iptables -P FORWARD DROP; ip6tables -P FORWARD DROP",
+        "iptables -F FORWARD",
     ] {
         host.net.sh(broken);
         until(broken, || host.run("check").status == Some(0));
