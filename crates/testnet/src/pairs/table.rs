@@ -105,4 +105,18 @@ pub const TOPOLOGIES: &[Topology] = &[
         routes: &[],
         closed: &[],
     },
+    Topology {
+        name: "vxlan",
+        h1: "--mode vxlan --subnet 10.9.1.0/24 --subnet fd00:9:1::/64 \
+             --peer 10.0.0.12=10.9.2.0/24,fd00:9:2::/64",
+        h2: Some(
+            "--mode vxlan --subnet 10.9.2.0/24 --subnet fd00:9:2::/64 \
+             --peer 10.0.0.11=10.9.1.0/24,fd00:9:1::/64",
+        ),
+        red: ["10.9.1.8", "fd00:9:1::8"],
+        blue: ["10.9.1.9", "fd00:9:1::9"],
+        green: ["10.9.2.8", "fd00:9:2::8"],
+        routes: &[],
+        closed: &[("far", "h1/red"), ("far", "h1/blue"), ("far", "h2/green")],
+    },
 ];
