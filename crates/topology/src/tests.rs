@@ -392,30 +392,35 @@ fn a_tunnel_leads_to_each_block_of_each_peer() {
         &raw,
         &host,
         &expect![[r#"
-        ~ net/ipv4/ip_forward = 1
-        ~ net/ipv6/conf/all/forwarding = 1
-        + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1450, up, altname ropewalk.network.web
-        ~ net/ipv6/conf/rw-web/accept_ra = 0
-        ~ net/ipv6/conf/rw-web/accept_dad = 0
-        ~ net/ipv4/conf/rw-web/route_localnet = 1
-        + address 10.5.1.1/24 dev rw-web
-        + address fd00:5:1::1/64 dev rw-web nodad
-        + element inet ropewalk direct4 { 10.5.1.0/24 . 10.5.1.0/24 }
-        + element inet ropewalk direct6 { fd00:5:1::/64 . fd00:5:1::/64 }
-        + element inet ropewalk masq4 { 10.5.1.0/24 }
-        + element inet ropewalk masq6 { fd00:5:1::/64 }
-        + link rwv-web vxlan id 42 dstport 4789 local 192.168.1.11 nolearning, address 02:72:f8:d6:c8:41, mtu 1450, up, altname ropewalk.tunnel.web
-        ~ net/ipv6/conf/rwv-web/accept_ra = 0
-        + fdb 02:72:2c:14:c0:12 dev rwv-web self dst 192.168.1.12 permanent
-        + neigh 10.5.2.0 lladdr 02:72:2c:14:c0:12 dev rwv-web nud permanent protocol 114
-        + route 10.5.2.0/24 via 10.5.2.0 dev rwv-web onlink proto 114 src 10.5.1.1
-        + neigh fd00:5:2:: lladdr 02:72:2c:14:c0:12 dev rwv-web nud permanent protocol 114
-        + route fd00:5:2::/64 via fd00:5:2:: dev rwv-web onlink proto 114 src fd00:5:1::1
-        + element inet ropewalk direct4 { 10.5.1.0/24 . 10.5.2.0/24 }
-        + element inet ropewalk direct6 { fd00:5:1::/64 . fd00:5:2::/64 }
-        + element inet ropewalk direct4 { 10.5.2.0/24 . 10.5.1.0/24 }
-        + element inet ropewalk direct6 { fd00:5:2::/64 . fd00:5:1::/64 }
-    "#]],
+            ~ net/ipv4/ip_forward = 1
+            ~ net/ipv6/conf/all/forwarding = 1
+            + link rw-web bridge, address 02:72:c4:8c:cc:4e, mtu 1450, up, altname ropewalk.network.web, group 2048355298
+            ~ net/ipv6/conf/rw-web/accept_ra = 0
+            ~ net/ipv6/conf/rw-web/accept_dad = 0
+            ~ net/ipv4/conf/rw-web/route_localnet = 1
+            + address 10.5.1.1/24 dev rw-web
+            + address fd00:5:1::1/64 dev rw-web nodad
+            + element inet ropewalk direct4 { 10.5.1.0/24 . 10.5.1.0/24 }
+            + element inet ropewalk direct6 { fd00:5:1::/64 . fd00:5:1::/64 }
+            + element inet ropewalk masq4 { 10.5.1.0/24 }
+            + element inet ropewalk masq6 { fd00:5:1::/64 }
+            + element inet ropewalk inside { 2048355298 }
+            + element inet ropewalk joined { 2048355298 . 2048355298 }
+            + element inet ropewalk closed { 2048355298 }
+            + element inet ropewalk gateways4 { 2048355298 . 10.5.1.1 }
+            + element inet ropewalk gateways6 { 2048355298 . fd00:5:1::1 }
+            + link rwv-web vxlan id 42 dstport 4789 local 192.168.1.11 nolearning, address 02:72:f8:d6:c8:41, mtu 1450, up, altname ropewalk.tunnel.web, group 2048355298
+            ~ net/ipv6/conf/rwv-web/accept_ra = 0
+            + fdb 02:72:2c:14:c0:12 dev rwv-web self dst 192.168.1.12 permanent
+            + neigh 10.5.2.0 lladdr 02:72:2c:14:c0:12 dev rwv-web nud permanent protocol 114
+            + route 10.5.2.0/24 via 10.5.2.0 dev rwv-web onlink proto 114 src 10.5.1.1
+            + neigh fd00:5:2:: lladdr 02:72:2c:14:c0:12 dev rwv-web nud permanent protocol 114
+            + route fd00:5:2::/64 via fd00:5:2:: dev rwv-web onlink proto 114 src fd00:5:1::1
+            + element inet ropewalk direct4 { 10.5.1.0/24 . 10.5.2.0/24 }
+            + element inet ropewalk direct6 { fd00:5:1::/64 . fd00:5:2::/64 }
+            + element inet ropewalk direct4 { 10.5.2.0/24 . 10.5.1.0/24 }
+            + element inet ropewalk direct6 { fd00:5:2::/64 . fd00:5:1::/64 }
+        "#]],
     );
 }
 

@@ -62,6 +62,8 @@ fn end(network: &Network, tunnel: &Vxlan, local: IpAddr, host: &HostFacts) -> Li
     link.mac = Some(names::tunnel_mac(&network.name, vni, local));
     link.mtu = Some(host.mtu);
     link.altnames.insert(names::tunnel_altname(&network.name));
+    // What comes from a peer comes from the network, and passes as such.
+    link.group = names::group(&network.name);
     link
 }
 

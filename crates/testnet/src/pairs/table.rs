@@ -107,10 +107,10 @@ pub const TOPOLOGIES: &[Topology] = &[
     },
     Topology {
         name: "vxlan",
-        h1: "--mode vxlan --subnet 10.9.1.0/24 --subnet fd00:9:1::/64 \
+        h1: "--mode vxlan --subnet 10.9.1.0/24 --subnet fd00:9:1::/64 --reach host \
              --peer 10.0.0.12=10.9.2.0/24,fd00:9:2::/64",
         h2: Some(
-            "--mode vxlan --subnet 10.9.2.0/24 --subnet fd00:9:2::/64 \
+            "--mode vxlan --subnet 10.9.2.0/24 --subnet fd00:9:2::/64 --reach host \
              --peer 10.0.0.11=10.9.1.0/24,fd00:9:1::/64",
         ),
         red: ["10.9.1.8", "fd00:9:1::8"],
