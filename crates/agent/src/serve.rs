@@ -187,7 +187,10 @@ impl<'a> Agent<'a> {
     fn duty(&mut self, task: &Task) -> Duration {
         let began = Instant::now();
         match self.engine(task.run) {
-            Ok(Some(tended)) => self.say(&tended, task.name, began, began),
+            Ok(Some(tended)) => {
+                self.say(&tended, task.name, began, began);
+                return tended.again.unwrap_or(task.every);
+            }
             Ok(None) => return AGAIN,
             Err(fault) => self.refuse(vec![fault]),
         }

@@ -1,9 +1,10 @@
 //! What the agent does beside listening: a list of functions, each with its occasions.
 //!
 //!     compare    at the start, every 60 s: the host and every sandbox against what was made
+//!     renew      every 15 s, or when the next is due: leases of a DHCP server
 //!     announce   when a link comes up: where the addresses of flat networks are
 //!
-//! A further duty (renewing leases) is a function of the
+//! A further duty is a function of the
 //! engine and a line in [`TASKS`].  Never here: how a duty is done.
 
 use std::time::Duration;
@@ -37,5 +38,12 @@ pub(crate) const TASKS: &[Task] = &[
         every: Duration::from_secs(3600),
         on_link_up: true,
         run: |engine| engine.announce(None, None).map(|_| Some(Tended::default())),
+    },
+    // It says itself when the next lease is due; others may be made meanwhile.
+    Task {
+        name: "the renewal of leases",
+        every: Duration::from_secs(15),
+        on_link_up: true,
+        run: Engine::renew,
     },
 ];

@@ -12,7 +12,7 @@ use ropewalk_facts::{Id, IfName, Key, Ns, RouteKey, Snapshot, SysctlPath};
 use ropewalk_kernel::failpoint;
 use ropewalk_spec::names::{self, Seed};
 use ropewalk_spec::{Direct, Endpoint, Network, Publish};
-use ropewalk_store::{AttachmentKey, AttachmentRecord, NetworkHead, Origin, State, Writer};
+use ropewalk_store::{AttachmentKey, AttachmentRecord, Dhcp, NetworkHead, Origin, State, Writer};
 use ropewalk_topology::{HostFacts, Wiring};
 
 use crate::code::Code;
@@ -43,12 +43,12 @@ impl Engine {
     fn attach_once_more(&mut self, endpoint: &Endpoint, origin: Origin) -> Result<Attached, Fault> {
         let network = self.active(&endpoint.network)?;
         endpoint.fits(&network.network)?;
-        let mut first = self.try_attach(&network, endpoint, origin.clone());
+        let mut first = self.attach_lent(&network, endpoint, origin.clone());
         // Somebody on the LAN has what the range gave: the next one then.
         for _ in 0..NEXT_ADDRESSES {
             match &first {
                 Err(fault) if fault.code == Code::AddrTaken && endpoint.ips.is_empty() => {
-                    first = self.try_attach(&network, endpoint, origin.clone());
+                    first = self.attach_lent(&network, endpoint, origin.clone());
                 }
                 Ok(_) | Err(_) => break,
             }
@@ -56,9 +56,56 @@ impl Engine {
         match first {
             Err(fault) if from::shared_is_gone(&fault) => {
                 self.restore(&endpoint.network)?;
-                self.try_attach(&network, endpoint, origin)
+                self.attach_lent(&network, endpoint, origin)
             }
             other => other,
+        }
+    }
+
+    /// Attaches, where need be with an address that a server lends: nothing is locked while that is
+    /// waited for.
+    fn attach_lent(
+        &mut self,
+        network: &NetworkHead,
+        endpoint: &Endpoint,
+        origin: Origin,
+    ) -> Result<Attached, Fault> {
+        if !network.network.dhcp {
+            return self.try_attach(network, endpoint, origin, None);
+        }
+        if let Some(done) = self.attached_before(endpoint)? {
+            return Ok(done);
+        }
+        let borrowed = self.borrow_address(network, endpoint)?;
+        let Some(borrowed) = borrowed else {
+            return self.try_attach(network, endpoint, origin, None);
+        };
+        let (network, endpoint) = borrowed.lent(network, endpoint);
+        let done = self.try_attach(&network, &endpoint, origin, Some(borrowed.dhcp.clone()));
+        if let Err(fault) = &done {
+            borrowed.give_back(fault.code == Code::AddrTaken);
+        }
+        done
+    }
+
+    /// The attachment, if it is there already. What is left of an earlier one of the sandbox goes
+    /// first, as it gives its address back.
+    fn attached_before(&mut self, endpoint: &Endpoint) -> Result<Option<Attached>, Fault> {
+        let _shared = self.store.shared()?;
+        let _mine = self.store.sandbox_lock(&endpoint.sandbox.ns())?;
+        let sandbox = self.open_cleared(endpoint)?;
+        let record = self.attached(endpoint, &sandbox)?;
+        Ok(record.map(|record| Attached { row: self.row(&record), changed: false }))
+    }
+
+    /// Opens the sandbox; what a crash or a sandbox of the same name has left is cleared away.
+    fn open_cleared(&mut self, endpoint: &Endpoint) -> Result<Sandbox, Fault> {
+        let ns = endpoint.sandbox.ns();
+        self.clear(&ns, |record| record.state != State::Ready)?;
+        let sandbox = self.open_sandbox(&endpoint.sandbox)?;
+        match self.clear(&ns, |record| record.cookie != sandbox.cookie)? {
+            true => self.open_sandbox(&endpoint.sandbox),
+            false => Ok(sandbox),
         }
     }
 
@@ -67,15 +114,11 @@ impl Engine {
         network: &NetworkHead,
         endpoint: &Endpoint,
         origin: Origin,
+        dhcp: Option<Dhcp>,
     ) -> Result<Attached, Fault> {
         let _shared = self.store.shared()?;
         let _mine = self.store.sandbox_lock(&endpoint.sandbox.ns())?;
-        let ns = endpoint.sandbox.ns();
-        self.clear(&ns, |record| record.state != State::Ready)?;
-        let mut sandbox = self.open_sandbox(&endpoint.sandbox)?;
-        if self.clear(&ns, |record| record.cookie != sandbox.cookie)? {
-            sandbox = self.open_sandbox(&endpoint.sandbox)?;
-        }
+        let sandbox = self.open_cleared(endpoint)?;
         if let Some(record) = self.attached(endpoint, &sandbox)? {
             return Ok(Attached { row: self.row(&record), changed: false });
         }
@@ -86,6 +129,7 @@ impl Engine {
         let mut tx = store.write()?;
         let mut record = self.draft_attachment(&mut tx, network, endpoint, &sandbox, &mut world)?;
         record.origin = origin;
+        record.dhcp = dhcp;
         failpoint::hit("journal attachment");
         tx.put(&record)?;
         tx.commit()?;
@@ -191,6 +235,7 @@ impl Engine {
             default_metric: wiring.default_metric,
             plan,
             changes,
+            dhcp: None,
             doubtful: Vec::new(),
             doubtful_publish: Vec::new(),
             state: State::Pending,

@@ -49,6 +49,7 @@ impl Engine {
         }
         if !repair {
             all.extend(self.disputed(&records)?);
+            all.extend(crate::dhcp::lapsed(&records));
         }
         Ok(all)
     }

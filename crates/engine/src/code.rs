@@ -37,6 +37,7 @@ codes! {
     BadFile "bad-file" "A file could not be read or understood. The message shows the place and what was expected there.",
     BadInput "bad-input" "What was given on the command line makes no sense; the message says what was expected.",
     BridgeUnfit "bridge-unfit" "The interface named as the bridge is there, but is no bridge.",
+    DhcpRefused "dhcp-refused" "No DHCP server of the LAN answered, or none gave an address. A server must be on the LAN of the network's parent, and have a free address for a client it does not know. `--dhcp-timeout` of the network says how long it is waited for.",
     EngineDown "engine-down" "The container engine does not answer at its socket, so a container cannot be found by its name. Start the engine, or name the sandbox by `pid:N`.",
     IfnameTaken "ifname-taken" "The sandbox has an interface of this name that ropewalk did not make. Give another with `--name`.",
     Kernel "kernel" "The kernel refused a request; its own words are shown. Nothing was left half done: what had been changed was changed back.",

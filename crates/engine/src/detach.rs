@@ -75,6 +75,7 @@ impl Engine {
         }
         self.forget_udp(&record.publish)?;
         self.forget_udp(&record.doubtful_publish)?;
+        self.give_back(&record);
         failpoint::hit("journal attachment gone");
         Ok(self.store.replace_attachment(&record.key(), &heirs)?)
     }

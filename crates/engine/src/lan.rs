@@ -102,7 +102,7 @@ impl Engine {
     /// The LAN that the addresses of `network` are of, if they are asked for there.
     pub(crate) fn lan_of(&self, network: &NetworkHead) -> Result<Option<Lan>, Fault> {
         let flat = matches!(network.network.mode, ropewalk_spec::Mode::Flat { .. });
-        let parent = network.parent.as_ref().filter(|_| flat);
+        let parent = network.parent.as_ref().filter(|_| flat || network.network.dhcp);
         let protocols =
             [(Protocol::Arp, network.network.has_v4()), (Protocol::Ipv6, network.network.has_v6())];
         let wanted: Vec<Protocol> =
@@ -129,6 +129,18 @@ impl Engine {
             told.extend(ips.into_iter().filter(|ip| tell(&lan, *ip)).map(|ip| (ip, lan.mac())));
         }
         told
+    }
+
+    /// Tells the LAN from within a sandbox where its borrowed address is: its last borrower may have
+    /// been another.
+    pub(crate) fn claim_inside(&self, record: &AttachmentRecord) {
+        let lease = record.dhcp.as_ref().and_then(|dhcp| dhcp.net());
+        let proxied = answered(record).next().is_some();
+        if let Some(net) = lease.filter(|_| !proxied)
+            && let Ok(lan) = self.kernel.lan(&record.ns, &record.ifname, &[Protocol::Arp])
+        {
+            tell(&lan, net.addr());
+        }
     }
 
     /// Tells the LANs of flat networks where the addresses of `sandbox`, or of all, are.

@@ -15,6 +15,7 @@ mod code;
 mod declare;
 mod definitions;
 mod detach;
+mod dhcp;
 mod draft;
 mod fault;
 mod from;
@@ -53,7 +54,7 @@ pub use list::{ForeignRow, OtherEnd};
 pub use paths::Paths;
 pub use routes::{RouteHint, hint};
 pub use tend::{Doubts, Tended};
-pub use view::{Attached, Done, Finding, NetworkView, Row, SubnetView, TunnelView};
+pub use view::{Attached, Done, Finding, LeaseView, NetworkView, Row, SubnetView, TunnelView};
 pub use why::{snapshot, why, why_in};
 
 use crate::definitions::Definitions;

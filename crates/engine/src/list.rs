@@ -87,6 +87,7 @@ impl Engine {
             published: record.publish.iter().map(ToString::to_string).collect(),
             rate_in: record.rate_in.map(String::from),
             rate_out: record.rate_out.map(String::from),
+            lease: crate::view::lease(record),
             state: crate::view::state(record),
             age_s: crate::now().saturating_sub(record.created_ms) / 1000,
             created: moment(record.created_ms),

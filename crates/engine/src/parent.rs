@@ -93,7 +93,7 @@ fn mtu(wish: Option<u32>, link: &Link) -> Option<Fault> {
 }
 
 /// Says why addresses of `net` are not those of hosts on `parent`.
-fn astray(found: &Snapshot, net: IpNet, parent: &IfName) -> Option<Fault> {
+pub(crate) fn astray(found: &Snapshot, net: IpNet, parent: &IfName) -> Option<Fault> {
     let over = |route: &Route, dev: &IfName| route.hops.iter().any(|h| h.dev.as_ref() == Some(dev));
     let routes = || {
         host::routes(found).filter(|route| {

@@ -198,7 +198,7 @@ pub(crate) struct Draft {
 }
 
 /// An attachment as it was wired.
-fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkHead) -> Wiring<'a> {
+pub(crate) fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkHead) -> Wiring<'a> {
     Wiring {
         network: &network.network,
         ns: record.ns.clone(),

@@ -7,6 +7,7 @@
 //! to do it, and marks without an owner, which `gc` alone takes away.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ropewalk_facts::{Key, Ns, Snapshot};
 use ropewalk_plan::{Plan, diff};
@@ -43,6 +44,8 @@ pub struct Tended {
     pub cleared: Vec<Done>,
     /// What the kernel refused.
     pub faults: Vec<Fault>,
+    /// When there is more to do; none for as usual.
+    pub again: Option<Duration>,
 }
 
 impl Engine {
@@ -126,6 +129,10 @@ impl Engine {
 }
 
 impl Tended {
+    pub(crate) fn keep(&mut self, done: Result<(), Fault>) {
+        self.faults.extend(done.err());
+    }
+
     fn take(&mut self, owner: String, looked: Result<Vec<Finding>, Fault>) {
         match looked {
             Ok(findings) => self.findings.extend(findings),

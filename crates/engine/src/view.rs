@@ -107,12 +107,38 @@ pub struct Row {
     /// How fast it may send.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_out: Option<String>,
+    /// What a DHCP server lent it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub lease: Option<LeaseView>,
     /// `ready`, `pending` (being made, or left by a crash), `leaving`, `gone` (its sandbox is).
     pub state: &'static str,
     /// Seconds since it was made.
     pub age_s: u64,
     /// When it was made (RFC 3339).
     pub created: String,
+}
+
+/// What a DHCP server lent an attachment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LeaseView {
+    /// The server.
+    pub server: String,
+    /// Until when (RFC 3339); none for ever.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+    /// The name servers that it told of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub dns: Vec<String>,
+}
+
+pub(crate) fn lease(record: &AttachmentRecord) -> Option<LeaseView> {
+    let lease = record.dhcp.as_ref()?.lease.as_ref()?;
+    let until = lease.since_ms.saturating_add(u64::from(lease.seconds) * 1000);
+    Some(LeaseView {
+        server: lease.server.to_string(),
+        until: (lease.seconds != u32::MAX).then(|| moment(until)),
+        dns: lease.dns.iter().map(ToString::to_string).collect(),
+    })
 }
 
 /// What was done or undone.

@@ -41,12 +41,7 @@ impl Engine {
         self.make(&rest, record)?;
         let free = question.answers(lan).and_then(|found| match found.into_iter().next() {
             None => Ok(()),
-            Some((ip, mac)) => {
-                let dev = answers
-                    .iter()
-                    .find_map(|change| Some(&change.new.as_ref()?.body.as_neigh()?.key.dev));
-                Err(dev.map_or_else(|| own(ip), |dev| taken(ip, mac, dev)))
-            }
+            Some((ip, mac)) => Err(taken(ip, mac, lan.dev())),
         });
         let made = free.map_err(clean).and_then(|()| self.make(&answers, record));
         if let Err(stop) = made {
@@ -54,6 +49,7 @@ impl Engine {
             return Err(Stop { clean: stop.clean && undone.is_ok(), ..stop });
         }
         self.claim(answers.iter().filter_map(|change| Some(&change.new.as_ref()?.body)));
+        self.claim_inside(record);
         Ok(())
     }
 

@@ -29,23 +29,25 @@ pub struct Lan {
     /// A socket for each protocol. What is sent goes by that of its own, which is how the kernel
     /// knows what it is.
     sockets: Vec<(Protocol, OwnedFd)>,
+    dev: IfName,
+    ns: Ns,
     mac: Mac,
 }
 
 impl Kernel {
-    /// Opens the LAN behind the link `dev`, to hear frames of `protocols`; of IPv6, the
-    /// solicitations and advertisements only.
+    /// Opens the LAN behind the link `dev`, to hear frames of `protocols`; of IPv6 the
+    /// solicitations and advertisements only, of IPv4 what is sent to DHCP clients.
     ///
     /// # Errors
     /// [`Error::UnknownNs`]; there is no such link, or it has no hardware addresses of Ethernet.
     pub fn lan(&self, ns: &Ns, dev: &IfName, protocols: &[Protocol]) -> Result<Lan, Error> {
-        self.inside(ns, || Lan::open(dev, protocols))?
+        self.inside(ns, || Lan::open(ns, dev, protocols))?
             .map_err(|error| error.about(&Id::Link(dev.clone()).at(ns.clone())))
     }
 }
 
 impl Lan {
-    fn open(dev: &IfName, protocols: &[Protocol]) -> Result<Self, Error> {
+    fn open(ns: &Ns, dev: &IfName, protocols: &[Protocol]) -> Result<Self, Error> {
         let refused = sys(Doing::OpenLan);
         let (mut sockets, mut mac) = (Vec::new(), None);
         for protocol in protocols {
@@ -55,15 +57,26 @@ impl Lan {
                 rustix::net::socket_with(AddressFamily::PACKET, SocketType::RAW, flags, None)
                     .map_err(&refused)?;
             let index = name_to_index(&socket, dev.as_str()).map_err(&refused)?;
-            if *protocol == Protocol::Ipv6 {
-                calls::hear_only(socket.as_fd(), NEIGHBOUR_DISCOVERY).map_err(&refused)?;
+            let filter = match protocol {
+                Protocol::Arp => None,
+                Protocol::Ipv4 => Some(DHCP),
+                Protocol::Ipv6 => Some(NEIGHBOUR_DISCOVERY),
+            };
+            if let Some(filter) = filter {
+                calls::hear_only(socket.as_fd(), filter).map_err(&refused)?;
             }
             calls::bind_to_link(socket.as_fd(), index, protocol.number()).map_err(&refused)?;
             mac = calls::mac_of_bound(socket.as_fd()).map_err(&refused)?.map(Mac);
             sockets.push((*protocol, socket));
         }
         let mac = mac.ok_or_else(|| refused(Sys::NOTSUP))?;
-        Ok(Self { sockets, mac })
+        Ok(Self { sockets, dev: dev.clone(), ns: ns.clone(), mac })
+    }
+
+    /// The link.
+    #[must_use]
+    pub fn dev(&self) -> &IfName {
+        &self.dev
     }
 
     /// The link's hardware address.
@@ -82,8 +95,13 @@ impl Lan {
             (number == Some(&protocol.number().to_be_bytes())).then_some(socket)
         });
         let socket = socket.ok_or_else(|| Error::sys(Doing::SendLan, Sys::PROTONOSUPPORT))?;
-        let sent = send(socket, frame, SendFlags::empty()).map_err(sys(Doing::SendLan))?;
+        let sent = send(socket, frame, SendFlags::empty()).map_err(self.refused(Doing::SendLan))?;
         if sent == frame.len() { Ok(()) } else { Err(Error::sys(Doing::SendLan, Sys::MSGSIZE)) }
+    }
+
+    fn refused(&self, doing: Doing) -> impl Fn(Sys) -> Error + '_ {
+        let key = Id::Link(self.dev.clone()).at(self.ns.clone());
+        move |errno| Error::sys(doing, errno).about(&key)
     }
 
     /// The next frame from another host that is heard before `until`.
@@ -91,7 +109,7 @@ impl Lan {
     /// # Errors
     /// The link went down, or away.
     pub fn hear(&self, until: Instant) -> Result<Option<Vec<u8>>, Error> {
-        let refused = sys(Doing::HearLan);
+        let refused = self.refused(Doing::HearLan);
         let mut frame = vec![0; FRAME];
         loop {
             for (_, socket) in &self.sockets {
@@ -130,6 +148,20 @@ const NEIGHBOUR_DISCOVERY: &[(u16, u8, u8, u32)] = &[
     (RETURN, 0, 0, 0xffff),
     (RETURN, 0, 0, 0),
 ];
+/// Accepts UDP to port 68, of DHCP clients.
+const DHCP: &[(u16, u8, u8, u32)] = &[
+    (LOAD_BYTE, 0, 0, 14 + 9),
+    (JUMP_IF_EQUAL, 0, 4, 17),
+    (HEADER_LENGTH, 0, 0, 14),
+    (LOAD_HALF_BEHIND, 0, 0, 14 + 2),
+    (JUMP_IF_EQUAL, 0, 1, 68),
+    (RETURN, 0, 0, 0xffff),
+    (RETURN, 0, 0, 0),
+];
+/// `BPF_LDX | BPF_B | BPF_MSH`: the length of an IPv4 header, as it says itself.
+const HEADER_LENGTH: u16 = 0xb1;
+/// `BPF_LD | BPF_H | BPF_IND`: two bytes behind the header.
+const LOAD_HALF_BEHIND: u16 = 0x48;
 /// `BPF_LD | BPF_B | BPF_ABS`
 const LOAD_BYTE: u16 = 0x30;
 /// `BPF_JMP | BPF_JEQ | BPF_K`

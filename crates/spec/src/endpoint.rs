@@ -1,8 +1,8 @@
 //! Endpoints: one wanted interface of one sandbox on one network.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 use ropewalk_facts::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
@@ -52,6 +52,13 @@ impl Endpoint {
         let object = self.object();
         let at = At::field(&object, "ip");
         for (index, ip) in self.ips.iter().enumerate() {
+            if let IpAddr::V4(wish) = ip
+                && network.dhcp
+            {
+                // It is for the server to say.
+                at.index(index).ok(self.check_wish(*wish, index))?;
+                continue;
+            }
             let subnet = network.subnet_of(*ip);
             let Some(subnet) = subnet else {
                 return at.index(index).fail(Problem::Outside { ip: *ip });
@@ -91,6 +98,18 @@ impl Endpoint {
                 At::field(&object, "default_route").fail(Problem::Conflict { with })
             }
             crate::Reach::L2 | crate::Reach::Internal | crate::Reach::Open => Ok(()),
+        }
+    }
+
+    /// One address that a host can have may be asked of a DHCP server.
+    fn check_wish(&self, ip: Ipv4Addr, index: usize) -> Result<(), Problem> {
+        let [first, ..] = ip.octets();
+        if matches!(first, 0 | 127 | 224..) {
+            return Err(Problem::NotHost { ip: ip.into() });
+        }
+        match self.ips.iter().take(index).any(IpAddr::is_ipv4) {
+            true => Err(Problem::Second { net: IpNet::V4(Ipv4Net::default()) }),
+            false => Ok(()),
         }
     }
 

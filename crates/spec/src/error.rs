@@ -186,6 +186,8 @@ pub enum Problem {
     VlanId { value: u32 },
     #[error("{value} is not an MTU: {min} to 65535 are")]
     Mtu { value: u32, min: u32 },
+    #[error("{value} is not a number of seconds from {least} to {most}")]
+    Seconds { value: u32, least: u32, most: u32 },
     #[error("no subnet of the network is of the family of {ip}")]
     Family { ip: IpAddr },
     #[error("{net} of peer {peer} overlaps {other}")]
@@ -256,6 +258,7 @@ impl Problem {
             | Self::ConflictMode { .. }
             | Self::Itself { .. }
             | Self::Mtu { .. }
+            | Self::Seconds { .. }
             | Self::Family { .. }
             | Self::Contradiction { .. } => return None,
         };

@@ -2,7 +2,7 @@
 //!
 //!     mode = "bridge"   bridge, internal, l2
 //!     mode = "routed"
-//!     mode = "flat"     parent
+//!     mode = "flat"     parent, dhcp, dhcp_timeout
 //!     mode = "vxlan"    parent, vni, port, peer
 //!     and those of [`Direct`]
 //!
@@ -93,11 +93,15 @@ const MODES: [Word; 10] = [
         options: &["bridge", "internal", "l2"],
     },
     Word { word: "routed", meaning: "By a host route to each, without a bridge", options: &[] },
-    Word { word: "flat", meaning: "With addresses of the host's own LAN", options: &["parent"] },
+    Word {
+        word: "flat",
+        meaning: "With addresses of the host's own LAN",
+        options: &["parent", "dhcp", "dhcp_timeout"],
+    },
     Word {
         word: "macvlan",
         meaning: "With a hardware address of their own on an interface's wire",
-        options: &["parent", "link_mode", "host_link"],
+        options: &["parent", "link_mode", "host_link", "dhcp", "dhcp_timeout"],
     },
     Word {
         word: "ipvlan",
@@ -157,6 +161,11 @@ impl Mode {
             Self::Routed | Self::Flat { .. } => Gateway::Legs,
             Self::Direct(direct) => direct.gateway(),
         }
+    }
+
+    /// True when its sandboxes' way to everywhere is the host, be they on a LAN or not.
+    pub(crate) fn host_leads(&self) -> bool {
+        self.gateway() == Gateway::Legs
     }
 
     /// The interface of the host that it hangs on; none for one that needs none.
@@ -274,6 +283,8 @@ fn given(raw: &RawNetwork) -> Vec<&'static str> {
         ("internal", raw.internal),
         ("l2", raw.l2),
         ("parent", raw.parent.is_some()),
+        ("dhcp", raw.dhcp),
+        ("dhcp_timeout", raw.dhcp_timeout.is_some()),
         ("link_mode", raw.link_mode.is_some()),
         ("host_link", raw.host_link),
         ("vlan", raw.vlan.is_some()),

@@ -5,7 +5,9 @@
 //! What is not given has one default, stated at the field.  A checked network writes itself back as
 //! options that read equal.
 
-use ipnet::IpNet;
+use std::net::{IpAddr, Ipv4Addr};
+
+use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
 use crate::direct::Direct;
@@ -15,7 +17,7 @@ use crate::masquerade::Masquerade;
 use crate::mode::{Mode, Reach};
 use crate::name::NetworkName;
 use crate::raw::{At, one_or_list, one_or_many};
-use crate::subnet::{Subnet, overlap};
+use crate::subnet::{ROUTED_V4, Subnet, overlap};
 use crate::subnets;
 
 /// A network. Made by [`RawNetwork::check`].
@@ -37,6 +39,10 @@ pub struct Network {
     pub mtu: Option<u32>,
     /// Whether its sandboxes get a default route; they do unless told, where there is a way out.
     pub default_route: bool,
+    /// Its sandboxes get their IPv4 addresses from a server of the LAN.
+    pub dhcp: bool,
+    /// How many seconds such a server is waited for; [`Network::DHCP_TIMEOUT`] unless told.
+    pub dhcp_timeout: Option<u32>,
     /// What its sandboxes reach beyond what every network offers.
     pub joins: Joins,
     /// Its sandboxes may use any address, and send any kind of frame.
@@ -44,10 +50,44 @@ pub struct Network {
 }
 
 impl Network {
-    /// True when it has a subnet of IPv4.
+    /// How many seconds a DHCP server is waited for, unless told: some make sure for two or three
+    /// that nobody has an address before they offer it.
+    pub const DHCP_TIMEOUT: u32 = 10;
+
+    /// True when its sandboxes have addresses of IPv4.
     #[must_use]
     pub fn has_v4(&self) -> bool {
-        self.subnets.iter().any(Subnet::is_v4)
+        self.dhcp || self.subnets.iter().any(Subnet::is_v4)
+    }
+
+    /// The gateways of its sandboxes, as far as they are known before an address is lent.
+    pub fn gateways(&self) -> impl Iterator<Item = IpAddr> {
+        let lent = self.dhcp && self.mode.host_leads();
+        let subnets = self.subnets.iter().filter_map(|subnet| subnet.gateway);
+        subnets.chain(lent.then(|| ROUTED_V4.into()))
+    }
+
+    /// The network as it is for a sandbox that a DHCP server lent the address `net`.
+    #[must_use]
+    pub fn lent(
+        &self,
+        net: Ipv4Net,
+        router: Option<Ipv4Addr>,
+        routes: &[(Ipv4Net, Option<Ipv4Addr>)],
+    ) -> Self {
+        let mut network = self.clone();
+        let mut subnet = Subnet::lent(net);
+        if network.mode.host_leads() {
+            subnet.gateway = Some(ROUTED_V4.into());
+        } else {
+            subnet.gateway = router.map(IpAddr::V4);
+            let route =
+                |(to, via): &(Ipv4Net, Option<Ipv4Addr>)| (IpNet::from(*to), via.map(IpAddr::V4));
+            subnet.routes = routes.iter().map(route).collect();
+        }
+        network.subnets.retain(|subnet| !subnet.is_v4());
+        network.subnets.insert(0, subnet);
+        network
     }
 
     /// True when it has a subnet of IPv6.
@@ -160,6 +200,12 @@ pub struct RawNetwork {
     /// Whether sandboxes get a default route.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub default_route: Option<bool>,
+    /// Addresses of IPv4 from a DHCP server of the LAN.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub dhcp: bool,
+    /// How many seconds it is waited for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dhcp_timeout: Option<u32>,
     /// `host`, or the names of other networks.
     #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -194,6 +240,8 @@ impl RawNetwork {
             masquerade: Masquerade::No,
             masquerade_in: Masquerade::No,
             default_route: self.default_route.unwrap_or(mode.leads_out()),
+            dhcp: self.dhcp,
+            dhcp_timeout: self.dhcp_timeout,
             mode,
             subnets,
         };
@@ -232,6 +280,7 @@ fn masquerade(
 fn check_combination(network: &Network, object: &Object) -> Result<(), SpecError> {
     let at = |field| At::field(object, field);
     let no = |wish| wish == Masquerade::No;
+    check_dhcp(network, object)?;
     if let Some(direct) = network.mode.direct() {
         check_direct(network, direct, object)?;
     }
@@ -250,6 +299,33 @@ fn check_combination(network: &Network, object: &Object) -> Result<(), SpecError
         None => check_mtu(at("mtu"), network.mtu, network.has_v6()),
     }
 }
+
+/// Options that need an address to be known before a server lends it, and the time to wait for that.
+fn check_dhcp(network: &Network, object: &Object) -> Result<(), SpecError> {
+    let at = |field| At::field(object, field);
+    let (least, most) = DHCP_TIMEOUTS;
+    match network.dhcp_timeout {
+        Some(_) if !network.dhcp => {
+            return at("dhcp_timeout").fail(Problem::Conflict { with: "addresses without dhcp" });
+        }
+        Some(value) if !(least..=most).contains(&value) => {
+            return at("dhcp_timeout").fail(Problem::Seconds { value, least, most });
+        }
+        Some(_) | None => {}
+    }
+    let odd = [
+        ("masquerade", network.masquerade != Masquerade::No),
+        ("masquerade_in", network.masquerade_in != Masquerade::No),
+        ("host_link", network.mode.direct().is_some_and(Direct::host_link)),
+    ];
+    match odd.into_iter().find(|(_, odd)| network.dhcp && *odd) {
+        Some((field, _)) => at(field).fail(Problem::Conflict { with: "dhcp" }),
+        None => Ok(()),
+    }
+}
+
+/// Seconds that a DHCP server can be waited for.
+const DHCP_TIMEOUTS: (u32, u32) = (1, 300);
 
 /// Options that need packets to pass the host.
 fn check_direct(network: &Network, direct: &Direct, object: &Object) -> Result<(), SpecError> {
@@ -309,6 +385,8 @@ impl From<Network> for RawNetwork {
             masquerade_in: network.masquerade_in.write(),
             mtu: network.mtu,
             default_route: Some(network.default_route),
+            dhcp: network.dhcp,
+            dhcp_timeout: network.dhcp_timeout,
             reach: network.joins.write(),
             allow_spoofing: network.allow_spoofing,
             ..Self::default()

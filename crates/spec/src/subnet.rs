@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net};
 
 use crate::error::Problem;
 use crate::pool;
@@ -21,6 +21,8 @@ pub struct Subnet {
     pub range: Option<(IpAddr, IpAddr)>,
     /// The host's address on the network, where that is not the gateway.
     pub host: Option<IpAddr>,
+    /// Other ways that lead out of it, by a router or on the link itself: what a DHCP server told.
+    pub routes: Vec<(IpNet, Option<IpAddr>)>,
 }
 
 /// The gateways of routed networks, where none is given: addresses that stand on every leg.
@@ -29,6 +31,12 @@ pub(crate) const ROUTED_V4: Ipv4Addr = Ipv4Addr::new(169, 254, 1, 1);
 pub(crate) const ROUTED_V6: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 1);
 
 impl Subnet {
+    /// The subnet of an address that a DHCP server lends.
+    pub(crate) fn lent(net: Ipv4Net) -> Self {
+        let net = IpNet::V4(net.trunc());
+        Self { net, gateway: None, range: None, host: None, routes: Vec::new() }
+    }
+
     /// True for IPv4.
     #[must_use]
     pub fn is_v4(&self) -> bool {

@@ -72,13 +72,23 @@ impl Reader<'_> {
             let net = read_net(text).ok_or_else(|| Problem::unreadable(text, Form::Subnet));
             let net = at.ok(net)?;
             at.ok(check_net(net))?;
+            if self.raw.dhcp && matches!(net, IpNet::V4(_)) {
+                // The server has a subnet for each address that it lends.
+                return at.fail(Problem::Conflict { with: "dhcp" });
+            }
             if let Some(other) = subnets.iter().find(|other| overlap(other.net, net)) {
                 let network = self.raw.name.clone();
                 return at.fail(Problem::Overlap { net, other: other.net, network });
             }
-            subnets.push(Subnet { net, gateway: None, range: None, host: None });
+            subnets.push(Subnet {
+                net,
+                gateway: None,
+                range: None,
+                host: None,
+                routes: Vec::new(),
+            });
         }
-        match subnets.is_empty() && self.mode.needs_subnet() {
+        match subnets.is_empty() && self.mode.needs_subnet() && !self.raw.dhcp {
             true => self.at("subnet").fail(Problem::Missing),
             false => Ok(subnets),
         }

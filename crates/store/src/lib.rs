@@ -9,6 +9,7 @@
 //! another boot it is dropped, and nothing is synced to disk.  Never here: the kernel, decisions.
 
 mod claim;
+mod dhcp;
 mod error;
 mod key;
 mod lock;
@@ -18,6 +19,7 @@ mod stamp;
 mod store;
 mod write;
 
+pub use dhcp::{Dhcp, DhcpLease, Due};
 pub use error::StoreError;
 pub use lock::Held;
 pub use read::Reader;

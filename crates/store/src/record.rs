@@ -9,6 +9,8 @@ use ropewalk_plan::{Change, Plan};
 use ropewalk_spec::{Network, NetworkName, Publish, Rate, SandboxRef};
 use serde::{Deserialize, Serialize};
 
+use crate::dhcp::Dhcp;
+
 /// How far a verb has come with what the record describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -127,6 +129,9 @@ pub struct AttachmentRecord {
     /// The metric of the default routes that it was given; none where it has none.
     #[serde(default)]
     pub default_metric: Option<u32>,
+    /// What a DHCP server lent it, where its IPv4 address comes from one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dhcp: Option<Dhcp>,
     /// What shall be in the kernel for it.
     pub plan: Plan,
     /// What was changed to get there.

@@ -70,6 +70,12 @@ pub(crate) fn attach(wiring: &Wiring<'_>, direct: &Direct) -> Result<Plan, Dupli
         wiring.address(&mut plan, *net)?;
     }
     for net in &wiring.addresses {
+        let subnet = wiring.network.subnet_of(net.addr());
+        for (to, via) in subnet.iter().flat_map(|subnet| &subnet.routes) {
+            other_way(&mut plan, wiring, *to, *via)?;
+        }
+    }
+    for net in &wiring.addresses {
         way_out(&mut plan, wiring, direct, net.addr())?;
     }
     if direct.host_link() {
@@ -84,6 +90,20 @@ pub(crate) fn attach(wiring: &Wiring<'_>, direct: &Direct) -> Result<Plan, Dupli
 /// The link that the sandbox's interface stands on.
 fn lower(wiring: &Wiring<'_>) -> Lower {
     wiring.parent.clone().map(|name| Peer { ns: Ns::HOST, name })
+}
+
+/// A way out that is not the default one.
+fn other_way(
+    plan: &mut Plan,
+    wiring: &Wiring<'_>,
+    to: IpNet,
+    via: Option<IpAddr>,
+) -> Result<(), Duplicate> {
+    let route = Body::Route(Route::unicast(RouteKey::main(to), wiring.ifname.clone(), via));
+    if plan.states(&route.id().at(wiring.ns.clone())) {
+        return Ok(());
+    }
+    plan.create(&wiring.ns, route)
 }
 
 /// By the gateway of the subnet; where the host's routing is shared, by the interface alone.

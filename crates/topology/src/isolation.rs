@@ -28,8 +28,7 @@ pub(crate) fn isolation(plan: &mut Plan, network: &Network, open: Open) -> Resul
     let others = network.joins.networks.iter();
     elements.extend(others.map(|name| firewall::joined(own, names::group(name))));
     elements.extend(network.joins.host.then(|| firewall::hosted(own)));
-    let gateways = network.subnets.iter().filter_map(|subnet| subnet.gateway);
-    elements.extend(gateways.map(|ip| firewall::gateway(own, ip)));
+    elements.extend(network.gateways().map(|ip| firewall::gateway(own, ip)));
     // Two subnets of one family may have one gateway, that of routed legs.
     elements.into_iter().try_for_each(|body| {
         let stated = plan.states(&body.id().at(Ns::HOST));

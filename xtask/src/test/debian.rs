@@ -16,6 +16,7 @@ const PACKAGES: &[&str] = &[
     "conntrack",
     "containernetworking-plugins",
     "dbus",
+    "dnsmasq-base",
     "docker.io",
     "firewalld",
     "iperf3",

@@ -20,6 +20,7 @@ fn red() -> Row {
         published: vec!["8080:80/tcp".into(), "53:53/udp".into()],
         rate_in: None,
         rate_out: None,
+        lease: None,
         state: "ready",
         age_s: 200,
         created: "2026-01-01T00:00:00Z".into(),
@@ -35,6 +36,7 @@ fn gone() -> Row {
         published: Vec::new(),
         rate_in: Some("10M".into()),
         rate_out: Some("1M/64k".into()),
+        lease: None,
         state: "gone",
         age_s: 90_000,
         ..red()

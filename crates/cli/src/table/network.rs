@@ -35,6 +35,7 @@ Examples:
   ropewalk network create lan --mode routed --subnet 10.9.0.0/24 --masquerade no
   ropewalk network create lan --mode flat --subnet 192.168.2.0/24 \
                               --range 192.168.2.200-192.168.2.219
+  ropewalk network create lan --mode flat --dhcp
   ropewalk network create lan --mode macvlan --parent eth1 --subnet 192.168.2.0/24 \
                               --range 192.168.2.48/28 --host-link
   ropewalk network create over --mode vxlan --subnet 10.5.1.0/24 \
@@ -64,6 +65,12 @@ pub(crate) struct Create {
     /// The host's interface that the network hangs on, else that of its default route
     #[arg(long, value_name = "NAME", value_parser = checked::<IfName>)]
     parent: Option<String>,
+    /// Take IPv4 addresses from the LAN's DHCP server (flat, macvlan); `ropewalk agent` renews them
+    #[arg(long)]
+    dhcp: bool,
+    /// How long such a server is waited for, 10 seconds unless told
+    #[arg(long, value_name = "SECONDS", requires = "dhcp")]
+    dhcp_timeout: Option<u32>,
     /// How interfaces on one parent reach each other: of macvlan bridge, private, vepa or passthru,
     /// of ipvlan l2, l3 or l3s
     #[arg(long, value_name = "MODE")]
@@ -125,6 +132,8 @@ impl Create {
             mode: Some(self.mode.clone()),
             bridge: self.bridge.clone(),
             parent: self.parent.clone(),
+            dhcp: self.dhcp,
+            dhcp_timeout: self.dhcp_timeout,
             link_mode: self.link_mode.clone(),
             host_link: self.host_link,
             vlan: self.vlan,

@@ -10,6 +10,7 @@
 mod attach;
 mod attack;
 mod beside;
+mod dhcp;
 mod direct;
 mod flat;
 mod host;

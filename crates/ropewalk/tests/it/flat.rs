@@ -84,18 +84,22 @@ impl Lan {
             .to_owned()
     }
 
-    /// Milliseconds from a first packet, with nothing known of anybody, to its answer.
-    fn first_packet(&self, from: &str, to: &str) -> String {
+    /// Milliseconds from a first packet, with nothing known of anybody, to its answer: the best of
+    /// several, since others are at work on the machine.
+    fn first_packet(&self, from: &str, to: &str) -> f64 {
         let script = format!(
-            "ip -n {from} neigh flush all; ip netns exec {from} ping -c1 -W2 {to} | grep -o 'time=[0-9.]*'"
+            "for i in 1 2 3 4 5; do ip -n {from} neigh flush all
+                ip netns exec {from} ping -c1 -W2 {to} | sed -n 's/.*time=\\([0-9.]*\\).*/\\1/p'
+            done"
         );
-        self.sh(&script).trim().to_owned()
+        let all = self.sh(&script);
+        all.split_whitespace().map(|ms| ms.parse().expect("a time")).fold(f64::MAX, f64::min)
     }
 }
 
-#[expect(clippy::print_stdout, reason = "figures for those who look; no condition")]
-fn show(figures: &[String]) {
-    println!("first packet from the LAN, IPv4 and IPv6, in ms: {}", figures.join(" "));
+#[expect(clippy::print_stdout, reason = "figures for those who look")]
+fn show(figures: &[f64]) {
+    println!("first packet from the LAN, IPv4 and IPv6, in ms: {figures:?}");
 }
 
 const A: &str = "attach netns:a lan --ip 10.0.0.51 --ip fd00:aa::51";
@@ -107,7 +111,9 @@ fn hosts_and_sandboxes_of_two_hosts_reach_each_other_and_the_lan() {
     let lan = Lan::new();
     lan.on("h1", A);
     lan.on("h2", B);
-    show(&["10.0.0.51", "fd00:aa::51"].map(|to| lan.first_packet("lan", to)));
+    let figures = ["10.0.0.51", "fd00:aa::51"].map(|to| lan.first_packet("lan", to));
+    show(&figures);
+    assert!(figures.iter().all(|ms| *ms < 5.0), "{figures:?}");
     for h in ["h1", "h2"] {
         let delays = "sysctl -n net.ipv4.neigh.up0.proxy_delay net.ipv6.neigh.up0.proxy_delay";
         assert_eq!(lan.sh(&format!("ip netns exec {h} {delays}")), "0\n0\n");

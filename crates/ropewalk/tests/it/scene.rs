@@ -32,7 +32,7 @@ impl Host {
         let mut lines = files();
         let mut engine = self.engine();
         for mut row in engine.ps().expect("attachments") {
-            (row.age_s, row.leg) = (0, None);
+            (row.age_s, row.leg, row.lease) = (0, None, None);
             row.created.clear();
             lines.insert(format!("ps {} {}", row.sandbox, row.interface), format!("{row:?}"));
         }

@@ -96,3 +96,15 @@ fn endpoints_do_not_take_each_others_things() {
         assert_eq!(beside(a, b).unwrap_err().field, field, "{a} / {b}");
     }
 }
+
+#[test]
+fn an_address_may_be_asked_of_a_server_that_lends() {
+    let lan = network("mode = 'flat'\ndhcp = true");
+    let fits =
+        |ip: &str| read(&format!("ip = {ip}")).unwrap().fits(&lan).map_err(|error| error.index);
+    assert_eq!((fits("'10.0.0.9'"), fits("[]")), (Ok(()), Ok(())));
+    assert_eq!(fits("['10.0.0.9', '10.0.0.10']"), Err(1));
+    for ip in ["'0.0.0.0'", "'127.0.0.1'", "'224.0.0.1'", "'255.255.255.255'", "'fd00::9'"] {
+        assert_eq!(fits(ip), Err(0), "{ip}");
+    }
+}

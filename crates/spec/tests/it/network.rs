@@ -311,3 +311,32 @@ fn options_that_direct_modes_have_no_use_for_are_refused() {
     "#]]
     .assert_eq(&texts.map(|text| text + "\n").concat());
 }
+
+#[test]
+fn a_network_whose_addresses_a_server_lends_has_no_subnet_of_ipv4() {
+    let lan = network("mode = 'flat'\ndhcp = true\ndhcp_timeout = 5");
+    assert!(lan.subnets.is_empty() && lan.has_v4() && !lan.has_v6());
+    assert_eq!((reread(&lan), lan.dhcp_timeout), (lan.clone(), Some(5)));
+    let both = network("mode = 'macvlan'\nparent = 'up0'\ndhcp = true\nsubnet = 'fd00::/64'");
+    assert!(both.has_v4() && both.has_v6());
+    let net = "10.0.0.9/24".parse().unwrap();
+    let router = "10.0.0.1".parse().ok();
+    let gateway = |network: &Network| network.lent(net, router, &[]).subnets[0].gateway;
+    assert_eq!(gateway(&lan), "169.254.1.1".parse().ok());
+    assert_eq!(gateway(&both), "10.0.0.1".parse().ok());
+    let refusals = [
+        ("dhcp = true", "dhcp"),
+        ("mode = 'routed'\ndhcp = true", "dhcp"),
+        ("mode = 'flat'\ndhcp = true\nsubnet = '10.0.0.0/24'", "subnet"),
+        ("mode = 'flat'\ndhcp = true\nrange = '10.0.0.1-10.0.0.9'", "range"),
+        ("mode = 'flat'\ndhcp = true\ngateway = '10.0.0.1'", "gateway"),
+        ("mode = 'flat'\ndhcp = true\nmasquerade = 'yes'", "masquerade"),
+        ("mode = 'flat'\ndhcp = true\ndhcp_timeout = 0", "dhcp_timeout"),
+        ("mode = 'flat'\ndhcp = true\ndhcp_timeout = 301", "dhcp_timeout"),
+        ("mode = 'flat'\nsubnet = '10.0.0.0/24'\ndhcp_timeout = 9", "dhcp_timeout"),
+        ("mode = 'macvlan'\nparent = 'up0'\ndhcp = true\nhost_link = true", "host_link"),
+    ];
+    for (text, field) in refusals {
+        assert_eq!(options(text).check().unwrap_err().field, field, "{text}");
+    }
+}

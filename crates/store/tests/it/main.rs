@@ -88,6 +88,7 @@ fn record(ns: &str, addresses: &[&str], publish: &[&str]) -> AttachmentRecord {
         default_metric: None,
         plan: Plan::new(),
         changes: Vec::new(),
+        dhcp: None,
         doubtful: Vec::new(),
         doubtful_publish: Vec::new(),
         state: State::Pending,

@@ -4,10 +4,13 @@
 //!     claims(mac, 10.0.0.50)           10.0.0.50 is at MAC, unasked
 //!     read(frame) ──▶ Said             what another host says, whole and untagged frames only
 //!
+//! [`dhcp`]: how a host of the LAN borrows an address.
+//!
 //! Never here: sending, waiting, what an answer means for whom.
 
 mod arp;
 mod bytes;
+pub mod dhcp;
 mod ether;
 mod nd;
 #[cfg(test)]

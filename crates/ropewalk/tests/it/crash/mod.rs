@@ -7,6 +7,7 @@
 //! requests go out one at a time.
 
 mod attachment;
+mod dhcp;
 mod mend;
 mod network;
 mod parts;
