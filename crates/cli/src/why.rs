@@ -8,9 +8,10 @@ use std::path::Path;
 
 use ropewalk_engine::{Code, Fault};
 use ropewalk_facts::seen::Scan;
-use ropewalk_walk::{Question, Verdict};
+use ropewalk_walk::Question;
 
 use crate::answer::{Answer, FOUND};
+use crate::show;
 use crate::table::{Snapshot, Why};
 
 /// Writes what was found, as JSON.
@@ -26,7 +27,7 @@ pub(crate) fn why(args: &Why, json: bool) -> Result<Answer, Fault> {
         Some(path) => ropewalk_engine::why_in(&scan(path)?, &question)?,
         None => ropewalk_engine::why(&question)?,
     };
-    let answer = Answer::of(json, &verdict, page)?;
+    let answer = Answer::of(json, &verdict, show::verdict)?;
     Ok(if verdict.code == "OK" { answer } else { answer.status(FOUND) })
 }
 
@@ -74,42 +75,4 @@ fn read(path: &Path) -> Result<String, Fault> {
 
 fn unreadable(path: &Path, what: &str, words: &str) -> Fault {
     Fault::new(Code::BadFile, format!("{} is {what}", path.display())).kernel(words)
-}
-
-/// The answer in words: the verdict, the way, what shows it, what repairs it.
-fn page(v: &Verdict) -> String {
-    let mut text = match v.code.as_str() {
-        "OK" => format!("OK  {}   ({})\n", v.sentence, v.certainty),
-        _ => format!("NO  {}   ({}) [{}]\n    at {}\n", v.sentence, v.certainty, v.code, v.place),
-    };
-    for then in &v.then {
-        text += &format!("and then: {} [{}]\n", then.sentence, then.code);
-    }
-    let ways = [("request", &v.path), ("reply", &v.reply)];
-    for (name, steps) in ways.into_iter().filter(|(_, steps)| !steps.is_empty()) {
-        text += &format!("\n{name}\n");
-        for step in steps {
-            text += &format!(
-                "{:>3}  {} {}  {}  {}\n",
-                step.n, step.netns, step.object, step.action, step.packet
-            );
-        }
-    }
-    if !v.evidence.is_empty() {
-        text += "\nseen by\n";
-    }
-    for e in &v.evidence {
-        text += &format!("     {}: {}   {}\n", e.object, e.value, e.command);
-    }
-    if !v.fix.is_empty() {
-        let checked = if v.fix_checked { "checked in the model" } else { "not checked" };
-        text += &format!("\nfix ({checked})\n");
-    }
-    for line in &v.fix {
-        text += &format!("     {line}\n");
-    }
-    for gap in &v.model_gaps {
-        text += &format!("\nnot understood: {gap}\n");
-    }
-    text
 }

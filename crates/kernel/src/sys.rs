@@ -4,6 +4,7 @@
 //! All `unsafe` of the workspace is here.  Never here: decisions.
 #![expect(unsafe_code, reason = "setsockopt, getsockopt and ioctl with numbers rustix has not")]
 
+pub(crate) mod bpf;
 pub(crate) mod xt;
 
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};

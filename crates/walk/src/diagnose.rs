@@ -117,7 +117,7 @@ pub fn diagnose(world: &World, question: &Question) -> Verdict {
     let mut found = Vec::new();
     let passes = trip.passes();
     let checked = passes || search(world, question, &trip, 0, &mut found);
-    verdict(question, &trip, found, checked)
+    verdict(world, &trip, found, checked)
 }
 
 /// Looks for the causes, in order; true when with all of them changed the trip passes.
@@ -143,6 +143,7 @@ fn search(
         };
         let mut other = world.clone();
         change(&mut other);
+        other.forget();
         let after = crate::trip::trip(&other, question);
         if after.passes() {
             found.push(candidate);
@@ -160,20 +161,29 @@ fn search(
     search(&other, question, &after, depth + 1, found)
 }
 
-fn verdict(question: &Question, trip: &Trip, found: Vec<Candidate>, checked: bool) -> Verdict {
+fn verdict(world: &World, trip: &Trip, found: Vec<Candidate>, checked: bool) -> Verdict {
     let stop = trip.stop();
     let doubts = trip
         .doubts
         .iter()
         .map(|(ns, d)| format!("{}: {}", causes::chain_place(ns, &d.who.chain), d.what));
-    let model_gaps: Vec<String> = doubts.collect();
+    let programs = trip.opaque.iter().filter(|(_, _, kind)| kind == "xdp").map(|(ns, dev, _)| {
+        format!("{}: an XDP program, which may drop it", causes::place(ns, Some(dev)))
+    });
+    let mut model_gaps: Vec<String> = doubts.chain(programs).collect();
+    model_gaps.dedup();
+    let proven = checked && found.iter().all(|c| !c.fix.is_empty() && c.change.is_some());
     let mut all = found.into_iter();
     let first = all.next();
     let rest: Vec<Candidate> = all.collect();
     let (code, place, sentence, evidence, mut fix) = match (first, stop) {
         (Some(c), _) => (c.code.to_owned(), c.place, c.sentence, c.evidence, c.fix),
         (None, Some(stop)) => {
-            let (code, sentence) = causes::fallback(stop, trip.back());
+            let owned = match &stop.why {
+                Why::Unresolved { ip, .. } => world.owners(*ip).next().is_some(),
+                _ => false,
+            };
+            let (code, sentence) = causes::fallback(stop, trip.back(), owned);
             (
                 code.to_owned(),
                 causes::place(&stop.ns, stop.dev.as_ref()),
@@ -194,7 +204,6 @@ fn verdict(question: &Question, trip: &Trip, found: Vec<Candidate>, checked: boo
         }
         _ => "seen where it stops, the cause is a guess",
     };
-    let _ = question;
     Verdict {
         version: 1,
         code,
@@ -203,7 +212,7 @@ fn verdict(question: &Question, trip: &Trip, found: Vec<Candidate>, checked: boo
         certainty: certainty.to_owned(),
         evidence,
         fix,
-        fix_checked: checked && stop.is_some(),
+        fix_checked: proven && stop.is_some(),
         path: steps(&trip.request.hops),
         reply: trip.reply.as_ref().map(|r| steps(&r.hops)).unwrap_or_default(),
         then: rest

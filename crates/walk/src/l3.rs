@@ -70,7 +70,7 @@ impl Walker<'_> {
         let ask =
             route::Ask { src: bound.then_some(p.src), iif: None, oif: oif.cloned(), mark: p.mark };
         let taken = self.route(node, &p, &ask)?;
-        let hop = self.way(node, &taken.route, &ask);
+        let hop = self.way(node, &taken.route, p.dst, &ask);
         if !bound {
             p.src = route::source(node, &taken.route, hop.as_ref(), p.dst).ok_or_else(|| {
                 Self::stop(ns, hop.as_ref().and_then(|h| h.dev.as_ref()), Why::NoSource, &p)
@@ -88,7 +88,7 @@ impl Walker<'_> {
         if before != (p.dst, p.mark) {
             let ask = route::Ask { src: Some(p.src), iif: None, oif: None, mark: p.mark };
             let taken = self.route(node, &p, &ask)?;
-            let hop = self.way(node, &taken.route, &ask);
+            let hop = self.way(node, &taken.route, p.dst, &ask);
             return self.leave(node, p, &taken, hop.as_ref());
         }
         self.leave(node, p, &taken, hop.as_ref())
@@ -124,6 +124,12 @@ impl Walker<'_> {
         let Some(dev) = hop.and_then(|h| h.dev.clone()) else {
             return Err(Self::stop(ns, None, Why::NoRoute, &p));
         };
+        if let IpAddr::V4(src) = p.src
+            && src.is_loopback()
+            && node.conf_max(&dev, "route_localnet") == 0
+        {
+            return Err(Self::stop(ns, Some(&dev), Why::Localnet, &p));
+        }
         let at = At { ns, hook: Hook::Postrouting, iif: None, oif: Some(&dev), bridged: false };
         self.netfilter(at, &mut p)?;
         let via = hop.and_then(|h| h.via).unwrap_or(p.dst);
@@ -257,7 +263,21 @@ impl Walker<'_> {
     }
 
     /// One of the ways that a route leads.
-    fn way(&mut self, node: &Node, route: &Route, ask: &route::Ask) -> Option<NextHop> {
+    fn way(
+        &mut self,
+        node: &Node,
+        route: &Route,
+        dst: IpAddr,
+        ask: &route::Ask,
+    ) -> Option<NextHop> {
+        let learned =
+            node.learned.iter().find(|r| r.key.dst.addr() == dst && r.key.dst.contains(&dst));
+        if let Some(hop) =
+            learned.filter(|_| route.kind == RouteKind::Unicast).and_then(|r| r.hops.first())
+            && route.hops.iter().any(|h| h.dev == hop.dev)
+        {
+            return Some(hop.clone());
+        }
         let ways: Vec<&NextHop> = route.hops.iter().filter(|h| route::goes(node, h, ask)).collect();
         self.legs = self.legs.max(ways.len());
         let count = ways.len().max(1);
@@ -314,7 +334,7 @@ impl Walker<'_> {
         }
         p.ttl -= 1;
         let ask = route::Ask { src: Some(p.src), iif: Some(dev.clone()), oif: None, mark: p.mark };
-        let hop = self.way(node, &taken.route, &ask);
+        let hop = self.way(node, &taken.route, p.dst, &ask);
         let Some(out) = hop.as_ref().and_then(|h| h.dev.clone()) else {
             return Err(stop(Why::NoRoute, &p));
         };

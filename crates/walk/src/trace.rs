@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 
+use ropewalk_facts::nft::ChainKey;
 use ropewalk_facts::seen::Tuple;
 use ropewalk_facts::{IfName, Mac, Ns};
 
@@ -147,6 +148,8 @@ pub enum Why {
     Swallowed,
     /// The table of connections is full.
     ConntrackFull,
+    /// The service takes no more connections: too many wait.
+    Overflow,
     /// Nobody takes what is sent to the port.
     NoListener,
     /// The answer comes from another address or port than was asked.
@@ -213,6 +216,12 @@ pub struct Trip {
     pub opaque: Vec<(Ns, IfName, String)>,
     /// It takes one of several ways, and this is the number of the way that fails.
     pub leg: Option<usize>,
+    /// Limits that were taken to be used up.
+    pub limited: Vec<(Ns, Doubt)>,
+    /// Chains that changed how many hops it may take.
+    pub ttls: Vec<(Ns, ChainKey)>,
+    /// Rules that translated, with the packet before.
+    pub nats: Vec<(Ns, Who, Tuple)>,
     /// Connections that were looked up: where, and as what.
     pub looked_up: Vec<(Ns, Tuple)>,
 }

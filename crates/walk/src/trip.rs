@@ -39,7 +39,7 @@ pub fn trip(world: &World, question: &Question) -> Trip {
 
 fn one(world: &World, question: &Question, leg: usize) -> (Trip, usize) {
     let mut walker = Walker::new(world, leg);
-    let packet = first_packet(question);
+    let packet = first_packet(world, question);
     let from = question.from();
     let end = walker.travel(&from, packet, None);
     let end = taken(&walker, end);
@@ -51,12 +51,15 @@ fn one(world: &World, question: &Question, leg: usize) -> (Trip, usize) {
         doubts: std::mem::take(&mut walker.doubts),
         opaque: std::mem::take(&mut walker.opaque),
         leg: None,
+        limited: std::mem::take(&mut walker.limited),
+        ttls: std::mem::take(&mut walker.ttls),
+        nats: std::mem::take(&mut walker.nats),
         looked_up: std::mem::take(&mut walker.looked_up),
     };
     (trip, walker.legs)
 }
 
-fn first_packet(q: &Question) -> Packet {
+fn first_packet(world: &World, q: &Question) -> Packet {
     let v6 = q.dst.is_ipv6();
     let number = q.number().unwrap_or(proto::ICMP);
     let unset: IpAddr = if v6 {
@@ -78,7 +81,7 @@ fn first_packet(q: &Question) -> Packet {
         dport: if echo { 0 } else { q.dport.unwrap_or(0) },
         icmp: if v6 { (128, 0) } else { (8, 0) },
         flags: if number == proto::TCP { 2 } else { 0 },
-        ttl: 64,
+        ttl: hops(world.node(&q.from()).map(AsRef::as_ref), v6),
         len: header + inner + q.size.unwrap_or(if echo { 56 } else { 0 }),
         df: q.df || number == proto::TCP,
         mark: 0,
@@ -102,23 +105,23 @@ fn taken(walker: &Walker<'_>, end: Ending) -> Ending {
     }
     let Ending::Delivered { ns, dev, packet } = &end else { return end };
     let Some(node) = walker.node(ns) else { return end };
-    if packet.dport == 0 || listens(node, packet) {
-        return end;
-    }
+    let why = match taker(node, packet) {
+        _ if packet.dport == 0 => return end,
+        Some(l) if l.backlog.is_some_and(|(waiting, room)| waiting > room) => Why::Overflow,
+        Some(_) => return end,
+        None => Why::NoListener,
+    };
     Ending::Stopped(Box::new(Stop {
         ns: ns.clone(),
         dev: Some(dev.clone()),
-        why: Why::NoListener,
+        why,
         packet: packet.clone(),
     }))
 }
 
-/// True when a socket takes the packet.
-pub(crate) fn listens(node: &Node, p: &Packet) -> bool {
-    if !matches!(p.proto, proto::TCP | proto::UDP) {
-        return true;
-    }
-    node.listeners.iter().any(|l| l.proto == p.proto && l.port == p.dport && hears(l, p.dst))
+/// The socket that takes the packet.
+fn taker<'n>(node: &'n Node, p: &Packet) -> Option<&'n Listener> {
+    node.listeners.iter().find(|l| l.proto == p.proto && l.port == p.dport && hears(l, p.dst))
 }
 
 /// True when a socket takes what is sent to an address.
@@ -143,11 +146,17 @@ fn reply(walker: &mut Walker<'_>, q: &Question, from: &Ns, request: &Journey) ->
     Some(Journey { hops: std::mem::take(&mut walker.hops), end })
 }
 
+/// The hops that packets of a namespace may take (`ip_default_ttl`, `hop_limit`).
+fn hops(node: Option<&Node>, v6: bool) -> u8 {
+    let path = if v6 { "net/ipv6/conf/all/hop_limit" } else { "net/ipv4/ip_default_ttl" };
+    let found = node.map_or(64, |n| n.number(path));
+    u8::try_from(found).ok().filter(|t| *t > 0).unwrap_or(64)
+}
+
 /// The answer keeps the hop limit of its own host.
 fn answer(walker: &Walker<'_>, ns: &Ns, packet: &Packet) -> Packet {
     let mut back = packet.answered();
-    let ttl = walker.node(ns).map_or(64, |n| n.number("net/ipv4/ip_default_ttl"));
-    back.ttl = u8::try_from(ttl).ok().filter(|t| *t > 0).unwrap_or(64);
+    back.ttl = hops(walker.node(ns), packet.v6());
     back
 }
 

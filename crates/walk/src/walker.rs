@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ropewalk_facts::nft::NatKind;
+use ropewalk_facts::nft::{ChainKey, NatKind};
 use ropewalk_facts::seen::Tuple;
 use ropewalk_facts::{IfName, Ns};
 
@@ -33,6 +33,9 @@ pub(crate) struct Walker<'w> {
     pub(crate) hops: Vec<Hop>,
     pub(crate) doubts: Vec<(Ns, Doubt)>,
     pub(crate) opaque: Vec<(Ns, IfName, String)>,
+    pub(crate) limited: Vec<(Ns, Doubt)>,
+    pub(crate) ttls: Vec<(Ns, ChainKey)>,
+    pub(crate) nats: Vec<(Ns, nft::Who, Tuple)>,
     pub(crate) looked_up: Vec<(Ns, Tuple)>,
     /// Which of several ways is taken, and how many there are at most.
     pub(crate) leg: usize,
@@ -61,6 +64,9 @@ impl<'w> Walker<'w> {
             hops: Vec::new(),
             doubts: Vec::new(),
             opaque: Vec::new(),
+            limited: Vec::new(),
+            ttls: Vec::new(),
+            nats: Vec::new(),
             looked_up: Vec::new(),
             leg,
             legs: 1,
@@ -179,6 +185,11 @@ impl<'w> Walker<'w> {
         p: &mut Packet,
     ) -> Result<(), Stop> {
         self.doubts.extend(outcome.doubts.into_iter().map(|d| (at.ns.clone(), d)));
+        self.limited.extend(outcome.limited.into_iter().map(|d| (at.ns.clone(), d)));
+        if p.ttl != outcome.ttl && self.depth == 0 {
+            self.ttls.push((at.ns.clone(), outcome.end.who.base.clone()));
+        }
+        p.ttl = outcome.ttl;
         p.mark = outcome.mark;
         p.untracked |= outcome.notrack;
         if let (Some(mark), Some((index, _))) = (outcome.ct_mark, p.conn)
@@ -316,6 +327,9 @@ impl<'w> Walker<'w> {
                     conn.reply.sport = port;
                 }
             }
+        }
+        if self.depth == 0 {
+            self.nats.push((at.ns.clone(), nat.who.clone(), p.tuple()));
         }
         let kind = if nat.kind == NatKind::Snat { "source" } else { "destination" };
         let chain = &nat.who.base;

@@ -45,6 +45,8 @@ pub struct Node {
     pub listeners: Vec<Listener>,
     /// Addresses that cannot be used.
     pub unusable: Vec<Unusable>,
+    /// Redirects that it remembers.
+    pub learned: Vec<Route>,
     /// Connections that it has.
     pub flows: Vec<Flow>,
     /// Tables of iptables-legacy.
@@ -140,6 +142,15 @@ impl World {
         self.nodes.get_mut(ns).map(Rc::make_mut)
     }
 
+    /// Forgets that asking for a neighbour has failed: once something has changed, it is asked
+    /// again (`NUD_INCOMPLETE`, `NUD_FAILED`).
+    pub fn forget(&mut self) {
+        let failed = |n: &Neigh| !n.key.proxy && n.state & 0x21 != 0;
+        for node in self.nodes.values_mut().filter(|node| node.neighs.iter().any(failed)) {
+            Rc::make_mut(node).neighs.retain(|n| !failed(n));
+        }
+    }
+
     /// A link.
     #[must_use]
     pub fn dev(&self, ns: &Ns, name: &IfName) -> Option<&Dev> {
@@ -161,6 +172,7 @@ impl Node {
             settings: seen.settings.clone(),
             listeners: seen.listeners.clone(),
             unusable: seen.unusable.clone(),
+            learned: seen.learned.clone(),
             flows: seen.flows.clone(),
             legacy: seen.legacy.clone(),
             ..Self::default()

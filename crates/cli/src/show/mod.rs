@@ -13,6 +13,7 @@ mod paragraph;
 #[cfg(test)]
 #[expect(clippy::expect_used, reason = "tests fail by panicking")]
 mod tests;
+mod why;
 
 pub(crate) use attachments::{attached, attachments, detached, published, unpublished};
 pub(crate) use changes::trial;
@@ -20,3 +21,4 @@ pub(crate) use interfaces::interfaces;
 pub(crate) use networks::{created, network, networks, removed};
 pub(crate) use outcomes::{announced, at_stake, checked, done, repaired, routes};
 pub(crate) use paragraph::wrapped;
+pub(crate) use why::verdict;

@@ -10,6 +10,7 @@
 mod attach;
 mod attack;
 mod beside;
+mod cases;
 mod dhcp;
 mod direct;
 mod flat;

@@ -7,7 +7,6 @@ use serde::{Deserialize, Serialize};
 use crate::link::Peer;
 
 /// A link as seen.
-#[expect(clippy::struct_excessive_bools, reason = "each is a thing seen")]
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Device {
     /// Its index.
@@ -32,8 +31,8 @@ pub struct Device {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vlan: Option<u16>,
     /// An XDP program is attached.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub xdp: bool,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub xdp: Option<Xdp>,
     /// Its queueing disciplines, `clsact` among them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub qdiscs: Vec<Qdisc>,
@@ -52,6 +51,20 @@ pub struct Device {
     /// As a member of a bridge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<Port>,
+}
+
+/// A program of XDP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Xdp {
+    /// Its number.
+    pub id: u32,
+    /// It is run by the stack, not by the driver (`xdpgeneric`).
+    #[serde(default)]
+    pub generic: bool,
+    /// What it returns for every packet (`XDP_*`: 0 aborted, 1 drop, 2 pass), where it is so simple
+    /// that this can be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub always: Option<u32>,
 }
 
 /// What a bridge does with a member beside the flags that are facts.

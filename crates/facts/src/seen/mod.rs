@@ -12,9 +12,10 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use device::{Device, Port, Qdisc};
+pub use device::{Device, Port, Qdisc, Xdp};
 
 use crate::name::{IfName, Ns};
+use crate::route::Route;
 use crate::snapshot::Snapshot;
 
 /// Many namespaces, as they were found at one time.
@@ -54,6 +55,9 @@ pub struct Seen {
     /// Names of tables of iptables-legacy that are loaded, `ip/filter`.
     #[serde(default)]
     pub legacy: Vec<String>,
+    /// What was learned of single addresses beside the tables, by redirects.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub learned: Vec<Route>,
     /// Connections that were asked for one by one.
     #[serde(default)]
     pub flows: Vec<Flow>,

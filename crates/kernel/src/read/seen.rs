@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use ropewalk_facts::seen::{Device, Listener, Seen, Tuple, Unusable};
-use ropewalk_facts::{IfName, Ns, Peer};
+use ropewalk_facts::{IfName, Ns, Peer, Route};
 use ropewalk_wire::rt::seen::{self as wire, Way};
 use ropewalk_wire::rt::{self, OtherEnd};
 use ropewalk_wire::{ct, diag};
@@ -16,6 +16,7 @@ use crate::error::Error;
 use crate::reply::Reply;
 use crate::socket::{Protocol, Socket};
 use crate::space::Kernel;
+use crate::sys::bpf::program;
 
 /// Protocols with ports that are listened on: TCP, UDP.
 const PROTOCOLS: [u8; 2] = [6, 17];
@@ -58,6 +59,7 @@ impl Kernel {
         seen.devices = self.devices(ns)?;
         self.traffic_control(ns, &mut seen)?;
         seen.unusable = self.unusable(ns, &seen.devices)?;
+        seen.learned = self.learned(ns)?;
         self.inside(ns, || {
             settings(&mut seen);
             sockets(&mut seen);
@@ -85,6 +87,9 @@ impl Kernel {
                     far.entry(nsid).or_default().push((name.clone(), index));
                 }
                 None => {}
+            }
+            if let Some(xdp) = &mut device.xdp {
+                xdp.always = program(xdp.id).ok().and_then(|code| wire::always(&code));
             }
             devices.insert(name, device);
         }
@@ -129,6 +134,20 @@ impl Kernel {
             }
         }
         Ok(())
+    }
+
+    /// Redirects that are remembered. Who has none to tell, has none.
+    fn learned(&mut self, ns: &Ns) -> Result<Vec<Route>, Error> {
+        let mut all = Vec::new();
+        for v6 in [false, true] {
+            let rt = &mut self.space_mut(ns)?.rt;
+            let replies =
+                rt.dump(&rt::learned_dump(v6)?, |m| Some(Reply::of(&m))).unwrap_or_default();
+            let links = &self.space(ns)?.links;
+            all.extend(replies.iter().filter_map(|r| rt::learned(&r.message(), links)));
+        }
+        all.retain(|route| route.hops.iter().any(|hop| hop.via.is_some()));
+        Ok(all)
     }
 
     fn unusable(

@@ -81,7 +81,7 @@ fn nothing_is_wrong_with_networks_that_work() {
         let said = asked(&host, question);
         assert_eq!(said["code"], "OK", "{question}: {said:#}");
         assert_eq!(said["model_gaps"], serde_json::json!([]), "{question}");
-        assert!(host.ok(&format!("why {question}")).starts_with("OK  "), "{question}");
+        assert!(host.ok(&format!("why {question}")).contains("\nOK  "), "{question}");
     }
 }
 
@@ -168,6 +168,23 @@ fn a_service_that_is_not_there_and_one_that_listens_elsewhere() {
     drop(server);
     assert_eq!(asked(&host, "lan 10.0.0.1:8080")["code"], "NO_LISTENER");
     assert_eq!(asked(&host, "blue 10.9.0.99")["code"], "NO_SUCH_HOST");
+}
+
+#[test]
+fn protection_is_said_in_plain_words() {
+    let (host, _server) = wired();
+    host.ok("network create other --subnet 10.8.0.0/24");
+    host.ok("attach new:green other");
+    host.net.sh("ip -n red addr add 10.9.0.77/24 dev eth0");
+    for (question, words) in [
+        ("red 10.9.0.3 --saddr 10.9.0.77", "sends from the addresses alone that it was given"),
+        ("red 10.8.0.2", "networks do not reach each other"),
+    ] {
+        let said = asked(&host, question);
+        let sentence = said["sentence"].as_str().expect("a sentence");
+        assert!(sentence.contains(words), "{question}: {said:#}");
+        assert_eq!(said["certainty"], "predicted", "{question}");
+    }
 }
 
 #[test]

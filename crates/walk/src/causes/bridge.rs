@@ -114,7 +114,9 @@ pub(super) fn not_on_bridge(case: &Case<'_>, add: &mut Vec<Candidate>) {
         let bridges: Vec<&IfName> =
             n.devs.values().filter(|d| d.link.kind == LinkKind::Bridge).map(|d| d.name()).collect();
         for dev in n.devs.values().filter(|d| matches!(d.kind(), "veth" | "vxlan")) {
-            let tunnel = dev.kind() == "vxlan" && concerned.contains(ns);
+            let beside = |d: &Dev| d.other().is_some_and(|p| concerned.contains(&p.ns));
+            let tunnel =
+                dev.kind() == "vxlan" && (concerned.contains(ns) || n.devs.values().any(beside));
             let near = tunnel
                 || dev.other().is_some_and(|p| concerned.contains(&p.ns))
                 || dev.other().is_none() && concerned.contains(ns);

@@ -167,6 +167,29 @@ pub(super) fn gateways(world: &World, ns: &Ns, v6: bool) -> Vec<(IpAddr, IfName)
     all.into_iter().map(|(_, ip, dev)| (ip, dev)).collect()
 }
 
+/// A bridge with an address, one of its subnet that is free, and the bridge's own: those of the
+/// namespace `of` where one is given.
+pub(super) fn free(
+    world: &World,
+    of: Option<&Ns>,
+    v6: bool,
+) -> Option<(Ns, IfName, IpNet, IpAddr)> {
+    for (ns, n) in world.nodes.iter().filter(|(ns, _)| of.is_none_or(|of| of == *ns)) {
+        for addr in &n.addrs {
+            let net = addr.key.net;
+            let bridge = n.devs.get(&addr.key.dev).is_some_and(|d| d.kind() == "bridge");
+            if !bridge || net.addr().is_ipv6() != v6 || link_local(net.addr()) {
+                continue;
+            }
+            let unused = |ip: &IpAddr| world.owners(*ip).next().is_none();
+            let Some(ip) = net.hosts().take(250).skip(100).find(unused) else { continue };
+            let Ok(own) = IpNet::new(ip, net.prefix_len()) else { continue };
+            return Some((ns.clone(), addr.key.dev.clone(), own, net.addr()));
+        }
+    }
+    None
+}
+
 pub(super) fn link_local(ip: IpAddr) -> bool {
     matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }

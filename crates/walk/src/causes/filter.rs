@@ -1,8 +1,10 @@
 //! Rules and policies that drop or refuse: of nft, of iptables, of any family and hook.
 
+use ropewalk_facts::Ns;
 use ropewalk_facts::nft::{Chain, ChainKey, Family, RuleKey};
 
 use super::edit::{self, node};
+use super::own::own;
 use super::{chain_place, evidence, iptables, within};
 use crate::diagnose::{Candidate, Case};
 use crate::nft::{Decision, Hook, Who};
@@ -21,19 +23,32 @@ pub(super) fn filter(case: &Case<'_>, add: &mut Vec<Candidate>) {
         let what = match (&who.rule, decision) {
             (Some(_), Decision::Reject) => "a rule refuses",
             (Some(_), _) => "a rule drops",
-            (None, _) => "no rule accepts, and the policy drops,",
+            (None, _) => "no rule accepts, so the policy drops",
         };
-        let p = &stop.packet;
-        let sentence = format!(
-            "in {} the chain {} of {table} ({}): {what} {} to {}{}",
-            called(&stop.ns),
-            chain.chain,
-            hook.name(),
-            p.src,
-            p.dst,
-            if case.trip.back() { ", which is the answer" } else { "" },
-        );
-        let (fix, change) = repair(stop, who, *hook, *bridged);
+        let (p, to) = (&stop.packet, crate::nft::path(chain));
+        let back = if case.trip.back() { ", which is the answer" } else { "" };
+        let ours = who.rule.as_ref().and_then(own);
+        let sentence = match &ours {
+            Some(own) => format!(
+                "{}: so ropewalk drops {} to {}{back}, at {to} in {}; to allow it, {}",
+                own.words,
+                p.src,
+                p.dst,
+                called(&stop.ns),
+                own.lifted
+            ),
+            None => format!(
+                "{what} {} to {}{back}: {to} in {}, at the hook {}",
+                p.src,
+                p.dst,
+                called(&stop.ns),
+                hook.name()
+            ),
+        };
+        let (fix, change) = match &who.rule {
+            Some(rule) if ours.is_some() => (Vec::new(), lift(&stop.ns, rule)),
+            _ => repair(stop, who, *hook, *bridged),
+        };
         add.push(Candidate {
             code,
             place: chain_place(&stop.ns, chain),
@@ -59,7 +74,7 @@ fn code(
     bridged: bool,
 ) -> &'static str {
     let discovery = stop.packet.proto == proto::ICMP6 && (133..=137).contains(&stop.packet.icmp.0);
-    let limited = |(ns, doubt): &(ropewalk_facts::Ns, crate::nft::Doubt)| {
+    let limited = |(ns, doubt): &(Ns, crate::nft::Doubt)| {
         *ns == stop.ns && doubt.limit.is_some() && doubt.who.base == who.base
     };
     match who.base.table.family {
@@ -70,7 +85,7 @@ fn code(
     }
     match decision {
         _ if stop.packet.ask.is_some() && discovery => "ND_FILTERED",
-        _ if case.trip.doubts.iter().any(limited) => "RATE_LIMIT",
+        _ if case.trip.doubts.iter().chain(&case.trip.limited).any(limited) => "RATE_LIMIT",
         _ if bridged => "BRIDGE_NF_DROP",
         Decision::Reject => "FILTER_REJECT",
         _ if case.trip.back() => "FILTER_DROP_REPLY",
@@ -78,7 +93,7 @@ fn code(
     }
 }
 
-type Repair = (Vec<String>, Box<dyn Fn(&mut World)>);
+type Repair = (Vec<String>, crate::diagnose::Change);
 
 fn repair(stop: &Stop, who: &Who, hook: Hook, bridged: bool) -> Repair {
     let l3 = !matches!(who.base.table.family, Family::Arp | Family::Bridge | Family::Netdev);
@@ -86,9 +101,23 @@ fn repair(stop: &Stop, who: &Who, hook: Hook, bridged: bool) -> Repair {
         return pass(stop, &who.base, hook, bridged);
     }
     match &who.rule {
-        Some(rule) => remove(stop, rule),
+        Some(rule) => remove(stop, &stop.ns, rule),
         None => open(stop, &who.base),
     }
+}
+
+/// As if ropewalk's own tables had no rule that drops: nothing in them is changed one by one.
+fn lift(ns: &Ns, rule: &RuleKey) -> crate::diagnose::Change {
+    use ropewalk_facts::nft::{Expr, VerdictCode};
+    let (ns, table) = (ns.clone(), rule.chain.table.table.clone());
+    let drops = |expr: &Expr| matches!(expr, Expr::Verdict(v) if v.code == VerdictCode::Drop);
+    Box::new(move |w: &mut World| {
+        node(w, &ns, |n| {
+            for line in n.nft.chains.values_mut().filter(|l| l.chain.key.table.table == table) {
+                line.rules.retain(|r| !r.exprs.iter().any(drops));
+            }
+        });
+    })
 }
 
 /// Lets the packet and its answer through in front of everything else.
@@ -128,21 +157,27 @@ fn pass(stop: &Stop, base: &ChainKey, hook: Hook, bridged: bool) -> Repair {
     (fix, Box::new(change))
 }
 
-/// Takes the rule away. One that has a comment has no handle here, so it is looked up.
-fn remove(stop: &Stop, rule: &RuleKey) -> Repair {
+/// Takes the rule away. One that has a comment has no handle here, so it is looked up; those of
+/// iptables-legacy have numbers.
+pub(super) fn remove(stop: &Stop, ns: &Ns, rule: &RuleKey) -> Repair {
     let chain = &rule.chain;
     let place = format!("{} {} {}", chain.table.family.name(), chain.table.table, chain.chain);
-    let fix = match rule.tag.strip_prefix('#') {
-        Some(handle) => within(&stop.ns, &format!("nft delete rule {place} handle {handle}")),
-        None => within(
-            &stop.ns,
+    let number = rule.tag.strip_prefix('#').and_then(|n| n.parse::<u32>().ok());
+    let _ = stop;
+    let fix = match (iptables(chain).filter(|_| chain.table.family.is_legacy()), number) {
+        (Some(tool), Some(at)) => {
+            within(ns, &format!("{tool} -t {} -D {} {}", chain.table.table, chain.chain, at + 1))
+        }
+        (None, Some(handle)) => within(ns, &format!("nft delete rule {place} handle {handle}")),
+        _ => within(
+            ns,
             &format!(
                 "sh -c 'nft delete rule {place} handle $(nft -a list chain {place} | sed -n \"/{}/s/.*handle //p\" | head -1)'",
                 rule.tag
             ),
         ),
     };
-    let (ns, key) = (stop.ns.clone(), rule.clone());
+    let (ns, key) = (ns.clone(), rule.clone());
     let change = move |w: &mut World| {
         node(w, &ns, |n| {
             if let Some(line) = n.nft.chains.get_mut(&key.chain) {

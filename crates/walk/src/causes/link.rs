@@ -75,7 +75,7 @@ pub(super) fn down(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 &format!("ip link show dev {dev}"),
             )],
             fix: Vec::new(),
-            rank: 9,
+            rank: 1,
             change: None,
         });
     }
@@ -98,6 +98,12 @@ fn raise(w: &mut World, ns: &Ns, name: &IfName, gateway: Option<&(std::net::IpAd
             port.state = 3;
         }
         n.neighs.retain(|x| x.key.dev != *name || x.state & 0x80 != 0);
+        // Members of a bridge that is down are disabled with it.
+        for member in n.devs.values_mut().filter(|d| d.link.master.as_ref() == Some(name)) {
+            if let Some(port) = member.seen.port.as_mut().filter(|_| member.link.up) {
+                port.state = 3;
+            }
+        }
     });
     let Some(peer) = peer else { return };
     node(w, &peer.ns, |n| {
@@ -114,6 +120,7 @@ fn raise(w: &mut World, ns: &Ns, name: &IfName, gateway: Option<&(std::net::IpAd
 pub(super) fn traffic_control(case: &Case<'_>, add: &mut Vec<Candidate>) {
     for stop in case.stops() {
         let Some(dev) = &stop.dev else { continue };
+        let seen = case.world.dev(&stop.ns, dev);
         let (code, what, command, show) = match stop.why {
             Why::Tc => {
                 let clsact = case
@@ -131,7 +138,14 @@ pub(super) fn traffic_control(case: &Case<'_>, add: &mut Vec<Candidate>) {
             Why::Xdp => (
                 "XDP_DROP",
                 "an XDP program drops packets",
-                format!("ip link set dev {dev} xdp off"),
+                format!(
+                    "ip link set dev {dev} {} off",
+                    if seen.is_some_and(|d| d.seen.xdp.is_some_and(|x| x.generic)) {
+                        "xdpgeneric"
+                    } else {
+                        "xdp"
+                    }
+                ),
                 format!("ip link show dev {dev}"),
             ),
             Why::Qdisc => (
@@ -156,7 +170,7 @@ pub(super) fn traffic_control(case: &Case<'_>, add: &mut Vec<Candidate>) {
                         dev.seen.qdiscs.clear();
                         dev.seen.tc_in.clear();
                         dev.seen.tc_out.clear();
-                        dev.seen.xdp = false;
+                        dev.seen.xdp = None;
                     }
                     n.neighs.retain(|x| x.state & 0x80 != 0);
                 });

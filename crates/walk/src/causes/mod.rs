@@ -11,11 +11,14 @@ mod filter;
 mod link;
 mod nat;
 mod neighbour;
+mod own;
 mod policy;
 mod routing;
+mod segment;
 mod service;
 mod size;
 mod tunnel;
+mod v6;
 
 use ropewalk_facts::nft::{ChainKey, Family};
 use ropewalk_facts::{IfName, Ns};
@@ -54,7 +57,13 @@ const CAUSES: &[Cause] = &[
     routing::host_route,
     routing::wrong_route,
     routing::mask,
-    routing::v6,
+    v6::addresses,
+    routing::redirect,
+    v6::advertisements,
+    segment::duplicate_mac,
+    segment::subnets,
+    segment::overlap,
+    nat::too_broad,
     service::listener,
     size::mtu,
     tunnel::vxlan,
@@ -116,7 +125,7 @@ pub(crate) fn evidence(
 }
 
 /// What is said where no cause was found: what stops it, as a code.
-pub(crate) fn fallback(stop: &Stop, back: bool) -> (&'static str, String) {
+pub(crate) fn fallback(stop: &Stop, back: bool, owned: bool) -> (&'static str, String) {
     let (ns, p) = (called(&stop.ns), &stop.packet);
     let to = p.dst;
     match &stop.why {
@@ -150,6 +159,9 @@ pub(crate) fn fallback(stop: &Stop, back: bool) -> (&'static str, String) {
             ("FILTER_DROP_REPLY", format!("a rule of {ns} drops the answer"))
         }
         Why::Filter { .. } => ("FILTER_DROP", format!("a rule of {ns} drops it")),
+        Why::Unresolved { ip, .. } if owned => {
+            ("NEIGH_UNRESOLVED", format!("{ip} does not answer {ns}, which asks for it"))
+        }
         Why::Unresolved { ip, .. } if *ip == to => {
             ("NO_SUCH_HOST", format!("nobody answers for {ip}, asked by {ns}"))
         }
@@ -186,6 +198,10 @@ pub(crate) fn fallback(stop: &Stop, back: bool) -> (&'static str, String) {
         }
         Why::VxlanNoDevice { .. } => ("VXLAN_VNI_MISMATCH", format!("no tunnel of {ns} takes it")),
         Why::ConntrackFull => ("CONNTRACK_FULL", format!("the connection table of {ns} is full")),
+        Why::Overflow => (
+            "LISTEN_OVERFLOW",
+            format!("the service of {ns} on port {} takes no more connections", p.dport),
+        ),
         Why::NoListener => ("NO_LISTENER", format!("nothing in {ns} listens on port {}", p.dport)),
         Why::OtherSource { .. } => (
             "NAT_BYPASSED_REPLY",
@@ -197,7 +213,7 @@ pub(crate) fn fallback(stop: &Stop, back: bool) -> (&'static str, String) {
             ("NEIGH_WRONG_MAC", format!("{ns} gets it with another hardware address"))
         }
         Why::WrongWay(_) => ("WRONG_ROUTE", format!("{ns} sends it where {to} is not")),
-        Why::Outer(inner) => fallback(inner, back),
+        Why::Outer(inner) => fallback(inner, back, owned),
         Why::Astray => ("NO_RETURN_ROUTE", format!("the answer goes astray in {ns}")),
         Why::NotRead | Why::UnknownRule | Why::FdbElsewhere | Why::Vlan | Why::Swallowed => {
             ("UNKNOWN", format!("it ends in {ns}"))

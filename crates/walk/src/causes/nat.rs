@@ -6,7 +6,7 @@ use ropewalk_facts::nft::{ChainKey, Expr, Family, NatKind};
 use ropewalk_facts::{IfName, Ns};
 
 use super::edit::{self, node};
-use super::{chain_place, evidence, place, within};
+use super::{chain_place, evidence, iptables, place, within};
 use crate::diagnose::{Candidate, Case};
 use crate::question::called;
 use crate::trace::{Stop, Why};
@@ -292,6 +292,64 @@ pub(super) fn conntrack(case: &Case<'_>, add: &mut Vec<Candidate>) {
             });
         }
     }
+}
+
+/// A published port takes what is meant for somebody else, too.
+pub(super) fn too_broad(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let q = case.question;
+    let Some((ns, who, before)) = case.trip.nats.iter().find(|(_, _, t)| t.dst == q.dst) else {
+        return;
+    };
+    let Some(n) = case.world.node(ns) else { return };
+    let translated = case
+        .trip
+        .request
+        .hops
+        .iter()
+        .any(|h| h.ns == *ns && h.what.starts_with("translates the destination"));
+    if n.owns(q.dst) || !translated || q.dst.is_loopback() {
+        return;
+    }
+    let base = who.base.clone();
+    let (dst, port) = (q.dst, before.dport);
+    let exempt = match iptables(&base) {
+        Some(tool) => format!(
+            "{tool} -t {} -I {} -d {dst} -p {} --dport {port} -j ACCEPT",
+            base.table.table, base.chain, q.proto
+        ),
+        None => format!(
+            "nft insert rule {} {} {} {} daddr {dst} {} dport {port} accept",
+            base.table.family.name(),
+            base.table.table,
+            base.chain,
+            if dst.is_ipv6() { "ip6" } else { "ip" },
+            q.proto
+        ),
+    };
+    let (at, src) = (ns.clone(), before.src);
+    add.push(Candidate {
+        code: "DNAT_TOO_BROAD",
+        place: chain_place(ns, &who.chain),
+        sentence: format!(
+            "a rule of {} that publishes port {port} asks for no address, so it leads away what is meant for {dst}, too",
+            who.chain.chain
+        ),
+        evidence: vec![evidence(
+            ns,
+            who.chain.chain.clone(),
+            format!("{dst}:{port} is translated"),
+            "nft list ruleset",
+        )],
+        fix: vec![within(ns, &exempt)],
+        rank: 1,
+        change: Some(Box::new(move |w: &mut World| {
+            node(w, &at, |n| {
+                if let Some(line) = n.nft.chains.get_mut(&base) {
+                    line.rules.insert(0, edit::accept(&base, src, dst));
+                }
+            });
+        })),
+    });
 }
 
 /// The destination is translated to an address that is nobody's, or the source is.

@@ -70,7 +70,9 @@ pub(super) fn silent(case: &Case<'_>, add: &mut Vec<Candidate>) {
     }
     for ns in case.concerned() {
         let Some(n) = case.world.node(&ns) else { continue };
-        for dev in n.devs.values().filter(|d| d.noarp() && !d.loopback() && d.kind() == "veth") {
+        for dev in n.devs.values().filter(|d| {
+            d.noarp() && !d.loopback() && matches!(d.kind(), "veth" | "bridge" | "macvlan" | "")
+        }) {
             let (at, name) = (ns.clone(), dev.name().clone());
             add.push(Candidate {
                 code: "NOARP",

@@ -1,5 +1,6 @@
 //! What a host refuses by a setting, a rule or a route: forwarding, filters of sources, blackholes.
 
+use ropewalk_facts::nft::{ChainKey, Expr};
 use ropewalk_facts::{IfName, Ns, RouteKind, RuleAction, table};
 
 use super::edit::{self, node};
@@ -213,31 +214,76 @@ fn way_back(case: &Case<'_>, stop: &Stop, dev: &IfName, add: &mut Vec<Candidate>
     }
 }
 
-/// The hop limit that packets of the sender begin with.
+/// The hop limit: what packets of the sender begin with, or what a rule sets.
 fn ttl(case: &Case<'_>, add: &mut Vec<Candidate>) {
     for stop in case.stops().into_iter().filter(|s| matches!(s.why, Why::Ttl)) {
-        let from =
-            if case.trip.back() { case.concerned().pop() } else { Some(case.question.from()) };
-        let Some(from) = from else { continue };
-        let path = "net/ipv4/ip_default_ttl";
-        let at = from.clone();
+        let sender = match case.trip.request.end {
+            crate::trace::Ending::Delivered { ref ns, .. } if case.trip.back() => ns.clone(),
+            _ => case.question.from(),
+        };
+        let v6 = stop.packet.v6();
+        let path = if v6 { "net/ipv6/conf/all/hop_limit" } else { "net/ipv4/ip_default_ttl" };
+        let dots = path.replace('/', ".");
+        let Some(n) = case.world.node(&sender) else { continue };
+        if n.number(path) < 32 {
+            let at = sender.clone();
+            let found = n.number(path);
+            add.push(Candidate {
+                code: "TTL_EXPIRED",
+                place: called(&sender).to_owned(),
+                sentence: format!(
+                    "packets of {} may take {found} hops, which ends them in {}",
+                    called(&sender),
+                    called(&stop.ns)
+                ),
+                evidence: vec![evidence(
+                    &sender,
+                    dots.clone(),
+                    found.to_string(),
+                    &format!("sysctl {dots}"),
+                )],
+                fix: vec![within(&sender, &format!("sysctl -w {dots}=64"))],
+                rank: 3,
+                change: Some(Box::new(move |w: &mut World| edit::set(w, &at, path, "64"))),
+            });
+        }
+        for (ns, chain) in &case.trip.ttls {
+            set_by_rule(case, stop, ns, chain, add);
+        }
+    }
+}
+
+/// A chain sets the hop limit: its rules that do.
+fn set_by_rule(case: &Case<'_>, stop: &Stop, ns: &Ns, chain: &ChainKey, add: &mut Vec<Candidate>) {
+    let Some(n) = case.world.node(ns) else { return };
+    let sets = |expr: &Expr| match expr {
+        Expr::Xt { target, name, .. } => *target && matches!(name.as_str(), "TTL" | "HL"),
+        Expr::Opaque { name, .. } => name == "payload",
+        _ => false,
+    };
+    let table = &chain.table;
+    let lines = n.nft.chains.values().filter(|l| l.chain.key.table == *table);
+    let rules = lines.flat_map(|l| &l.rules).filter(|r| r.exprs.iter().any(sets));
+    for rule in rules {
+        let (fix, change) = super::filter::remove(stop, ns, &rule.key);
         add.push(Candidate {
             code: "TTL_EXPIRED",
-            place: called(&stop.ns).to_owned(),
+            place: called(ns).to_owned(),
             sentence: format!(
-                "packets of {} may take too few hops and end in {}",
-                called(&from),
+                "a rule of {} in {} sets how many hops a packet may take, which ends it in {}",
+                rule.key.chain.chain,
+                called(ns),
                 called(&stop.ns)
             ),
             evidence: vec![evidence(
-                &from,
-                "ip_default_ttl",
-                "too small",
-                "sysctl net.ipv4.ip_default_ttl",
+                ns,
+                crate::nft::path(&rule.key.chain),
+                "sets the hop limit",
+                "nft -a list ruleset",
             )],
-            fix: vec![within(&from, "sysctl -w net.ipv4.ip_default_ttl=64")],
-            rank: 3,
-            change: Some(Box::new(move |w: &mut World| edit::set(w, &at, path, "64"))),
+            fix,
+            rank: 2,
+            change: Some(change),
         });
     }
 }

@@ -1,14 +1,15 @@
-//! Routes: none, none back, another one, prefixes that do not fit; and what IPv6 lacks.
+//! Routes: none, none back, another one, prefixes that do not fit.
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use ropewalk_facts::{IfName, Ns, RouteKind, table};
+use ropewalk_facts::{Ns, RouteKind, table};
 
 use super::edit::{self, node};
 use super::{evidence, place, within};
 use crate::diagnose::{Candidate, Case};
 use crate::question::called;
+use crate::route::{self, Answer};
 use crate::trace::Why;
 use crate::world::World;
 
@@ -35,7 +36,7 @@ pub(super) fn no_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
             place: called(ns).to_owned(),
             sentence: format!("{} has no interface but loopback", called(ns)),
             evidence: vec![evidence(ns, "links", "lo alone", "ip link show")],
-            fix: Vec::new(),
+            fix: connected(case.world, ns, v6),
             rank: 0,
             change: None,
         });
@@ -69,6 +70,22 @@ pub(super) fn no_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
     }
 }
 
+/// Commands that connect a namespace to the bridge that is there.
+fn connected(world: &World, ns: &Ns, v6: bool) -> Vec<String> {
+    let Some((host, bridge, own, gateway)) = edit::free(world, None, v6) else { return Vec::new() };
+    let Some(name) = ns.as_str().strip_prefix("netns:") else { return Vec::new() };
+    let (leg, v, nodad) = ("why0", edit::ip(v6), if v6 { " nodad" } else { "" });
+    vec![
+        within(&host, &format!("ip link add {leg} type veth peer name {leg}c")),
+        within(&host, &format!("ip link set {leg}c netns {name}")),
+        within(&host, &format!("ip link set {leg} master {bridge} up")),
+        within(ns, &format!("ip link set {leg}c name eth0")),
+        within(ns, &format!("ip addr add {own} dev eth0{nodad}")),
+        within(ns, "ip link set eth0 up"),
+        within(ns, &format!("{v} route add default via {gateway}")),
+    ]
+}
+
 /// The host of a container lacks the route to it.
 pub(super) fn host_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
     let mut targets: Vec<IpAddr> = vec![case.question.dst];
@@ -85,7 +102,10 @@ pub(super) fn host_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 r.key.dst == edit::host(ip)
                     && r.hops.iter().any(|h| h.dev.as_ref() == Some(&peer.name))
             });
-            let near = host.addrs_of(&peer.name).any(|a| a.key.net.contains(&ip));
+            let near = match route::lookup(host, ip, &route::Ask::default()) {
+                Answer::Route(t) => t.route.hops.iter().any(|h| h.dev.as_ref() == Some(&peer.name)),
+                _ => false,
+            };
             if !direct || has || near || peer.ns == *owner {
                 continue;
             }
@@ -356,85 +376,28 @@ pub(super) fn mask(case: &Case<'_>, add: &mut Vec<Candidate>) {
     }
 }
 
-/// What IPv6 lacks: it is switched off, or its address is not in use.
-pub(super) fn v6(case: &Case<'_>, add: &mut Vec<Candidate>) {
-    if !case.question.dst.is_ipv6() {
-        return;
-    }
+/// A redirect that is remembered leads elsewhere than the table does today.
+pub(super) fn redirect(case: &Case<'_>, add: &mut Vec<Candidate>) {
     for ns in case.concerned() {
         let Some(n) = case.world.node(&ns) else { continue };
-        for bad in n.unusable.iter().filter(|u| !edit::link_local(u.addr)) {
-            let net = n.addrs.iter().find(|a| a.key.net.addr() == bad.addr).map(|a| a.key.net);
-            let Some(net) = net else { continue };
-            let free =
-                net.hosts().take(250).skip(100).find(|ip| case.world.owners(*ip).next().is_none());
-            let Some(new) = free.and_then(|ip| IpNet::new(ip, net.prefix_len()).ok()) else {
-                continue;
-            };
-            let (at, dev) = (ns.clone(), bad.dev.clone());
-            let other = case
-                .world
-                .owners(bad.addr)
-                .find(|(o, _)| **o != ns)
-                .map(|(o, _)| called(o).to_owned());
-            let who = other.map(|o| format!(" ({o} has it too)")).unwrap_or_default();
+        for route in &n.learned {
+            let (ip, v6) = (route.key.dst.addr(), route.key.dst.addr().is_ipv6());
+            let Some(via) = route.hops.first().and_then(|h| h.via) else { continue };
+            let (at, gone) = (ns.clone(), route.clone());
             add.push(Candidate {
-                code: "DAD_FAILED",
-                place: place(&ns, Some(&bad.dev)),
+                code: "ICMP_REDIRECT_CACHED",
+                place: called(&ns).to_owned(),
                 sentence: format!(
-                    "{} in {} failed the detection of duplicates{who}, so it is not used",
-                    bad.addr,
+                    "{} was told once, by an ICMP redirect, to send what goes to {ip} by {via}, and still does, whatever its table says",
                     called(&ns)
                 ),
-                evidence: vec![evidence(
-                    &ns,
-                    bad.dev.as_str(),
-                    format!("{} dadfailed", bad.addr),
-                    &format!("ip -6 addr show dev {}", bad.dev),
-                )],
-                fix: vec![
-                    within(&ns, &format!("ip addr add {new} dev {dev} nodad")),
-                    within(&ns, &format!("ip addr del {net} dev {dev}")),
-                ],
-                rank: 1,
+                evidence: vec![evidence(&ns, "route cache", format!("{ip} via {via}"), &format!("ip route get {ip}"))],
+                fix: vec![within(&ns, &format!("{} route flush cache", edit::ip(v6)))],
+                rank: 2,
                 change: Some(Box::new(move |w: &mut World| {
-                    node(w, &at, |n| {
-                        edit::del_addr(n, &dev, net.addr());
-                        edit::add_addr(n, &dev, new);
-                        n.neighs.retain(|x| x.key.proxy || x.state & 0x21 == 0);
-                    });
+                    node(w, &at, |n| n.learned.retain(|r| *r != gone));
                 })),
             });
         }
-        disabled(case, &ns, add);
-    }
-}
-
-fn disabled(case: &Case<'_>, ns: &Ns, add: &mut Vec<Candidate>) {
-    let Some(n) = case.world.node(ns) else { return };
-    for dev in n.devs.values().filter(|d| !d.loopback()) {
-        let name: &IfName = dev.name();
-        if n.conf(true, name.as_str(), "disable_ipv6") == 0 {
-            continue;
-        }
-        let all = n.conf(true, "all", "disable_ipv6") != 0;
-        let mut fix = vec![within(ns, &format!("sysctl -w net.ipv6.conf.{name}.disable_ipv6=0"))];
-        if all {
-            fix.insert(0, within(ns, "sysctl -w net.ipv6.conf.all.disable_ipv6=0"));
-        }
-        add.push(Candidate {
-            code: "IPV6_DISABLED",
-            place: place(ns, Some(name)),
-            sentence: format!("IPv6 is switched off on {name} in {}", called(ns)),
-            evidence: vec![evidence(
-                ns,
-                name.as_str(),
-                "disable_ipv6=1",
-                &format!("sysctl net.ipv6.conf.{name}.disable_ipv6"),
-            )],
-            fix,
-            rank: 9,
-            change: None,
-        });
     }
 }

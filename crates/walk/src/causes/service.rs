@@ -13,6 +13,9 @@ use crate::world::Node;
 /// Nobody takes what is sent to the port.
 pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
     let Some(stop) = case.trip.stop() else { return };
+    if matches!(stop.why, Why::Overflow) {
+        return overflow(case, stop, add);
+    }
     if !matches!(stop.why, Why::NoListener) {
         return;
     }
@@ -90,6 +93,32 @@ pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
         });
     }
     add.push(plain("NO_LISTENER", name, sentence, shown("nobody".to_owned()), serve(stop)));
+}
+
+/// The service takes no more: those who wait fill its queue.
+fn overflow(case: &Case<'_>, stop: &Stop, add: &mut Vec<Candidate>) {
+    let (p, name) = (&stop.packet, called(&stop.ns));
+    let Some(n) = case.world.node(&stop.ns) else { return };
+    let full = n.listeners.iter().find_map(|l| {
+        let (waiting, room) = l.backlog?;
+        (l.proto == p.proto && l.port == p.dport && waiting > room).then_some((waiting, room))
+    });
+    let Some((waiting, room)) = full else { return };
+    add.push(plain(
+        "LISTEN_OVERFLOW",
+        name,
+        format!(
+            "the service in {name} on TCP port {} does not take its connections: {waiting} wait, {room} may, and more are dropped",
+            p.dport
+        ),
+        vec![evidence(
+            &stop.ns,
+            format!("TCP {}", p.dport),
+            format!("{waiting} of {room} wait"),
+            &format!("ss -Hlnt 'sport = :{}'", p.dport),
+        )],
+        Vec::new(),
+    ));
 }
 
 fn plain(

@@ -268,8 +268,10 @@ impl Walker<'_> {
         if !dev.link.up {
             return Self::lose(out, ns, name, Why::Down, &frame);
         }
-        if dev.seen.xdp {
-            self.opaque.push((ns.clone(), name.clone(), "xdp".to_owned()));
+        match dev.seen.xdp.map(|xdp| xdp.always) {
+            Some(Some(0 | 1)) => return Self::lose(out, ns, name, Why::Xdp, &frame),
+            None | Some(Some(2)) => {}
+            Some(_) => self.opaque.push((ns.clone(), name.clone(), "xdp".to_owned())),
         }
         if !dev.seen.tc_in.is_empty() {
             self.opaque.push((ns.clone(), name.clone(), "tc".to_owned()));

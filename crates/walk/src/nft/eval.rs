@@ -131,6 +131,14 @@ pub struct Limit {
     pub over: bool,
 }
 
+impl Limit {
+    /// Less than two in a second, so that one packet after another finds it used up.
+    #[must_use]
+    pub fn tight(&self) -> bool {
+        self.seconds > 0 && self.rate < self.seconds.saturating_mul(2)
+    }
+}
+
 /// How a run through one chain ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct End {
@@ -153,6 +161,10 @@ pub struct Outcome {
     pub ct_mark: Option<u32>,
     /// It was taken out of tracking.
     pub notrack: bool,
+    /// The hops it may still take afterwards.
+    pub ttl: u8,
+    /// Limits that let next to nothing through, and so were taken to be used up.
+    pub limited: Vec<Doubt>,
     /// Unknowns that decided.
     pub doubts: Vec<Doubt>,
 }
@@ -205,6 +217,7 @@ fn once(env: &Env<'_>, line: &Line, packet: &Packet, assume: &[bool]) -> (Outcom
         notrack: false,
         assume,
         met: Vec::new(),
+        limited: Vec::new(),
         depth: 0,
     };
     let end = match run.chain(&line.chain.key) {
@@ -221,6 +234,8 @@ fn once(env: &Env<'_>, line: &Line, packet: &Packet, assume: &[bool]) -> (Outcom
         mark: run.packet.mark,
         ct_mark: run.ct_mark,
         notrack: run.notrack,
+        ttl: run.packet.ttl,
+        limited: run.limited,
         doubts: Vec::new(),
     };
     (outcome, run.met)
@@ -256,6 +271,7 @@ pub(super) struct Run<'a> {
     pub(super) notrack: bool,
     assume: &'a [bool],
     met: Vec<Doubt>,
+    limited: Vec<Doubt>,
     depth: u32,
 }
 
@@ -331,6 +347,20 @@ impl Run<'_> {
         let assumed = self.assume.get(self.met.len()).copied().unwrap_or(false);
         self.met.push(Doubt { who, what: what.to_owned(), limit });
         assumed
+    }
+
+    /// A limit that lets next to nothing through is taken to be used up; of any other it is not
+    /// known, and it is tried both ways.
+    pub(super) fn limit(&mut self, rule: &Rule, what: &str, limit: Option<Limit>) -> Step {
+        let holds = match limit.filter(Limit::tight) {
+            Some(tight) => {
+                let who = self.who(&rule.key.chain, Some(&rule.key));
+                self.limited.push(Doubt { who, what: what.to_owned(), limit: Some(tight) });
+                tight.over
+            }
+            None => self.doubt(rule, what, limit),
+        };
+        if holds { Step::Next } else { Step::Break }
     }
 
     /// Goes on when `holds`, or when that is not known and assumed.

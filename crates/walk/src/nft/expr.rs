@@ -114,8 +114,8 @@ impl Run<'_> {
                     match xt::matches(self, name, data) {
                         Some(holds) => self.when(rule, Some(holds), name),
                         None => {
-                            let limit = xt::limit(name, data);
-                            if self.doubt(rule, name, limit) { Step::Next } else { Step::Break }
+                            let limit = xt::limit(name, *rev, data);
+                            self.limit(rule, name, limit)
                         }
                     }
                 }
@@ -132,10 +132,19 @@ impl Run<'_> {
             }
             "log" | "last" | "counter" | "dup" | "flow_offload" | "objref" => Step::Next,
             "limit" => {
-                let holds = self.doubt(rule, name, limit(data));
-                if holds { Step::Next } else { Step::Break }
+                let limit = limit(data);
+                self.limit(rule, name, limit)
             }
-            "quota" | "connlimit" | "range" => self.when(rule, None, name),
+            "quota" => match quota(data) {
+                Some((used, over)) => self.used_up(rule, name, used, over),
+                None => self.when(rule, None, name),
+            },
+            "connlimit" => match connlimit(data) {
+                Some((0, over)) => self.used_up(rule, name, true, over),
+                _ => self.when(rule, None, name),
+            },
+            "range" => self.when(rule, None, name),
+            "payload" => self.written(rule, data),
             "dynset" if attrs(&data.0).first(7).is_none() => Step::Next,
             "dynset" => self.when(rule, None, name),
             "tproxy" | "fwd" | "synproxy" | "queue" => {
@@ -148,6 +157,36 @@ impl Run<'_> {
                 Step::Next
             }
         }
+    }
+
+    /// A quota or count that is known: used up, it matches what is above it, else what is below.
+    fn used_up(&mut self, rule: &Rule, what: &str, used: bool, over: bool) -> Step {
+        if used {
+            let limit = Limit { rate: 0, seconds: 1, burst: 0, over };
+            return self.limit(rule, what, Some(limit));
+        }
+        if over { Step::Break } else { Step::Next }
+    }
+
+    /// Bytes of the packet are changed (`NFTA_PAYLOAD_*`): the hop limit is followed, other fields
+    /// of the headers are a doubt.
+    fn written(&mut self, rule: &Rule, data: &Bytes) -> Step {
+        let list = attrs(&data.0);
+        let number = |kind| list.clone().first(kind).and_then(|a| a.be32());
+        let (base, offset) = (number(2), number(3));
+        let at_ttl = if self.packet.v6() { Some(7) } else { Some(8) };
+        // The kernel's NFT_REG32_00 is 8; NFT_REG_1 to 4 are sixteen bytes each.
+        let reg = number(5).and_then(|reg| match reg {
+            1..=4 => u8::try_from((reg - 1) * 4).ok(),
+            8.. => u8::try_from(reg - 8).ok(),
+            _ => None,
+        });
+        let value = reg.and_then(|reg| self.regs.bytes(ropewalk_facts::nft::Reg(reg), 1));
+        match (base, offset == at_ttl, value.as_deref()) {
+            (Some(1), true, Some([ttl])) => self.packet.ttl = *ttl,
+            _ => drop(self.doubt(rule, "payload set", None)),
+        }
+        Step::Next
     }
 
     fn lookup(
@@ -252,6 +291,22 @@ pub(super) fn address(bytes: &[u8]) -> Option<IpAddr> {
         16 => <[u8; 16]>::try_from(bytes).ok().map(IpAddr::from),
         _ => None,
     }
+}
+
+/// Whether a quota is used up, and whether it matches what is above (`NFTA_QUOTA_*`).
+fn quota(data: &Bytes) -> Option<(bool, bool)> {
+    let list = attrs(&data.0);
+    let attr = |kind| list.clone().first(kind);
+    let (bytes, used) = (attr(1)?.be64()?, attr(4).and_then(|a| a.be64()).unwrap_or(0));
+    let over = attr(2).and_then(|a| a.be32()).unwrap_or(0) & 1 != 0;
+    Some((used >= bytes, over))
+}
+
+/// How many connections there may be, and whether it matches what is above (`NFTA_CONNLIMIT_*`).
+fn connlimit(data: &Bytes) -> Option<(u32, bool)> {
+    let list = attrs(&data.0);
+    let attr = |kind| list.clone().first(kind);
+    Some((attr(1)?.be32()?, attr(2).and_then(|a| a.be32()).unwrap_or(0) & 1 != 0))
 }
 
 fn limit(data: &Bytes) -> Option<Limit> {

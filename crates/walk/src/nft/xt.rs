@@ -104,17 +104,41 @@ pub(super) fn matches(run: &Run<'_>, name: &str, data: &Bytes) -> Option<bool> {
 }
 
 /// The rate of a match that lets through so many in a time.
-pub(super) fn limit(name: &str, data: &Bytes) -> Option<Limit> {
+pub(super) fn limit(name: &str, rev: u32, data: &Bytes) -> Option<Limit> {
+    let at = At(&data.0);
     let none = Limit { rate: 0, seconds: 0, burst: 0, over: false };
+    // A rate from how many units of time one packet costs.
+    let rate = |unit: u64, cost: u64| {
+        if cost > unit { (1, cost / unit.max(1)) } else { (unit / cost.max(1), 1) }
+    };
     match name {
         // struct xt_rateinfo { avg, burst }: avg is 10000 / rate per second.
         "limit" => {
-            let at = At(&data.0);
-            let avg = u64::from(at.u32(0)?.max(1));
-            let (rate, seconds) = if avg > 10_000 { (1, avg / 10_000) } else { (10_000 / avg, 1) };
+            let (rate, seconds) = rate(10_000, u64::from(at.u32(0)?));
             Some(Limit { rate, seconds, burst: at.u32(4)?, over: false })
         }
-        "hashlimit" | "connlimit" | "recent" | "statistic" | "quota" => Some(none),
+        // struct xt_hashlimit_mtinfo3 { name[256], cfg { avg, burst: u64; mode: u32 … } }
+        "hashlimit" if rev == 3 => {
+            let avg = at.0.get(256..)?.first_chunk().copied().map(u64::from_ne_bytes)?;
+            let mode = at.u32(272)?;
+            // Rates of bytes are another matter.
+            if mode & 0x60 != 0 {
+                return Some(none);
+            }
+            let (rate, seconds) = rate(1_000_000, avg);
+            Some(Limit { rate, seconds, burst: 0, over: mode & 0x10 != 0 })
+        }
+        // struct xt_connlimit_info { mask[16], limit, flags }: none at all may be there.
+        "connlimit" if at.u32(16)? == 0 => {
+            Some(Limit { rate: 0, seconds: 1, burst: 0, over: at.u32(20)? & 1 == 0 })
+        }
+        // struct xt_quota_info { flags, pad, quota }
+        "quota" => {
+            let left = at.0.get(8..)?.first_chunk().copied().map(u64::from_ne_bytes)?;
+            let over = at.u32(0)? & 1 != 0;
+            if left == 0 { Some(Limit { rate: 0, seconds: 1, burst: 0, over }) } else { Some(none) }
+        }
+        "hashlimit" | "connlimit" | "recent" | "statistic" => Some(none),
         _ => None,
     }
 }
@@ -317,6 +341,17 @@ pub(super) fn target(run: &mut Run<'_>, rule: &Rule, name: &str, rev: u32, data:
         }
         "NETMAP" => netmap(run, rule, &at, rev),
         "REJECT" => Step::Decide(Decision::Reject),
+        // struct ipt_TTL_info { mode, ttl }: set, more, less.
+        "TTL" | "HL" => {
+            if let (Some(mode), Some(ttl)) = (at.u8(0), at.u8(1)) {
+                run.packet.ttl = match mode {
+                    0 => ttl,
+                    1 => run.packet.ttl.saturating_add(ttl),
+                    _ => run.packet.ttl.saturating_sub(ttl),
+                };
+            }
+            Step::Next
+        }
         "MARK" => {
             if let (Some(mark), Some(mask)) = (at.u32(0), at.u32(4)) {
                 run.packet.mark = run.packet.mark & !mask ^ mark;
@@ -333,8 +368,8 @@ pub(super) fn target(run: &mut Run<'_>, rule: &Rule, name: &str, rev: u32, data:
             Step::Next
         }
         "LOG" | "NFLOG" | "TCPMSS" | "CHECKSUM" | "TRACE" | "CLASSIFY" | "TOS" | "DSCP" | "ECN"
-        | "AUDIT" | "SECMARK" | "CONNSECMARK" | "SET" | "RATEEST" | "HMARK" | "TEE" | "TTL"
-        | "HL" | "TCPOPTSTRIP" | "LED" | "IDLETIMER" => Step::Next,
+        | "AUDIT" | "SECMARK" | "CONNSECMARK" | "SET" | "RATEEST" | "HMARK" | "TEE"
+        | "TCPOPTSTRIP" | "LED" | "IDLETIMER" => Step::Next,
         _ => {
             run.doubt(rule, name, None);
             Step::Decide(Decision::Queue)

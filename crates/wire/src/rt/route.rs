@@ -201,6 +201,28 @@ pub(super) fn dump(v6: bool, table: Option<u32>) -> Result<Request, Error> {
     Ok(Request { kind: RTM_GETROUTE, flags: flag::DUMP, body: w.finish()? })
 }
 
+/// All that was learned of single addresses beside the tables: redirects, path MTUs.
+///
+/// # Errors
+/// None in practice: the message is short.
+pub fn learned_dump(v6: bool) -> Result<Request, Error> {
+    let family = if v6 { AF_INET6 } else { AF_INET };
+    let [a, b, c, d] = RTM_F_CLONED.to_ne_bytes();
+    let w = Writer::with(&[family, 0, 0, 0, 0, 0, 0, 0, a, b, c, d]);
+    Ok(Request { kind: RTM_GETROUTE, flags: flag::DUMP, body: w.finish()? })
+}
+
+/// What an answer to [`learned_dump`] says; `None` for an entry of a table, and where it leads over
+/// a link that is not known.
+#[must_use]
+pub fn learned(message: &Message<'_>, links: &Links) -> Option<Route> {
+    let cached = u32_at(message.body, 8).is_some_and(|flags| flags & RTM_F_CLONED != 0);
+    if message.kind != RTM_NEWROUTE || !cached {
+        return None;
+    }
+    read(message.body, links).ok().flatten()
+}
+
 /// What the answer to [`route_get`] says: a route for the one address, with the source address
 /// that would be taken.
 ///

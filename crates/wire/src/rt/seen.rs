@@ -7,7 +7,7 @@
 use std::net::IpAddr;
 
 use ropewalk_facts::IfName;
-use ropewalk_facts::seen::{Device, Port, Qdisc};
+use ropewalk_facts::seen::{Device, Port, Qdisc, Xdp};
 
 use super::index::OtherEnd;
 use super::ip;
@@ -38,6 +38,8 @@ consts! {
     IFLA_LINK_NETNSID: u16 = 37;
     IFLA_XDP: u16 = 43;
     IFLA_XDP_ATTACHED: u16 = 2;
+    IFLA_XDP_PROG_ID: u16 = 4;
+    XDP_ATTACHED_SKB: u8 = 2;
     IFLA_INFO_KIND: u16 = 1;
     IFLA_INFO_DATA: u16 = 2;
     IFLA_INFO_SLAVE_KIND: u16 = 4;
@@ -117,9 +119,18 @@ pub fn device(message: &Message<'_>) -> Option<(IfName, Device, Option<OtherEnd>
     Some((name, device, other))
 }
 
-fn xdp(attr: Option<Attr<'_>>) -> bool {
-    let attached = attr.and_then(|a| a.attrs().first(IFLA_XDP_ATTACHED));
-    attached.and_then(|a| a.u8()).is_some_and(|mode| mode != 0)
+fn xdp(attr: Option<Attr<'_>>) -> Option<Xdp> {
+    let list = attr?.attrs();
+    let mode = list.clone().first(IFLA_XDP_ATTACHED)?.u8()?;
+    let id = list.first(IFLA_XDP_PROG_ID).and_then(|a| a.u32()).unwrap_or(0);
+    (mode != 0).then_some(Xdp { id, generic: mode == XDP_ATTACHED_SKB, always: None })
+}
+
+/// What a program of two instructions always returns: `r0 = N; exit`.
+#[must_use]
+pub fn always(code: &[u8]) -> Option<u32> {
+    let [0xb7 | 0xb4, 0, 0, 0, a, b, c, d, 0x95, ..] = *code else { return None };
+    (code.len() == 16).then_some(u32::from_ne_bytes([a, b, c, d]))
 }
 
 fn port(kind: Option<Attr<'_>>, data: Option<Attr<'_>>) -> Option<Port> {
