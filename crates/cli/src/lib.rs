@@ -15,6 +15,7 @@ mod run;
 mod show;
 mod table;
 mod topics;
+mod trial;
 mod why;
 
 use std::ffi::OsString;

@@ -7,16 +7,20 @@ use ropewalk_engine::{Code, Engine, Fault, Finding, Paths, Wanted};
 use crate::answer::{Answer, FOUND};
 use crate::refusal::senseless;
 use crate::table::{
-    Announce, Attach, Cli, Create, Detach, File, NetworkVerb, Opened, PlanFile, Ports, Ps, Purge,
-    Verb,
+    Announce, Attach, Cli, Create, Detach, File, Guard, NetworkVerb, Opened, PlanFile, Ports, Ps,
+    Purge, Verb,
 };
-use crate::{agent, demo, lab, pages, show, topics, why};
+use crate::{agent, demo, lab, pages, show, topics, trial, why};
 
 /// Does what was asked for.
 pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
     let json = cli.json;
     match &cli.verb {
         Verb::Network(verb) => network(verb, json),
+        Verb::Confirm(args) => {
+            Answer::of(json, &open()?.confirm_network(&args.name)?, show::confirmed)
+        }
+        Verb::Guard(args) => guarded(args),
         Verb::Attach(args) => attach(args, json),
         Verb::Detach(args) => detach(args, json),
         Verb::Publish(args) => publish(args, json),
@@ -70,7 +74,17 @@ fn create(args: &Create, json: bool) -> Result<Answer, Fault> {
         let dry = engine.plan(&Wanted::CreateNetwork(&network))?;
         return show::trial(&dry, args.trial.sh, json);
     }
-    Answer::of(json, &engine.create_network(&network)?, show::created)
+    let mut made = engine.create_network_on_trial(&network, args.confirm_within)?;
+    if !json {
+        made = trial::ask(&mut engine, &network.name, made)?;
+    }
+    Answer::of(json, &made, show::created)
+}
+
+/// Is a guard, until what it guards is over.
+fn guarded(args: &Guard) -> Result<Answer, Fault> {
+    ropewalk_engine::guard(&Paths::from_env(), &args.network, args.begun)?;
+    Ok(Answer { text: String::new(), status: 0 })
 }
 
 fn attach(args: &Attach, json: bool) -> Result<Answer, Fault> {

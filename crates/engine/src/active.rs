@@ -6,22 +6,30 @@ use ropewalk_spec::NetworkName;
 use ropewalk_store::{NetworkHead, Origin, State};
 
 use crate::Engine;
+use crate::code::Code;
 use crate::fault::Fault;
+use crate::network::How;
 
 impl Engine {
     /// The network `name`, made if need be. Takes the lock for that; the caller holds none.
     pub(crate) fn active(&mut self, name: &NetworkName) -> Result<NetworkHead, Fault> {
         if let Some(record) = self.store.network_head(name)?.filter(|r| r.state == State::Ready) {
-            return Ok(record);
+            return match record.trial_until_ms {
+                None => Ok(record),
+                Some(_) => {
+                    Err(Fault::new(Code::NetworkUnconfirmed, format!("network {name} is on trial"))
+                        .or_try(format!("ropewalk confirm {name}")))
+                }
+            };
         }
         let _lock = self.store.exclusive()?;
         if let Some(record) = self.settled_network(name)? {
             return Ok(record.head());
         }
         match self.definitions.read(name)? {
-            Some(network) => {
-                self.make_network(&network, Origin::Command, false).map(|record| record.head())
-            }
+            Some(network) => self
+                .make_network(&network, Origin::Command, How::default())
+                .map(|record| record.head()),
             None => Err(self.unknown(name)),
         }
     }

@@ -3,14 +3,15 @@
 use std::collections::BTreeSet;
 
 use ropewalk_facts::nft::TableKey;
-use ropewalk_facts::{Fact, Id, Key, Ns, Snapshot};
+use ropewalk_facts::{Fact, Id, IfName, Key, Ns, Snapshot};
 use ropewalk_plan::{Change, Plan, diff};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
 use ropewalk_topology::{beside, firewall};
 
-use crate::Engine;
 use crate::fault::Fault;
+use crate::lost::without_lost;
 use crate::view::Finding;
+use crate::{Engine, lost};
 
 impl Engine {
     /// What is not as it was made.
@@ -110,10 +111,11 @@ impl Engine {
             .into_iter()
             .filter(|step: &ropewalk_plan::Step| !matches!(step.key().id, Id::Netns(_)))
             .collect();
+        let (steps, lost) = without_lost(steps, &found);
         let missing = Plan::try_from(steps)?;
         let before = found.clone();
         let changes = ropewalk_plan::predict(&missing, &mut found)?;
-        Ok(Gap { missing, before, changes })
+        Ok(Gap { missing, before, changes, lost })
     }
 }
 
@@ -125,6 +127,8 @@ pub(crate) struct Gap {
     before: Snapshot,
     /// What makes them hold.
     pub(crate) changes: Vec<Change>,
+    /// Interfaces that nothing can bring back.
+    lost: Vec<IfName>,
 }
 
 impl Gap {
@@ -140,7 +144,8 @@ impl Gap {
             self.missing.states(&change.key) && !part
         };
         let told = self.changes.iter().filter(told);
-        told.map(|c| finding(owner, c, &self.before, &words, repaired)).collect()
+        let told = told.map(|c| finding(owner, c, &self.before, &words, repaired));
+        self.lost.iter().map(|name| lost::gone(owner, name)).chain(told).collect()
     }
 }
 

@@ -10,10 +10,11 @@ use ropewalk_plan::{Change, invert};
 use ropewalk_spec::{Declaration, Endpoint, Network, Publish, SandboxRef};
 use ropewalk_store::{NetworkRecord, Origin, State};
 
-use crate::Engine;
 use crate::code::Code;
 use crate::fault::Fault;
+use crate::network::How;
 use crate::view::Done;
+use crate::{Engine, uplink};
 
 /// What a dry run is about.
 #[derive(Clone, Copy, Debug)]
@@ -89,7 +90,7 @@ impl Engine {
     ) -> Result<Option<NetworkRecord>, Fault> {
         let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
         if let Some(old) = self.store.network(&network.name)?.filter(|r| r.state == State::Ready) {
-            return if old.network == *network {
+            return if uplink::same(&old.network, network) {
                 Ok(None)
             } else if old.network.differs_in_peers_only(network) {
                 let renewal = self.draft_peers(&old, network, world).map_err(doing)?;
@@ -207,7 +208,7 @@ impl Engine {
             let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
             let _lock = self.store.exclusive()?;
             let ready = self.store.network(&network.name)?.is_some_and(|r| r.state == State::Ready);
-            self.make_network(network, origin.clone(), false).map_err(doing)?;
+            self.make_network(network, origin.clone(), How::default()).map_err(doing)?;
             if !ready {
                 made.networks.push(network.clone());
                 made.done.push(Done::new("created", format!("network {}", network.name)));

@@ -8,7 +8,7 @@ use ropewalk_store::{AttachmentRecord, State};
 
 use crate::fault::Fault;
 use crate::view::Done;
-use crate::{Engine, host};
+use crate::{Engine, guard, host};
 
 impl Engine {
     /// Cleans up. Returns what was done, which is nothing on a healthy host.
@@ -43,7 +43,7 @@ impl Engine {
             }
         }
         for record in self.store.networks()? {
-            if record.state != State::Ready
+            if (record.state != State::Ready || guard::overdue(&record))
                 && self.store.attachments_on(&record.network.name)?.is_empty()
             {
                 match self.unmake_network(&record) {
@@ -93,7 +93,9 @@ impl Engine {
         let owned = self.owned()?;
         let found = self.kernel.read_all(&ropewalk_facts::Ns::HOST)?;
         let mut done = Vec::new();
-        for removal in host::strays(&found, &owned) {
+        let strays = host::strays(&found, &owned);
+        self.free_nics(&found, &strays)?;
+        for removal in strays {
             done.push(
                 Done::new("removed", ropewalk_plan::describe(&removal, &found))
                     .detail("nothing owns it"),

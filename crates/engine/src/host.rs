@@ -38,6 +38,7 @@ pub(crate) fn facts_by(network: &Network, host: &Snapshot, parent: Option<IfName
         uplink_takes_ra: uplink.as_ref().is_some_and(|dev| takes_ra(host, dev)),
         uplink,
         parent,
+        nic: None,
         mtu: network
             .mtu
             .or(foreign.and_then(|link| link.mtu))
@@ -52,7 +53,7 @@ pub(crate) fn facts_by(network: &Network, host: &Snapshot, parent: Option<IfName
 pub(crate) fn bridge(network: &Network) -> Option<IfName> {
     match &network.mode {
         Mode::Bridge { bridge, .. } => Some(bridge_name(network, bridge.as_ref())),
-        Mode::Vxlan(_) => Some(bridge_name(network, None)),
+        Mode::Uplink { .. } | Mode::Vxlan(_) => Some(bridge_name(network, None)),
         Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => None,
     }
 }

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use ropewalk_facts::{Body, IfName, Mac, Ns};
 use ropewalk_kernel::{Lan, failpoint};
 use ropewalk_plan::Step;
-use ropewalk_spec::{NetworkName, SandboxRef};
+use ropewalk_spec::{Mode, NetworkName, SandboxRef};
 use ropewalk_store::{AttachmentRecord, NetworkHead, State};
 use ropewalk_wire::lan::{self, Protocol, Said};
 use serde::Serialize;
@@ -50,21 +50,25 @@ pub struct Announced {
 pub(crate) struct Question {
     addresses: BTreeSet<IpAddr>,
     frames: Vec<Vec<u8>>,
+    /// Who asks them to be used: no other.
+    ours: Option<Mac>,
     asked: Instant,
 }
 
 impl Question {
-    /// Asks the LAN who has `addresses`, each from the host's address that `own` gives for it.
+    /// Asks the LAN who but `ours` has `addresses`, each from the host's address that `own` gives
+    /// for it.
     pub(crate) fn ask(
         lan: &Lan,
         addresses: BTreeSet<IpAddr>,
+        ours: Option<Mac>,
         own: impl Fn(IpAddr) -> Option<IpAddr>,
     ) -> Result<Self, Fault> {
         let frames: Vec<Vec<u8>> =
             addresses.iter().flat_map(|ip| lan::questions(lan.mac(), own(*ip), *ip)).collect();
         failpoint::hit("question to the LAN");
         frames.iter().try_for_each(|frame| lan.send(frame))?;
-        Ok(Self { addresses, frames, asked: Instant::now() })
+        Ok(Self { addresses, frames, ours, asked: Instant::now() })
     }
 
     /// Who answered, or wants an address at the same time; waits until the time is over, or every
@@ -90,6 +94,7 @@ impl Question {
             if let Some(Said::Has { ip, mac } | Said::Wants { ip, mac }) = lan::read(&frame)
                 && self.addresses.contains(&ip)
                 && mac != lan.mac()
+                && Some(mac) != self.ours
             {
                 found.entry(ip).or_insert(mac);
             }
@@ -101,13 +106,21 @@ impl Question {
 impl Engine {
     /// The LAN that the addresses of `network` are of, if they are asked for there.
     pub(crate) fn lan_of(&self, network: &NetworkHead) -> Result<Option<Lan>, Fault> {
-        let flat = matches!(network.network.mode, ropewalk_spec::Mode::Flat { .. });
-        let parent = network.parent.as_ref().filter(|_| flat || network.network.dhcp);
+        let bridge = ropewalk_topology::bridge_name(&network.network, None);
+        let parent = match network.network.mode {
+            Mode::Flat { .. } => network.parent.as_ref(),
+            // The NIC is a port, and hears nothing itself.
+            Mode::Uplink { .. } => Some(&bridge),
+            Mode::Bridge { .. } | Mode::Routed | Mode::Direct(_) | Mode::Vxlan(_) => {
+                network.parent.as_ref().filter(|_| network.network.dhcp)
+            }
+        };
         let protocols =
             [(Protocol::Arp, network.network.has_v4()), (Protocol::Ipv6, network.network.has_v6())];
         let wanted: Vec<Protocol> =
             protocols.into_iter().filter(|(_, has)| *has).map(|(protocol, _)| protocol).collect();
         let open = |parent: &IfName| self.kernel.lan(&Ns::HOST, parent, &wanted);
+        let parent = parent.filter(|_| !wanted.is_empty());
         parent.map(open).transpose().map_err(|error| {
             let fault = Fault::from(error);
             fault.or_try(format!("ropewalk network inspect {}", network.network.name))
@@ -199,7 +212,7 @@ impl Engine {
             let own = |ip: IpAddr| {
                 own.iter().map(|net| net.addr()).find(|own| own.is_ipv4() == ip.is_ipv4())
             };
-            let asked = Question::ask(&lan, owners.keys().copied().collect(), own);
+            let asked = Question::ask(&lan, owners.keys().copied().collect(), None, own);
             let Ok(answers) = asked.and_then(|question| question.answers(&lan)) else { continue };
             all.extend(answers.into_iter().filter_map(|(ip, mac)| {
                 let record = owners.get(&ip)?;

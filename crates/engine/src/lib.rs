@@ -20,11 +20,13 @@ mod draft;
 mod fault;
 mod from;
 mod gc;
+mod guard;
 mod hand_over;
 mod host;
 mod journal;
 mod lan;
 mod list;
+mod lost;
 mod network;
 mod parent;
 mod paths;
@@ -36,6 +38,7 @@ mod routes;
 mod sandbox;
 mod tend;
 mod tunnel;
+mod uplink;
 mod view;
 mod why;
 mod wire;
@@ -49,6 +52,7 @@ use ropewalk_store::{Stamp, Store};
 pub use code::Code;
 pub use declare::{Dry, Wanted};
 pub use fault::{Fault, Words};
+pub use guard::{COMMAND as GUARD, guard};
 pub use lan::Announced;
 pub use list::{ForeignRow, OtherEnd};
 pub use paths::Paths;
@@ -65,6 +69,8 @@ pub struct Engine {
     kernel: Kernel,
     store: Rc<Journal>,
     definitions: Definitions,
+    /// This process is a guard itself, and needs none.
+    guarding: bool,
 }
 
 impl Engine {
@@ -78,7 +84,7 @@ impl Engine {
         let cookie = kernel.cookie(&Ns::HOST)?;
         let store = Store::open(&paths.state, &Stamp::of_this_boot(cookie)?)?;
         let store = Rc::new(Journal::new(store));
-        Ok(Self { kernel, store, definitions: Definitions::new(&paths.config) })
+        Ok(Self { kernel, store, definitions: Definitions::new(&paths.config), guarding: false })
     }
 }
 

@@ -4,6 +4,7 @@
 //!     remove: what other networks need is handed over to them, the rest is undone
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use ropewalk_facts::{Ns, Route, Snapshot};
 use ropewalk_kernel::{Errno, Error, failpoint};
@@ -13,9 +14,10 @@ use ropewalk_store::{NetworkRecord, Origin, State};
 
 use crate::code::Code;
 use crate::fault::Fault;
+use crate::guard::{self, Guard};
 use crate::hand_over::{Heir, hand_over};
 use crate::view::{self, NetworkView};
-use crate::{Engine, beside, host, parent, tunnel};
+use crate::{Engine, beside, host, parent, tunnel, uplink};
 
 impl Engine {
     /// Makes `network` and writes its definition. Made so already, nothing changes.
@@ -24,6 +26,19 @@ impl Engine {
     /// [`Code::NetworkExists`], [`Code::SubnetOverlap`], [`Code::SubnetRouted`],
     /// [`Code::BridgeUnfit`], [`Code::Kernel`]; nothing is changed then.
     pub fn create_network(&mut self, network: &Network) -> Result<NetworkView, Fault> {
+        self.create_network_on_trial(network, None)
+    }
+
+    /// As [`Engine::create_network`]; what could cut the host off is taken back unless it is
+    /// confirmed within the time given.
+    ///
+    /// # Errors
+    /// As for [`Engine::create_network`], [`Code::GatewaySilent`].
+    pub fn create_network_on_trial(
+        &mut self,
+        network: &Network,
+        trial: Option<Duration>,
+    ) -> Result<NetworkView, Fault> {
         let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
         let _lock = self.store.exclusive()?;
         let made = self.settled_network(&network.name).map_err(doing)?.is_some();
@@ -32,7 +47,8 @@ impl Engine {
         if let Some(other) = other.filter(|old| !old.differs_in_peers_only(network)) {
             return Err(doing(exists(other)));
         }
-        self.make_network(network, Origin::Command, defined.is_none()).map_err(doing)?;
+        let how = How { defines: defined.is_none(), trial };
+        self.make_network(network, Origin::Command, how).map_err(doing)?;
         if other.is_some() || (made && defined.is_none()) {
             self.definitions.write(network).map_err(doing)?;
         }
@@ -85,15 +101,15 @@ impl Engine {
     }
 
     /// Makes the kernel state that the attachments of `network` share, and its definition if
-    /// `defines`. The caller holds the lock.
+    /// wanted. The caller holds the lock.
     pub(crate) fn make_network(
         &mut self,
         network: &Network,
         origin: Origin,
-        defines: bool,
+        how: How,
     ) -> Result<NetworkRecord, Fault> {
         match self.settled_network(&network.name)? {
-            Some(old) if old.network == *network => return Ok(old),
+            Some(old) if uplink::same(&old.network, network) => return Ok(old),
             Some(old) if old.network.differs_in_peers_only(network) => {
                 return self.change_peers(&old, network);
             }
@@ -102,25 +118,80 @@ impl Engine {
         }
         let mut world = Snapshot::default();
         let mut record = self.draft_network(network, origin, &mut world)?;
-        record.with_definition = defines;
+        record.with_definition = how.defines;
+        let asked = uplink::takes_over(network) && how.trial.is_none();
+        let gateways = if asked { self.gateways(&record)? } else { Vec::new() };
         failpoint::hit("journal network");
         self.store.put_network(&record)?;
+        let guard = match self.guarded(&record) {
+            Ok(guard) => guard,
+            Err(fault) => {
+                self.store.replace_network(&network.name, &[])?;
+                return Err(fault);
+            }
+        };
         if let Err(failure) = self.kernel.apply(&record.changes) {
-            // What could not be undone stays in the journal.
+            // What could not be undone stays in the journal, for the guard if there is one.
             if failure.stuck.is_empty() {
                 self.store.replace_network(&network.name, &[])?;
+                guard.into_iter().for_each(Guard::done);
             }
             return Err(failure.into());
         }
-        if let Err(fault) = if defines { self.definitions.write(network) } else { Ok(()) } {
-            self.unmake_network(&record)?;
-            return Err(fault);
+        match self.finish_network(&mut record, network, how, &gateways) {
+            Ok(()) if record.trial_until_ms.is_some() => guard.into_iter().for_each(Guard::trial),
+            Ok(()) => guard.into_iter().for_each(Guard::done),
+            Err(fault) => {
+                self.unmake_guarded(&record)?;
+                guard.into_iter().for_each(Guard::done);
+                return Err(fault);
+            }
         }
-        record.state = State::Ready;
-        record.with_definition = false;
-        failpoint::hit("journal network ready");
-        self.store.put_network(&record)?;
         Ok(record)
+    }
+
+    /// What is left to do once the kernel is as it shall be.
+    fn finish_network(
+        &mut self,
+        record: &mut NetworkRecord,
+        network: &Network,
+        how: How,
+        gateways: &[uplink::Gateway],
+    ) -> Result<(), Fault> {
+        if let Some(bridge) = host::bridge(network) {
+            self.still_there(gateways, &bridge)?;
+        }
+        if how.defines {
+            self.definitions.write(network)?;
+        }
+        let trial = how.trial.filter(|_| uplink::takes_over(network));
+        let until = |time: Duration| {
+            guard::boot_ms().saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+        };
+        record.trial_until_ms = trial.map(until);
+        record.state = State::Ready;
+        // What is taken back at the end of a trial is not to come again by its definition.
+        record.with_definition = how.defines && trial.is_some();
+        failpoint::hit("journal network ready");
+        Ok(self.store.put_network(record)?)
+    }
+
+    /// Says that the network `name` may stay as it is.
+    ///
+    /// # Errors
+    /// [`Code::NetworkUnknown`], [`Code::NotOnTrial`].
+    pub fn confirm_network(&mut self, name: &NetworkName) -> Result<NetworkView, Fault> {
+        let _lock = self.store.exclusive()?;
+        let record = self.store.network(name)?.ok_or_else(|| self.unknown(name))?;
+        let waits = record.state == State::Ready && record.trial_until_ms.is_some();
+        if !waits || guard::overdue(&record) {
+            let what = format!("network {name} does not wait to be confirmed");
+            let fault = Fault::new(Code::NotOnTrial, what).doing(format!("confirm {name}"));
+            return Err(fault.or_try("ropewalk network ls"));
+        }
+        let record = NetworkRecord { trial_until_ms: None, with_definition: false, ..record };
+        self.store.put_network(&record)?;
+        self.network(name)
     }
 
     /// Everything about a network but making it.
@@ -130,16 +201,20 @@ impl Engine {
         origin: Origin,
         world: &mut Snapshot,
     ) -> Result<NetworkRecord, Fault> {
-        let found = self.kernel.read_all(&Ns::HOST)?;
+        let mut found = self.kernel.read_all(&Ns::HOST)?;
         self.object(network, &found)?;
-        let facts = host::facts(network, &found);
+        let mut facts = host::facts(network, &found);
+        if let Some(name) = facts.parent.as_ref().filter(|_| uplink::takes_over(network)) {
+            facts.nic = self.nic(name, &mut found, world)?;
+        }
         let mut plan = ropewalk_topology::network(network, &facts)?;
         let others = ropewalk_topology::beside::look(&found);
         plan.extend(ropewalk_topology::beside::answer(network, &others.openings, &facts)?)?;
         beside::show_neighbours(&found, world);
         let changes = self.draft(&plan, world)?;
+        let plan = ropewalk_topology::uplink::lasting(plan);
         Ok(NetworkRecord {
-            network: network.clone(),
+            network: uplink::with_gateways(network, &found),
             origin,
             uplink: facts.uplink,
             parent: facts.parent,
@@ -148,6 +223,7 @@ impl Engine {
             changes,
             state: State::Pending,
             with_definition: false,
+            trial_until_ms: None,
             created_ms: crate::now(),
         })
     }
@@ -180,8 +256,12 @@ impl Engine {
             return Ok(());
         }
         if network.mode.parent().is_some() && tunnel::of(network).is_none() {
-            let objection = parent::objection(network, found, ropewalk_kernel::wireless);
-            return objection.map_or_else(|| self.parent_shared(network, found), Err);
+            if let Some(fault) = parent::objection(network, found, ropewalk_kernel::wireless) {
+                return Err(fault);
+            }
+            self.parent_shared(network, found)?;
+            let parent = parent::of(network, found).filter(|_| uplink::takes_over(network));
+            return parent.map_or(Ok(()), |name| self.connected(&name));
         }
         for subnet in &network.subnets {
             if let Some(route) = host::routed(found, subnet.net, bridge.as_ref()) {
@@ -197,8 +277,20 @@ impl Engine {
 
     /// Takes back what only this network needed, and forgets it. The caller holds the lock.
     pub(crate) fn unmake_network(&mut self, record: &NetworkRecord) -> Result<(), Fault> {
+        // The host is no worse off without a guard: what has begun has to be finished.
+        let guard = self.guarded(record).ok().flatten();
+        let unmade = self.unmake_guarded(record);
+        guard.into_iter().for_each(Guard::done);
+        unmade
+    }
+
+    fn unmake_guarded(&mut self, record: &NetworkRecord) -> Result<(), Fault> {
         let name = &record.network.name;
         let mut leaving = record.clone();
+        if record.state == State::Ready {
+            leaving.changes = self.moved_since(record)?;
+        }
+        let record = &NetworkRecord { changes: leaving.changes.clone(), ..record.clone() };
         leaving.state = State::Leaving;
         failpoint::hit("journal network leaving");
         self.store.put_network(&leaving)?;
@@ -225,7 +317,9 @@ impl Engine {
         let open: BTreeSet<&Ns> = self.kernel.open().collect();
         let reachable = changes.iter().filter(|change| open.contains(&change.key.ns)).cloned();
         let stuck = self.kernel.take_back(&reachable.collect::<Vec<_>>());
-        let gone = |error: &Error| error.errno().is_some_and(Errno::absent);
+        let gone = |error: &Error| {
+            error.errno().is_some_and(Errno::absent) || matches!(error, Error::NoLink { .. })
+        };
         stuck.into_iter().find(|error| !gone(error)).map_or(Ok(()), |error| Err(error.into()))
     }
 
@@ -254,6 +348,15 @@ fn apart(network: &Network, other: &Network) -> Result<(), Fault> {
         return Err(Fault::new(Code::NetworkExists, what).or_try("choose another name"));
     }
     Ok(())
+}
+
+/// How a network is made.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct How {
+    /// Its definition is written.
+    pub(crate) defines: bool,
+    /// What could cut the host off has to be confirmed within this time; else gateways are asked.
+    pub(crate) trial: Option<Duration>,
 }
 
 /// The links that a route leads to.
@@ -293,6 +396,7 @@ pub(crate) fn inactive(network: Network, path: std::path::PathBuf) -> NetworkRec
         changes: Vec::new(),
         state: State::Pending,
         with_definition: false,
+        trial_until_ms: None,
         created_ms: 0,
     }
 }

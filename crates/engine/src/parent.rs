@@ -15,7 +15,7 @@ use ropewalk_store::{NetworkHead, Writer};
 
 use crate::code::Code;
 use crate::fault::Fault;
-use crate::{Engine, host, network, tunnel};
+use crate::{Engine, host, network, tunnel, uplink};
 
 /// The interface that `network` hangs on, if it is of such a mode and there is one.
 pub(crate) fn of(network: &Network, found: &Snapshot) -> Option<IfName> {
@@ -42,8 +42,10 @@ pub(crate) fn objection(
     };
     let direct = network.mode.direct();
     let astray = || network.subnets.iter().find_map(|subnet| astray(found, subnet.net, &name));
+    let over = || uplink::takes_over(network).then(|| uplink::objection(network, link, found));
     state(link, direct, wireless)
         .or_else(|| mtu(network.mtu, link))
+        .or_else(|| over().flatten())
         .or_else(|| if direct.is_some() { None } else { astray() })
         .map(|fault| fault.or_try("name another with --parent"))
 }
@@ -153,7 +155,12 @@ impl Engine {
 
     /// Refuses a direct network beside others on the same parent that the kernel has no room for.
     pub(crate) fn parent_shared(&self, network: &Network, found: &Snapshot) -> Result<(), Fault> {
-        let (Some(direct), Some(parent)) = (network.mode.direct(), of(network, found)) else {
+        let parent = of(network, found);
+        if let Some(parent) = parent.as_ref().filter(|_| uplink::takes_over(network)) {
+            let objection = uplink::in_use(network, parent, &self.store.networks()?, found);
+            return objection.map_or(Ok(()), Err);
+        }
+        let (Some(direct), Some(parent)) = (network.mode.direct(), parent) else {
             return Ok(());
         };
         for other in self.store.networks()?.iter().filter(|r| r.network.name != network.name) {

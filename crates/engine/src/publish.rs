@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use ropewalk_facts::{Key, Snapshot};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Change, Plan, Step};
-use ropewalk_spec::{Publish, Reach, SandboxRef};
+use ropewalk_spec::{Network, Publish, Reach, SandboxRef};
 use ropewalk_store::{AttachmentRecord, NetworkHead, State};
 use ropewalk_topology::{HostFacts, Wiring};
 
@@ -176,13 +176,18 @@ impl Engine {
         all.sort_by_key(|record| record.default_metric.unwrap_or(u32::MAX));
         for record in all {
             let network = self.store.network_head(&record.network)?;
-            if let Some(network) = network.filter(|n| n.network.mode.reach() != Reach::L2) {
+            if let Some(network) = network.filter(|n| led_to(&n.network)) {
                 return Ok((self.settled(record)?, network));
             }
         }
         Err(Fault::new(Code::NotAttached, format!("{sandbox} has no address on a network"))
             .or_try(format!("ropewalk attach {sandbox} NETWORK")))
     }
+}
+
+/// True for a network to whose sandboxes the host can lead ports.
+fn led_to(network: &Network) -> bool {
+    network.mode.reach() != Reach::L2 && network.mode.through_host()
 }
 
 /// Ports about to be published.

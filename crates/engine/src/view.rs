@@ -35,6 +35,9 @@ pub struct NetworkView {
     pub mtu: u32,
     /// Its bridge and rules are there.
     pub active: bool,
+    /// Seconds within which it has to be confirmed, or is taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub confirm_within_s: Option<u64>,
     /// How many sandboxes' interfaces are on it.
     pub attachments: usize,
     /// The chains of others that would have dropped its traffic, and let it through now.
@@ -219,6 +222,7 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
             };
             (Some(word), Some(bridge_name(network, bridge.as_ref()).to_string()))
         }
+        Mode::Uplink { .. } => (None, Some(bridge_name(network, None).to_string())),
         Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => (None, None),
         Mode::Vxlan(_) => (None, Some(bridge_name(network, None).to_string())),
     };
@@ -234,6 +238,9 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
         masquerade_in: masquerade(network.masquerade_in),
         mtu: record.mtu,
         active: record.state == State::Ready,
+        confirm_within_s: record
+            .trial_until_ms
+            .map(|until| until.saturating_sub(crate::guard::boot_ms()).div_ceil(1000)),
         attachments,
         let_through: crate::beside::answered(&record.plan),
         closed: Vec::new(),

@@ -35,7 +35,7 @@ impl Engine {
         if let Some(ip) = addresses.iter().find(|ip| source_to(**ip) == Some(**ip)) {
             return Err(clean(own(*ip)));
         }
-        let question = Question::ask(lan, addresses, source_to).map_err(clean)?;
+        let question = Question::ask(lan, addresses, record.mac, source_to).map_err(clean)?;
         let (answers, rest): (Vec<Change>, Vec<Change>) =
             record.changes.iter().cloned().partition(is_answer);
         self.make(&rest, record)?;

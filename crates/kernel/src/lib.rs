@@ -13,7 +13,7 @@
 //!     Kernel::apply(&mut self, &[Change]) -> Result<(), Failure>        … and takes back what was done
 //!     Failure { at: usize, done: Vec<usize>, error: Error, stuck: Vec<Error> }
 //!     Kernel::know_sets(&mut self, &Ns, impl IntoIterator<Item = nft::Set>)   saves asking for them
-//!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) -> Result<(), Error>
+//!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) · carrier(&mut self, &Ns, &IfName) · ping()
 //!     listeners(proto, port) -> Result<Vec<Listener{addr, both, holder}>, Error> · port_free(addr, proto, port)
 //!     Watch::{open() fds() drain() -> Result<Vec<Event>, Error>}          told of what changes
 //!     Kernel::take_back(&mut self, &[Change]) -> Vec<Error>             undoes what is there of them
@@ -25,6 +25,7 @@
 
 mod batch;
 mod below;
+mod echo;
 mod enter;
 mod errno;
 mod error;
@@ -50,6 +51,7 @@ mod tap;
 mod watch;
 mod xt;
 
+pub use echo::ping;
 pub use enter::enter;
 pub use errno::Errno;
 pub use error::{Doing, Error};

@@ -32,6 +32,15 @@ impl Kernel {
         }
     }
 
+    /// True when the link `name` is connected to something (`IFF_LOWER_UP`).
+    ///
+    /// # Errors
+    /// The kernel's refusal; a link that is not there is not connected.
+    pub fn carrier(&mut self, ns: &Ns, name: &IfName) -> Result<bool, Error> {
+        let replies = self.ask(ns, &[rt::link_get(name.as_str())?])?;
+        Ok(replies.iter().flatten().any(|reply| rt::carrier(&reply.message())))
+    }
+
     /// Asks `questions` of rtnetlink. What they bring back stands in the place of the question;
     /// links among it are learned. What is not there brings nothing back.
     ///

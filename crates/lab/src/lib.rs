@@ -9,7 +9,6 @@ mod check;
 mod demo;
 mod docker;
 mod doors;
-mod echo;
 mod error;
 mod file;
 mod flaw;

@@ -50,7 +50,9 @@ impl Probe {
 /// Does it in the namespace of the calling thread.
 pub(crate) fn ask(action: Action, limit: Duration) -> io::Result<Answer> {
     match action {
-        Action::Ping(ip) => crate::echo::ping(ip, limit).map(|took| Answer { took, seen: None }),
+        Action::Ping(ip) => {
+            ropewalk_kernel::ping(ip, None, limit).map(|took| Answer { took, seen: None })
+        }
         Action::Http(to) => {
             let begun = Instant::now();
             let text = fetch(to, limit)?;

@@ -78,10 +78,13 @@ impl Endpoint {
         }
         check_mtu(At::field(&object, "mtu"), self.mtu, network.has_v6())?;
         self.check_rates(network)?;
+        if !self.publish.is_empty() && !network.mode.through_host() {
+            let mode = network.mode.word();
+            return At::field(&object, "publish").fail(Problem::ConflictMode { mode });
+        }
         if let Some(direct) = network.mode.direct() {
             let mode = direct.word();
             let odd = [
-                ("publish", !self.publish.is_empty()),
                 ("mac", self.mac.is_some() && direct.parents_mac()),
                 ("default_route", self.default_route == Some(true) && !direct.leads_out()),
             ];

@@ -3,6 +3,7 @@
 //!     mode = "bridge"   bridge, internal, l2
 //!     mode = "routed"
 //!     mode = "flat"     parent, dhcp, dhcp_timeout
+//!     mode = "uplink"   parent
 //!     mode = "vxlan"    parent, vni, port, peer
 //!     and those of [`Direct`]
 //!
@@ -33,6 +34,12 @@ pub enum Mode {
     /// As [`Mode::Routed`], with addresses of a LAN that the host is on: it answers there for them.
     Flat {
         /// The host's interface on that LAN; else the link of its default route.
+        parent: Option<IfName>,
+    },
+    /// As members of a bridge that a NIC of the host is a member of, too: peers of the host on its
+    /// LAN.
+    Uplink {
+        /// The NIC; else the link of the host's default route.
         parent: Option<IfName>,
     },
     /// By an interface that does not pass the host's own network stack.
@@ -86,7 +93,7 @@ struct Word {
     options: &'static [&'static str],
 }
 
-const MODES: [Word; 10] = [
+const MODES: [Word; 11] = [
     Word {
         word: "bridge",
         meaning: "As members of a bridge",
@@ -97,6 +104,11 @@ const MODES: [Word; 10] = [
         word: "flat",
         meaning: "With addresses of the host's own LAN",
         options: &["parent", "dhcp", "dhcp_timeout"],
+    },
+    Word {
+        word: "uplink",
+        meaning: "As members of a bridge that takes over a NIC of the host",
+        options: &["parent"],
     },
     Word {
         word: "macvlan",
@@ -142,6 +154,7 @@ impl Mode {
             Self::Flat { .. } => "flat",
             Self::Direct(direct) => direct.word(),
             Self::Vxlan(_) => "vxlan",
+            Self::Uplink { .. } => "uplink",
         }
     }
 
@@ -150,7 +163,11 @@ impl Mode {
     pub fn reach(&self) -> Reach {
         match self {
             Self::Bridge { reach, .. } => *reach,
-            Self::Routed | Self::Flat { .. } | Self::Direct(_) | Self::Vxlan(_) => Reach::Open,
+            Self::Routed
+            | Self::Flat { .. }
+            | Self::Uplink { .. }
+            | Self::Direct(_)
+            | Self::Vxlan(_) => Reach::Open,
         }
     }
 
@@ -159,6 +176,7 @@ impl Mode {
             Self::Bridge { reach: Reach::L2, .. } => Gateway::None,
             Self::Bridge { .. } | Self::Vxlan(_) => Gateway::Subnet,
             Self::Routed | Self::Flat { .. } => Gateway::Legs,
+            Self::Uplink { .. } => Gateway::Given,
             Self::Direct(direct) => direct.gateway(),
         }
     }
@@ -173,7 +191,9 @@ impl Mode {
     pub fn parent(&self) -> Option<Parent<'_>> {
         match self {
             Self::Bridge { .. } | Self::Routed => None,
-            Self::Flat { parent } => Some(parent.as_ref().map_or(Parent::Uplink, Parent::Named)),
+            Self::Flat { parent } | Self::Uplink { parent } => {
+                Some(parent.as_ref().map_or(Parent::Uplink, Parent::Named))
+            }
             Self::Direct(direct) => direct.parent(),
             Self::Vxlan(tunnel) => Some(match (&tunnel.parent, tunnel.peers.keys().next()) {
                 (Some(name), _) => Parent::Named(name),
@@ -189,7 +209,7 @@ impl Mode {
     pub fn on_lan(&self) -> bool {
         match self {
             Self::Bridge { .. } | Self::Routed | Self::Vxlan(_) => false,
-            Self::Flat { .. } => true,
+            Self::Flat { .. } | Self::Uplink { .. } => true,
             Self::Direct(direct) => direct.on_lan(),
         }
     }
@@ -199,7 +219,11 @@ impl Mode {
     pub fn direct(&self) -> Option<&Direct> {
         match self {
             Self::Direct(direct) => Some(direct),
-            Self::Bridge { .. } | Self::Routed | Self::Flat { .. } | Self::Vxlan(_) => None,
+            Self::Bridge { .. }
+            | Self::Routed
+            | Self::Flat { .. }
+            | Self::Uplink { .. }
+            | Self::Vxlan(_) => None,
         }
     }
 
@@ -208,7 +232,7 @@ impl Mode {
         match self {
             Self::Bridge { reach, .. } => *reach != Reach::L2,
             Self::Routed | Self::Flat { .. } | Self::Vxlan(_) => true,
-            Self::Direct(_) => false,
+            Self::Uplink { .. } | Self::Direct(_) => false,
         }
     }
 
@@ -217,11 +241,22 @@ impl Mode {
         self.reach() == Reach::Open && self.direct().is_none_or(Direct::leads_out)
     }
 
+    /// True when what leaves and enters passes through the host's own routing, where addresses can
+    /// be changed and ports led elsewhere.
+    #[must_use]
+    pub fn through_host(&self) -> bool {
+        !matches!(self, Self::Uplink { .. } | Self::Direct(_))
+    }
+
     /// True when each of its sandboxes has an interface of its own on the host, its leg.
     #[must_use]
     pub fn has_legs(&self) -> bool {
         match self {
-            Self::Bridge { .. } | Self::Routed | Self::Flat { .. } | Self::Vxlan(_) => true,
+            Self::Bridge { .. }
+            | Self::Routed
+            | Self::Flat { .. }
+            | Self::Uplink { .. }
+            | Self::Vxlan(_) => true,
             Self::Direct(_) => false,
         }
     }
@@ -252,6 +287,7 @@ impl Mode {
                 let parent = ifname(raw.parent.as_ref(), at("parent"))?;
                 Vxlan::read(raw, parent, object).map(Self::Vxlan)
             }
+            "uplink" => Ok(Self::Uplink { parent: ifname(raw.parent.as_ref(), at("parent"))? }),
             _ => Ok(Self::Bridge {
                 bridge: ifname(raw.bridge.as_ref(), at("bridge"))?,
                 reach: reach(raw, object)?,
@@ -269,7 +305,9 @@ impl Mode {
                 raw.l2 = reach == Reach::L2;
             }
             Self::Routed => {}
-            Self::Flat { parent } => raw.parent = parent.map(String::from),
+            Self::Flat { parent } | Self::Uplink { parent } => {
+                raw.parent = parent.map(String::from);
+            }
             Self::Direct(direct) => direct.write(raw),
             Self::Vxlan(tunnel) => tunnel.write(raw),
         }

@@ -285,6 +285,15 @@ fn check_combination(network: &Network, object: &Object) -> Result<(), SpecError
         check_direct(network, direct, object)?;
     }
     let (without, masquerade, masquerade_in) = match network.mode.reach() {
+        Reach::Open if !network.mode.through_host() => {
+            let mode = network.mode.word();
+            let odd =
+                [("masquerade", network.masquerade), ("masquerade_in", network.masquerade_in)];
+            return match odd.into_iter().find(|(_, wish)| !no(*wish)) {
+                Some((field, _)) => at(field).fail(Problem::ConflictMode { mode }),
+                None => check_mtu(at("mtu"), network.mtu, network.has_v6()),
+            };
+        }
         Reach::Open => return check_mtu(at("mtu"), network.mtu, network.has_v6()),
         Reach::Internal => ("internal", no(network.masquerade), true),
         Reach::L2 => ("l2", no(network.masquerade), no(network.masquerade_in)),

@@ -58,6 +58,10 @@ pub struct NetworkRecord {
     /// While it is being made or removed: its definition comes and goes with it.
     #[serde(default)]
     pub with_definition: bool,
+    /// It is on trial until this moment (milliseconds since boot): unless somebody confirms it by
+    /// then, it is taken back.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trial_until_ms: Option<u64>,
     /// When it was made, in milliseconds since 1970.
     pub created_ms: u64,
 }
@@ -71,6 +75,7 @@ impl NetworkRecord {
             parent: self.parent.clone(),
             mtu: self.mtu,
             state: self.state,
+            trial_until_ms: self.trial_until_ms,
         }
     }
 }
@@ -95,6 +100,9 @@ pub struct NetworkHead {
     pub mtu: u32,
     /// How far it has come.
     pub state: State,
+    /// It is on trial until this moment; see [`NetworkRecord::trial_until_ms`].
+    #[serde(default)]
+    pub trial_until_ms: Option<u64>,
 }
 
 /// An attachment as it was made.

@@ -13,12 +13,14 @@ mod direct;
 pub mod firewall;
 mod flat;
 mod isolation;
+mod nic;
 mod passage;
 mod publish;
 mod rate;
 mod routed;
 #[cfg(test)]
 mod tests;
+pub mod uplink;
 mod vxlan;
 mod wiring;
 
@@ -26,6 +28,7 @@ use ropewalk_plan::{Duplicate, Plan};
 use ropewalk_spec::{Mode, Network};
 
 pub use bridge::bridge_name;
+pub use nic::{Nic, moved};
 pub use publish::publish;
 pub use wiring::{HostFacts, Wiring};
 
@@ -41,6 +44,7 @@ pub fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
         Mode::Flat { .. } => flat::network(network, host),
         Mode::Direct(direct) => direct::network(network, direct, host),
         Mode::Vxlan(tunnel) => vxlan::network(network, tunnel, host),
+        Mode::Uplink { .. } => uplink::network(network, host),
     }
 }
 
@@ -56,6 +60,7 @@ pub fn attach(wiring: &Wiring<'_>, host: &HostFacts) -> Result<Plan, Duplicate> 
         Mode::Flat { .. } => flat::attach(wiring)?,
         Mode::Direct(direct) => direct::attach(wiring, direct)?,
         Mode::Vxlan(_) => vxlan::attach(wiring)?,
+        Mode::Uplink { .. } => uplink::attach(wiring)?,
     };
     rate::limits(&mut plan, wiring)?;
     plan.extend(publish(wiring, wiring.publish, host)?)?;

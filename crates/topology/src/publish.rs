@@ -33,7 +33,8 @@ pub fn publish(
         Mode::Bridge { .. } | Mode::Vxlan(_) if host.bridge_netfilter => {
             plan.ensure(&Ns::HOST, hairpin(wiring))?;
         }
-        Mode::Bridge { .. } | Mode::Direct(_) | Mode::Vxlan(_) => {}
+        // On a LAN of its own everything of a sandbox can be reached; the spec refuses ports.
+        Mode::Bridge { .. } | Mode::Uplink { .. } | Mode::Direct(_) | Mode::Vxlan(_) => {}
         Mode::Routed | Mode::Flat { .. } => {
             let path = SysctlPath::conf4(&wiring.leg, "route_localnet");
             plan.ensure(&Ns::HOST, setting(path, "1"))?;

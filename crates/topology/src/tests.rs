@@ -1,6 +1,8 @@
 //! Specs in, plans out, a line a change, as `ropewalk plan` shows them.
 #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
 
+mod uplink;
+
 use expect_test::{Expect, expect};
 use ropewalk_facts::{Body, Id, Ns, Snapshot};
 use ropewalk_plan::{Plan, describe, predict};

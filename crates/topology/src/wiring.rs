@@ -9,6 +9,8 @@ use ropewalk_facts::{
 use ropewalk_plan::{Duplicate, Plan};
 use ropewalk_spec::{Network, Publish, Rate, names};
 
+use crate::nic::Nic;
+
 /// What the plan of a network depends on beside its definition.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct HostFacts {
@@ -16,6 +18,8 @@ pub struct HostFacts {
     pub uplink: Option<IfName>,
     /// The link that the network hangs on, if it is of such a mode.
     pub parent: Option<IfName>,
+    /// That link with all that hangs on it, where the network takes it over.
+    pub nic: Option<Nic>,
     /// The uplink takes its IPv6 default route from router advertisements (`accept_ra` is 1), which
     /// the kernel stops doing when forwarding goes on, unless it is told to go on (2).
     pub uplink_takes_ra: bool,

@@ -18,7 +18,7 @@ mod why;
 pub(crate) use attachments::{attached, attachments, detached, published, unpublished};
 pub(crate) use changes::trial;
 pub(crate) use interfaces::interfaces;
-pub(crate) use networks::{created, network, networks, removed};
+pub(crate) use networks::{confirmed, created, network, networks, removed};
 pub(crate) use outcomes::{announced, at_stake, checked, done, repaired, routes};
 pub(crate) use paragraph::wrapped;
 pub(crate) use why::verdict;

@@ -19,7 +19,16 @@ pub(crate) fn created(network: &NetworkView) -> String {
     for chain in &network.closed {
         text += &format!("  beware: {chain}\n");
     }
+    if let Some(seconds) = network.confirm_within_s {
+        return text + &format!("next: ropewalk confirm {name}    within {seconds} s\n");
+    }
     text + &format!("next: ropewalk attach SANDBOX {name}\n")
+}
+
+/// A network that may stay.
+pub(crate) fn confirmed(network: &NetworkView) -> String {
+    let name = &network.name;
+    format!("network {name} stays\nnext: ropewalk attach SANDBOX {name}\n")
 }
 
 /// A network that is gone.
@@ -43,7 +52,7 @@ pub(crate) fn networks(all: &[NetworkView]) -> String {
             masquerade,
             cell(mtu),
             cell(n.attachments.to_string()),
-            cell(if n.active { "active" } else { "defined" }),
+            cell(state(n)),
         ]
     };
     let head = ["NETWORK", "KIND", "SUBNETS", "MASQUERADE", "MTU", "ATTACHED", "STATE"];
@@ -62,13 +71,21 @@ pub(crate) fn network(network: &NetworkView) -> String {
     lines.push(("masquerade", masquerade));
     lines.extend(network.let_through.iter().map(|chain| ("through", chain.clone())));
     lines.push(("mtu", mtu(network).trim_start_matches("mtu ").to_owned()));
-    lines.push(("state", if network.active { "active" } else { "defined" }.to_owned()));
+    lines.push(("state", state(network).to_owned()));
     lines.push(("defined by", network.origin.clone()));
     let mut text = format!("network {}\n", network.name);
     for (label, value) in lines {
         text += &format!("  {label:<10}  {value}\n");
     }
     text + "\n" + &attachments::on(&network.name, &network.sandboxes)
+}
+
+fn state(network: &NetworkView) -> &'static str {
+    match (network.active, network.confirm_within_s) {
+        (true, Some(_)) => "on trial",
+        (true, None) => "active",
+        (false, _) => "defined",
+    }
 }
 
 fn kind(network: &NetworkView) -> String {

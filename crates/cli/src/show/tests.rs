@@ -51,6 +51,7 @@ fn web() -> NetworkView {
         bridge: Some("rw-web".into()),
         parent: None,
         link_mode: None,
+        confirm_within_s: None,
         subnets: vec![
             SubnetView {
                 net: "192.168.15.0/24".into(),

@@ -21,7 +21,7 @@ use ropewalk_spec::NetworkName;
 pub(crate) use attachment::{Announce, Attach, Detach, Opened, Ports};
 pub(crate) use files::{File, PlanFile};
 pub(crate) use lab::{DemoArgs, Exec, LabVerb};
-pub(crate) use network::{Create, NetworkVerb};
+pub(crate) use network::{Create, Name, NetworkVerb};
 pub(crate) use values::Unfit;
 pub(crate) use why::{Snapshot, Why};
 
@@ -59,6 +59,11 @@ pub(crate) enum Verb {
     /// Make, list, show and remove networks
     #[command(subcommand)]
     Network(NetworkVerb),
+    /// Say that a network which was made with --confirm-within may stay
+    Confirm(Name),
+    /// Take a move of a NIC back unless it ends well: started by ropewalk itself
+    #[command(hide = true)]
+    Guard(Guard),
     /// Put a sandbox on a network
     Attach(Attach),
     /// Take a sandbox off a network, or off all of them
@@ -121,6 +126,15 @@ pub(crate) enum Verb {
     Man(Man),
     /// Explain a command or the code of an error
     Help(Help),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Guard {
+    /// The network
+    #[arg(value_parser = values::network)]
+    pub(crate) network: NetworkName,
+    /// When its making began
+    pub(crate) begun: u64,
 }
 
 #[derive(Args, Debug)]

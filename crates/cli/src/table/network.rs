@@ -1,11 +1,13 @@
 //! `ropewalk network …`
 
+use std::time::Duration;
+
 use clap::builder::{PossibleValue, PossibleValuesParser};
 use clap::{Args, Subcommand};
 use ropewalk_facts::IfName;
 use ropewalk_spec::{Mode, NetworkName, RawNetwork};
 
-use super::values::{Trial, checked, mtu, network};
+use super::values::{Trial, checked, mtu, network, time};
 
 /// What to do with networks.
 #[derive(Debug, Subcommand)]
@@ -40,6 +42,7 @@ Examples:
                               --range 192.168.2.48/28 --host-link
   ropewalk network create over --mode vxlan --subnet 10.5.1.0/24 \
                                --peer 192.168.1.12=10.5.2.0/24
+  ropewalk network create lan --mode uplink --parent eth1 --confirm-within 30s
   ropewalk network create quiet --subnet 10.8.0.0/24 --internal
   ropewalk network create web --subnet 192.168.15.0/24 --sh")]
 #[expect(clippy::struct_excessive_bools, reason = "each is an option that people write")]
@@ -120,6 +123,10 @@ pub(crate) struct Create {
     /// Let its sandboxes speak with addresses that are not their own
     #[arg(long)]
     allow_spoofing: bool,
+    /// Move everything back (uplink) unless it is confirmed within this time; gateways are not
+    /// asked then
+    #[arg(long, value_name = "30s", value_parser = time)]
+    pub(crate) confirm_within: Option<Duration>,
     #[command(flatten)]
     pub(crate) trial: Trial,
 }

@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::Args;
 use ropewalk_facts::{IfName, Mac, NameError};
@@ -69,6 +70,20 @@ pub(crate) fn network(text: &str) -> Result<NetworkName, Unfit> {
 /// A number of bytes. Whether a network can have it is for the check of the whole.
 pub(crate) fn mtu(text: &str) -> Result<u32, Unfit> {
     text.parse().map_err(|_| unreadable(text, Form::Mtu).into())
+}
+
+/// A time in seconds (`30s`, `30`) or minutes (`2m`), at least a second.
+pub(crate) fn time(text: &str) -> Result<Duration, Unfit> {
+    let (number, unit) = match text.strip_suffix('m') {
+        Some(number) => (number, 60),
+        None => (text.strip_suffix('s').unwrap_or(text), 1),
+    };
+    let seconds = number.parse().ok().and_then(|n: u64| n.checked_mul(unit));
+    let seconds = seconds.filter(|n| (1..=3600).contains(n)).map(Duration::from_secs);
+    seconds.ok_or_else(|| Unfit {
+        what: format!("{text:?} is not a time"),
+        help: Some("write 30s or 2m, up to an hour".into()),
+    })
 }
 
 fn unreadable(text: &str, form: Form) -> Problem {

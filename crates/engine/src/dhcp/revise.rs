@@ -123,7 +123,7 @@ impl Engine {
             return Err(own(ip));
         }
         let Some(lan) = self.lan_of(network)? else { return Ok(()) };
-        let found = Question::ask(&lan, [ip].into(), source_to)?.answers(&lan)?;
+        let found = Question::ask(&lan, [ip].into(), None, source_to)?.answers(&lan)?;
         found.into_iter().next().map_or(Ok(()), |(ip, mac)| Err(taken(ip, mac, lan.dev())))
     }
 

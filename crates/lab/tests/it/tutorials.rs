@@ -92,3 +92,8 @@ fn direct() {
 fn vxlan() {
     by_hand("tutorials::vxlan", "7-vxlan");
 }
+
+#[test]
+fn uplink() {
+    by_hand("tutorials::uplink", "5-uplink");
+}

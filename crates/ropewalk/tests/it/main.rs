@@ -22,6 +22,7 @@ mod rates;
 mod readme;
 mod run;
 mod scene;
+mod uplink;
 mod usage;
 mod verbs;
 mod vxlan;

@@ -84,7 +84,7 @@ fn values_that_are_none_are_refused_with_what_was_expected() {
                 [bad-input]
         $ ropewalk network create web --mode mesh
         error: invalid value 'mesh' for '--mode <MODE>'
-          [possible values: bridge, routed, flat, macvlan, ipvlan, vlan, host-device, dummy, tap, vxlan]
+          [possible values: bridge, routed, flat, uplink, macvlan, ipvlan, vlan, host-device, dummy, tap, vxlan]
         $ ropewalk network create ""
         error: NAME: "" is not a usable name: it is empty
         try:    use a letter or digit, then letters, digits, '_', '.' and '-'

@@ -101,6 +101,7 @@ fn record(ns: &str, addresses: &[&str], publish: &[&str]) -> AttachmentRecord {
 fn network_record(subnet: &str) -> NetworkRecord {
     NetworkRecord {
         with_definition: false,
+        trial_until_ms: None,
         network: network(subnet),
         origin: Origin::File("/etc/x.toml".into()),
         uplink: None,

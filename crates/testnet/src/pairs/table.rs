@@ -119,4 +119,18 @@ pub const TOPOLOGIES: &[Topology] = &[
         routes: &[],
         closed: &[("far", "h1/red"), ("far", "h1/blue"), ("far", "h2/green")],
     },
+    Topology {
+        name: "uplink",
+        h1: "--mode uplink --parent eth0 --subnet 10.0.0.0/24 --gateway 10.0.0.2 \
+             --subnet fd00:aa::/64 --gateway fd00:aa::2",
+        h2: Some(
+            "--mode uplink --parent eth0 --subnet 10.0.0.0/24 --gateway 10.0.0.2 \
+             --subnet fd00:aa::/64 --gateway fd00:aa::2",
+        ),
+        red: ["10.0.0.108", "fd00:aa::108"],
+        blue: ["10.0.0.109", "fd00:aa::109"],
+        green: ["10.0.0.208", "fd00:aa::208"],
+        routes: &[],
+        closed: &[],
+    },
 ];

@@ -111,6 +111,9 @@ fn concerns(network: &Network, family: Family, host: &HostFacts) -> bool {
         let stays = matches!(reach, Reach::Internal | Reach::L2);
         return (has || network.subnets.is_empty()) && (!stays || host.bridge_netfilter);
     }
+    if matches!(network.mode, Mode::Uplink { .. }) {
+        return (has || network.subnets.is_empty()) && host.bridge_netfilter;
+    }
     has && matches!(network.mode, Mode::Routed | Mode::Flat { .. } | Mode::Vxlan(_))
 }
 

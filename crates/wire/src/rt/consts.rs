@@ -144,6 +144,7 @@ consts! {
     IFF_UP: u32 = 1;
     IFF_LOOPBACK: u32 = 8;
     IFF_RUNNING: u32 = 0x40;
+    IFF_LOWER_UP: u32 = 0x10000;
 
     "linux/if_addr.h";
     IFA_ADDRESS: u16 = 1;

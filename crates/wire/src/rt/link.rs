@@ -278,6 +278,11 @@ pub(super) fn state(body: &[u8]) -> Option<LinkState> {
     })
 }
 
+pub(super) fn carrier(message: &Message<'_>) -> bool {
+    let read = Read::of(message.body).filter(|_| message.kind == RTM_NEWLINK);
+    read.is_some_and(|read| read.flags & IFF_LOWER_UP != 0)
+}
+
 /// A link message, its header taken apart.
 struct Read<'a> {
     index: u32,

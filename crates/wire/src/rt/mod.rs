@@ -199,6 +199,12 @@ pub fn link_get(name: &str) -> Result<Request, Error> {
     link::read(name)
 }
 
+/// True for the message of a link that is connected to something.
+#[must_use]
+pub fn carrier(message: &Message<'_>) -> bool {
+    link::carrier(message)
+}
+
 /// All routes of one table and family.
 ///
 /// # Errors

@@ -23,7 +23,7 @@ const STEPS: &str = "/run/ropewalk/steps";
 
 /// What `gc` may leave of a verb that was killed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Leaves {
+pub(crate) enum Leaves {
     /// Nothing: it is as before the verb.
     Nothing,
     /// Nothing or everything.
@@ -84,7 +84,7 @@ impl Verb<'_> {
 
 /// Runs `line`, killed at the first step, then `then`; killed at the second, and so on until it
 /// comes to its end. Returns the names of the steps.
-fn killed_each(line: &str, mut then: impl FnMut(&str)) -> Vec<String> {
+pub(crate) fn killed_each(line: &str, mut then: impl FnMut(&str)) -> Vec<String> {
     let mut names = Vec::new();
     while let Some(name) = killed(line, names.len() + 1) {
         then(&format!("{line}: killed before step {}, {name}", names.len() + 1));
@@ -137,13 +137,13 @@ fn host() -> Host {
 
 impl Host {
     /// Kills `line` everywhere, then removes everything; `back` takes it back.
-    fn survives(&self, leaves: Leaves, line: &str, back: &[&str]) {
+    pub(crate) fn survives(&self, leaves: Leaves, line: &str, back: &[&str]) {
         let back = || back.iter().for_each(|line| drop(self.run(line)));
         Verb { host: self, line, leaves, back: &back }.is_killed_everywhere();
     }
 
     /// Does `work` between two looks at the host: in the end it is purged, and as before.
-    fn unharmed(&self, work: impl FnOnce()) {
+    pub(crate) fn unharmed(&self, work: impl FnOnce()) {
         let start = self.scene();
         work();
         self.ok("purge --yes");

@@ -5,12 +5,14 @@
 //! Never here: namespaces; it asks from the one that the thread is in.
 
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, SocketAddr, SocketAddrV6};
 use std::time::{Duration, Instant};
 
+use ropewalk_facts::IfName;
 use rustix::net::{
-    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, ipproto, recv, send,
-    socket_with,
+    AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, connect, ipproto,
+    netdevice::name_to_index,
+    recv, send, socket_with,
     sockopt::{Timeout, set_socket_timeout},
 };
 
@@ -44,15 +46,23 @@ impl Kind {
     }
 }
 
-/// Asks `ip` until it answers or `limit` is over; returns how long the answered one took.
+/// Asks `ip` until it answers or `limit` is over; returns how long the answered one took. A
+/// link-local address needs the interface that it is on.
 ///
 /// # Errors
 /// `TimedOut` when nobody answers, or why it cannot be asked at all.
-pub(crate) fn ping(ip: IpAddr, limit: Duration) -> io::Result<Duration> {
+pub fn ping(ip: IpAddr, dev: Option<&IfName>, limit: Duration) -> io::Result<Duration> {
     let kind = Kind::of(ip);
     let (raw, flags) = (SocketType::RAW, SocketFlags::CLOEXEC);
     let socket = socket_with(kind.family, raw, flags, Some(kind.protocol))?;
-    connect(&socket, &SocketAddr::new(ip, 0))?;
+    let scope = match dev {
+        Some(dev) if is_link_local(ip) => name_to_index(&socket, dev.as_str())?,
+        Some(_) | None => 0,
+    };
+    match ip {
+        IpAddr::V4(_) => connect(&socket, &SocketAddr::new(ip, 0))?,
+        IpAddr::V6(ip) => connect(&socket, &SocketAddrV6::new(ip, 0, 0, scope))?,
+    }
     let ident = u16::try_from(std::process::id() & 0xffff).unwrap_or_default();
     let begun = Instant::now();
     let mut last = io::Error::from(io::ErrorKind::TimedOut);
@@ -82,6 +92,10 @@ pub(crate) fn ping(ip: IpAddr, limit: Duration) -> io::Result<Duration> {
         }
     }
     Err(last)
+}
+
+fn is_link_local(ip: IpAddr) -> bool {
+    matches!(ip, IpAddr::V6(ip) if ip.is_unicast_link_local())
 }
 
 /// An echo message. For IPv6 the kernel fills the checksum in, over its pseudo header.
