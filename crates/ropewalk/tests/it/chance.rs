@@ -23,7 +23,13 @@ impl Dice {
 /// How long lines are given at random and killed.
 const STRESS: Duration = Duration::from_secs(8);
 
-/// Longer than three runs take on a quiet machine, in microseconds.
+/// How many have to be killed, and how many have to come to their end.
+const ENOUGH: u32 = 20;
+/// How often at most, should that take longer.
+const ROUNDS: u32 = 1_000;
+
+/// Longer than three runs take on a quiet machine, in microseconds; then as long as it takes for half
+/// of them to come to their end on this one.
 const LONGEST: u64 = 60_000;
 
 #[test]
@@ -37,21 +43,23 @@ fn what_is_killed_at_random_moments_leaves_nothing_after_gc() {
     let seed = SystemTime::UNIX_EPOCH.elapsed().expect("a clock").subsec_nanos();
     let mut dice = Dice(u64::from(seed) + 1);
     let end = Instant::now() + STRESS;
-    let (mut killed, mut ended) = (0, 0);
-    while Instant::now() < end {
+    let (mut killed, mut ended, mut rounds, mut longest) = (0, 0, 0, LONGEST);
+    while rounds < ROUNDS && (Instant::now() < end || killed.min(ended) <= ENOUGH) {
+        rounds += 1;
         let lines: Vec<String> = (0..3).map(|_| line(&mut dice)).collect();
         let mut runs: Vec<_> = lines.iter().map(|line| start(line)).collect();
-        std::thread::park_timeout(Duration::from_micros(dice.roll(LONGEST)));
+        std::thread::park_timeout(Duration::from_micros(dice.roll(longest)));
         for run in &mut runs {
             run.kill().expect("what was started is killed");
         }
         for run in runs {
             let whole = finish(run).status.is_some();
             *if whole { &mut ended } else { &mut killed } += 1;
+            longest = if whole { longest - longest / 16 } else { longest + longest / 16 };
         }
     }
     let when = format!("{killed} killed, {ended} not, seed {seed}");
-    assert!(killed > 20 && ended > 20, "{when}");
+    assert!(killed > ENOUGH && ended > ENOUGH, "{when}");
     host.ok("gc");
     host.is_healthy(&when);
     for row in host.json("ps").as_array().expect("rows") {
