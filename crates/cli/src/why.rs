@@ -22,31 +22,36 @@ pub(crate) fn snapshot(args: &Snapshot) -> Result<Answer, Fault> {
 
 /// Says why a packet does not arrive. The exit status is 3 when it does not.
 pub(crate) fn why(args: &Why, json: bool) -> Result<Answer, Fault> {
-    let question = question(args)?;
-    let verdict = match &args.snapshot {
-        Some(path) => ropewalk_engine::why_in(&scan(path)?, &question)?,
+    let scan = args.snapshot.as_deref().map(scan).transpose()?;
+    let question = question(args, scan.as_ref())?;
+    let verdict = match &scan {
+        Some(scan) => ropewalk_engine::why_in(scan, &question)?,
         None => ropewalk_engine::why(&question)?,
     };
     let answer = Answer::of(json, &verdict, show::verdict)?;
     Ok(if verdict.code == "OK" { answer } else { answer.status(FOUND) })
 }
 
-fn question(args: &Why) -> Result<Question, Fault> {
+fn question(args: &Why, scan: Option<&Scan>) -> Result<Question, Fault> {
     if let Some(path) = &args.query {
         let text = read(path)?;
         return serde_json::from_str(&text)
             .map_err(|e| unreadable(path, "no question", &e.to_string()));
     }
-    let (Some(src), Some(dst)) = (&args.src, args.dst) else {
+    let (Some(src), Some(dst)) = (&args.src, &args.dst) else {
         return Err(
             Fault::new(Code::BadInput, "who sends, and to where?").or_try("ropewalk help why")
         );
+    };
+    let to = match dst.host.parse() {
+        Ok(ip) => ip,
+        Err(_) => ropewalk_engine::address_of(&dst.host, scan)?,
     };
     let port = args.dport.or(dst.port);
     let usual = if port.is_some() { "tcp" } else { "icmp" };
     Ok(Question {
         src: src.clone(),
-        dst: dst.ip,
+        dst: to,
         proto: args.proto.clone().unwrap_or_else(|| usual.to_owned()),
         dport: port,
         sport: args.sport,

@@ -59,7 +59,7 @@ pub use paths::Paths;
 pub use routes::{RouteHint, hint};
 pub use tend::{Doubts, Tended};
 pub use view::{Attached, Done, Finding, LeaseView, NetworkView, Row, SubnetView, TunnelView};
-pub use why::{snapshot, why, why_in};
+pub use why::{address_of, snapshot, why, why_in};
 
 use crate::definitions::Definitions;
 use crate::journal::Journal;

@@ -5,6 +5,8 @@
 //! Connections are asked for one by one: the walk says which tuples the packet had where, and the
 //! kernel whether it remembers such.  Never here: how a packet walks, what causes there are.
 
+use std::net::IpAddr;
+
 use ropewalk_facts::Ns;
 use ropewalk_facts::seen::Scan;
 use ropewalk_kernel::{Kernel, netns, scan};
@@ -22,6 +24,27 @@ pub fn snapshot(names: &[String]) -> Result<Scan, Fault> {
     let mut kernel = Kernel::new()?;
     let open = spaces(&mut kernel, names)?;
     Ok(kernel.scan(&open)?)
+}
+
+/// The address that a sandbox is reached by: its first of IPv4, else of IPv6.
+///
+/// # Errors
+/// As for [`snapshot`]; [`Code::BadInput`] for one that has none.
+pub fn address_of(sandbox: &str, scan: Option<&Scan>) -> Result<IpAddr, Fault> {
+    let read = match scan {
+        Some(_) => None,
+        None => Some(snapshot(&[sandbox.to_owned()])?),
+    };
+    let world = World::new(scan.or(read.as_ref()).unwrap_or(&Scan::default()));
+    let near = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.is_loopback(),
+        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
+    };
+    let all = world.node(&space(sandbox)).map(|node| node.addrs.as_slice()).unwrap_or_default();
+    let usable = all.iter().map(|a| a.key.net.addr()).filter(|ip| !near(*ip));
+    usable.min_by_key(IpAddr::is_ipv6).ok_or_else(|| {
+        Fault::new(Code::BadInput, format!("{sandbox} is no address, and no sandbox that has one"))
+    })
 }
 
 /// Opens the namespaces that are to be read, and says which.

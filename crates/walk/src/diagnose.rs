@@ -167,8 +167,12 @@ fn verdict(world: &World, trip: &Trip, found: Vec<Candidate>, checked: bool) -> 
         .doubts
         .iter()
         .map(|(ns, d)| format!("{}: {}", causes::chain_place(ns, &d.who.chain), d.what));
-    let programs = trip.opaque.iter().filter(|(_, _, kind)| kind == "xdp").map(|(ns, dev, _)| {
-        format!("{}: an XDP program, which may drop it", causes::place(ns, Some(dev)))
+    let programs = trip.opaque.iter().filter(|(_, _, kind)| kind != "tc").map(|(ns, dev, kind)| {
+        let place = causes::place(ns, Some(dev));
+        match kind.as_str() {
+            "xdp" => format!("{place}: an XDP program, which may drop it"),
+            kind => format!("{place}: links of the kind {kind} are not walked whole"),
+        }
     });
     let mut model_gaps: Vec<String> = doubts.chain(programs).collect();
     model_gaps.dedup();

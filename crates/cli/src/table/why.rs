@@ -9,6 +9,7 @@ use clap::Args;
 #[command(after_help = "\
 Examples:
   ropewalk why red 198.51.100.8
+  ropewalk why red blue:80
   ropewalk why netns:red 192.168.15.3:80
   ropewalk why red 192.168.15.3 --proto udp --dport 53
   ropewalk why --query question.json --json")]
@@ -16,7 +17,7 @@ pub(crate) struct Why {
     /// The sandbox that the packet begins in: NAME, netns:NAME, pid:N, `host`
     #[arg(required_unless_present = "query")]
     pub(crate) src: Option<String>,
-    /// Where it goes: ADDRESS or ADDRESS:PORT
+    /// Where it goes: ADDRESS, ADDRESS:PORT, or a sandbox
     #[arg(value_parser = target, required_unless_present = "query")]
     pub(crate) dst: Option<Target>,
     /// The protocol: icmp, tcp or udp; tcp where there is a port
@@ -58,18 +59,24 @@ pub(crate) struct Snapshot {
     pub(crate) names: Vec<String>,
 }
 
-/// An address, and the port that follows it.
-#[derive(Clone, Copy, Debug)]
+/// An address or a sandbox, and the port that follows it.
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
-    pub(crate) ip: IpAddr,
+    pub(crate) host: String,
     pub(crate) port: Option<u16>,
 }
 
 fn target(text: &str) -> Result<Target, String> {
-    if let Ok(ip) = text.parse() {
-        return Ok(Target { ip, port: None });
+    let whole = || Target { host: text.to_owned(), port: None };
+    if text.is_empty() {
+        return Err("an address, ADDRESS:PORT, or a sandbox".to_owned());
     }
-    let wrong = || format!("{text:?} is no address and no ADDRESS:PORT");
-    let socket: std::net::SocketAddr = text.parse().map_err(|_| wrong())?;
-    Ok(Target { ip: socket.ip(), port: Some(socket.port()) })
+    if text.parse::<IpAddr>().is_ok() || text.starts_with("pid:") {
+        return Ok(whole());
+    }
+    if let Ok(socket) = text.parse::<std::net::SocketAddr>() {
+        return Ok(Target { host: socket.ip().to_string(), port: Some(socket.port()) });
+    }
+    let named = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
+    Ok(named.map_or_else(whole, |(host, port)| Target { host: host.to_owned(), port: Some(port) }))
 }

@@ -67,6 +67,8 @@ fn nothing_is_wrong_with_networks_that_work() {
         "red 198.51.100.8",
         "red 2001:db8::8",
         "red 10.9.0.3",
+        "red blue",
+        "blue red:80",
         "blue fd09::2",
         "blue 10.9.0.2:80",
         "host 10.9.0.2:80",

@@ -101,7 +101,11 @@ impl Walker<'_> {
             _ => match dev.kind() {
                 "veth" => self.pair(ns, dev, frame, out),
                 "macvlan" => self.macvlan(ns, dev, frame, out),
-                "vlan" | "ipvlan" => self.lower(ns, dev, frame, out),
+                kind @ ("vlan" | "ipvlan") => {
+                    // What comes back to them is not walked: it is said.
+                    self.opaque.push((ns.clone(), name.clone(), kind.to_owned()));
+                    self.lower(ns, dev, frame, out);
+                }
                 "dummy" => Self::lose(out, ns, name, Why::Swallowed, &frame),
                 _ => self.cloud(ns, dev, frame, out),
             },
