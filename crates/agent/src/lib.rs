@@ -15,22 +15,27 @@ mod said;
 mod serve;
 mod task;
 
+use std::time::Duration;
+
 use ropewalk_engine::{Code, Engine, Fault, Paths, need_root};
 
 pub use said::Said;
 
-/// Runs until SIGTERM or SIGINT; `tell` hears what is done.
+/// Runs until SIGTERM or SIGINT, and looks at everything `every` so often; `tell` hears what is
+/// done.
 ///
 /// # Errors
 /// [`Code::NotPrivileged`], [`Code::AgentRunning`], [`Code::StateUnusable`],
 /// [`Code::StateForeign`], [`Code::Kernel`]: all before anything is done.
-pub fn run(paths: &Paths, tell: &mut dyn FnMut(&Said)) -> Result<(), Fault> {
+pub fn run(paths: &Paths, every: Duration, tell: &mut dyn FnMut(&Said)) -> Result<(), Fault> {
     need_root()?;
     // The folder is made, and is this host's.
     drop(Engine::open(paths)?);
     let _alone = alone::lock(&paths.state)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
-    runtime.map_err(failed)?.block_on(async { serve::Agent::new(paths, tell)?.serve().await })
+    runtime
+        .map_err(failed)?
+        .block_on(async { serve::Agent::new(paths, every, tell)?.serve().await })
 }
 
 /// The operating system refused something that the agent itself needs.

@@ -32,20 +32,29 @@ const AGAIN: Duration = Duration::from_millis(20);
 /// The agent at work.
 pub(crate) struct Agent<'a> {
     paths: &'a Paths,
+    /// How often everything is looked at.
+    every: Duration,
     tell: &'a mut dyn FnMut(&Said),
     fds: Vec<AsyncFd<OwnedFd>>,
     signals: Vec<Signal>,
     watch: Watch,
     links: Links,
     pace: Pace,
-    /// When each task is due.
-    tasks: Vec<(Instant, &'static Task)>,
+    tasks: Vec<Due>,
     /// Why the next look is due, and since when.
     reason: Option<(String, Instant)>,
     notify: Notify,
     alive_at: Instant,
     repaired: u64,
     refused: BTreeSet<String>,
+}
+
+/// When a task is due.
+struct Due {
+    at: Instant,
+    /// And once more then.
+    again: Option<Instant>,
+    task: &'static Task,
 }
 
 enum Wake {
@@ -56,7 +65,11 @@ enum Wake {
 
 impl<'a> Agent<'a> {
     /// Listens from now on.
-    pub(crate) fn new(paths: &'a Paths, tell: &'a mut dyn FnMut(&Said)) -> Result<Self, Fault> {
+    pub(crate) fn new(
+        paths: &'a Paths,
+        every: Duration,
+        tell: &'a mut dyn FnMut(&Said),
+    ) -> Result<Self, Fault> {
         let watch = Watch::open()?;
         let mut fds = Vec::new();
         for fd in watch.fds() {
@@ -68,13 +81,14 @@ impl<'a> Agent<'a> {
         let now = Instant::now();
         Ok(Self {
             paths,
+            every,
             tell,
             fds,
             signals,
             watch,
             links,
             pace: Pace::new(now),
-            tasks: TASKS.iter().map(|task| (now, task)).collect(),
+            tasks: TASKS.iter().map(|task| Due { at: now, again: None, task }).collect(),
             reason: None,
             notify: Notify::from_env(),
             alive_at: now,
@@ -88,7 +102,7 @@ impl<'a> Agent<'a> {
         let mut ready = false;
         loop {
             self.work()?;
-            if !ready && self.tasks.iter().all(|(due, _)| *due > Instant::now()) {
+            if !ready && self.tasks.iter().all(|due| due.at > Instant::now()) {
                 ready = true;
                 (self.tell)(&Said::Ready { pid: std::process::id() });
                 self.notify.tell("READY=1\nSTATUS=everything is as it was made");
@@ -106,7 +120,7 @@ impl<'a> Agent<'a> {
 
     /// The next moment at which something is due.
     fn next(&self) -> Option<Instant> {
-        let tasks = self.tasks.iter().map(|(due, _)| *due);
+        let tasks = self.tasks.iter().map(|due| due.at);
         let alive = self.notify.watchdog.map(|every| self.alive_at + every);
         tasks.chain(self.pace.due()).chain(alive).min()
     }
@@ -139,8 +153,9 @@ impl<'a> Agent<'a> {
             let Some(reason) = self.links.reason(event, now) else { continue };
             self.pace.told(now);
             if reason.link_up {
-                for (due, task) in &mut self.tasks {
-                    *due = if task.on_link_up { now } else { *due };
+                for due in self.tasks.iter_mut().filter(|due| due.task.on_link_up) {
+                    due.at = now;
+                    due.again = due.task.again.map(|again| now + again);
                 }
             }
             self.reason.get_or_insert((reason.why, now));
@@ -158,12 +173,15 @@ impl<'a> Agent<'a> {
         if self.pace.due().is_some_and(|due| due <= now) {
             self.look(now);
         }
-        for at in 0..self.tasks.len() {
-            if let Some((_, task)) = self.tasks.get(at).filter(|(due, _)| *due <= now) {
-                let next = self.duty(task);
-                if let Some((due, _)) = self.tasks.get_mut(at) {
-                    *due = Instant::now() + next;
-                }
+        for n in 0..self.tasks.len() {
+            let Some(task) = self.tasks.get(n).filter(|due| due.at <= now).map(|due| due.task)
+            else {
+                continue;
+            };
+            let next = self.duty(task);
+            if let Some(due) = self.tasks.get_mut(n) {
+                let again = next.and_then(|_| due.again.take());
+                due.at = again.unwrap_or(Instant::now() + next.unwrap_or(AGAIN));
             }
         }
         Ok(())
@@ -183,18 +201,20 @@ impl<'a> Agent<'a> {
         }
     }
 
-    /// Does a duty. Returns when it is due again.
-    fn duty(&mut self, task: &Task) -> Duration {
+    /// Does a duty. Returns after how long it is due again; none when it could not be done, because
+    /// another verb is at work.
+    fn duty(&mut self, task: &Task) -> Option<Duration> {
         let began = Instant::now();
+        let every = task.every.unwrap_or(self.every);
         match self.engine(task.run) {
             Ok(Some(tended)) => {
                 self.say(&tended, task.name, began, began);
-                return tended.again.unwrap_or(task.every);
+                return Some(tended.again.unwrap_or(every));
             }
-            Ok(None) => return AGAIN,
+            Ok(None) => return None,
             Err(fault) => self.refuse(vec![fault]),
         }
-        task.every
+        Some(every)
     }
 
     fn engine<T>(&self, work: impl FnOnce(&mut Engine) -> Result<T, Fault>) -> Result<T, Fault> {

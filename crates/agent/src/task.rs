@@ -2,7 +2,8 @@
 //!
 //!     compare    at the start, every 60 s: the host and every sandbox against what was made
 //!     renew      every 15 s, or when the next is due: leases of a DHCP server
-//!     announce   when a link comes up: where the addresses of flat networks are
+//!     announce   when a link comes up, and 2 s later: where the addresses of flat networks are
+//!     try        every 60 s, when a link comes up: what tunnels leave to hardware
 //!
 //! A further duty is a function of the
 //! engine and a line in [`TASKS`].  Never here: how a duty is done.
@@ -15,10 +16,12 @@ use ropewalk_engine::{Engine, Fault, Tended};
 pub(crate) struct Task {
     /// In the words of "because of …".
     pub(crate) name: &'static str,
-    /// How often, beginning at the start.
-    pub(crate) every: Duration,
+    /// How often, beginning at the start; else as often as was asked for, every minute if not.
+    pub(crate) every: Option<Duration>,
     /// Also when a link that is none of ours comes up.
     pub(crate) on_link_up: bool,
+    /// And once more so long after that.
+    pub(crate) again: Option<Duration>,
     /// The duty.
     pub(crate) run: fn(&mut Engine) -> Result<Option<Tended>, Fault>,
 }
@@ -27,23 +30,36 @@ pub(crate) struct Task {
 pub(crate) const TASKS: &[Task] = &[
     Task {
         name: "the look at everything",
-        every: Duration::from_secs(60),
+        every: None,
         on_link_up: true,
+        again: None,
         run: |engine| engine.tend(None),
     },
     // A switch forgets when a link goes down, and the kernel tells it of the host's own addresses
-    // only.
+    // only. Its port may not pass on yet what is sent at once (RFC 5227: twice, 2 s between them).
     Task {
         name: "the announcement of addresses",
-        every: Duration::from_secs(3600),
+        every: Some(Duration::from_secs(3600)),
         on_link_up: true,
+        again: Some(Duration::from_secs(2)),
         run: |engine| engine.announce(None, None).map(|_| Some(Tended::default())),
     },
     // It says itself when the next lease is due; others may be made meanwhile.
     Task {
         name: "the renewal of leases",
-        every: Duration::from_secs(15),
+        every: Some(Duration::from_secs(15)),
         on_link_up: true,
+        again: None,
         run: Engine::renew,
+    },
+    Task {
+        name: "the trial of tunnels",
+        every: None,
+        on_link_up: true,
+        again: Some(Duration::from_secs(2)),
+        run: |engine| {
+            let findings = engine.try_tunnels(true)?;
+            Ok(Some(Tended { findings, ..Tended::default() }))
+        },
     },
 ];

@@ -37,7 +37,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
         Verb::Routes(args) => {
             Answer::of(json, &open()?.routes(&args.network)?, |hints| show::routes(hints))
         }
-        Verb::Agent => agent::run(json),
+        Verb::Agent(args) => agent::run(args, json),
         Verb::Why(args) => why::why(args, json),
         Verb::Snapshot(args) => why::snapshot(args),
         Verb::Lab(verb) => lab::run(verb, json),

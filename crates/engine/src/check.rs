@@ -19,8 +19,11 @@ impl Engine {
     /// # Errors
     /// [`crate::Code::Kernel`] when something cannot be read.
     pub fn check(&mut self) -> Result<Vec<Finding>, Fault> {
-        let _lock = self.store.exclusive()?;
-        self.look(false)
+        let lock = self.store.exclusive()?;
+        let mut all = self.look(false)?;
+        drop(lock);
+        all.extend(self.try_tunnels(false)?);
+        Ok(all)
     }
 
     /// Puts right what is not as it was made. Sandboxes that are gone are for `gc`.
@@ -28,8 +31,11 @@ impl Engine {
     /// # Errors
     /// The first thing that the kernel refused; what came before is right.
     pub fn repair(&mut self) -> Result<Vec<Finding>, Fault> {
-        let _lock = self.store.exclusive()?;
-        self.look(true)
+        let lock = self.store.exclusive()?;
+        let mut all = self.look(true)?;
+        drop(lock);
+        all.extend(self.try_tunnels(true)?);
+        Ok(all)
     }
 
     fn look(&mut self, repair: bool) -> Result<Vec<Finding>, Fault> {

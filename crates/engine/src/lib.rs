@@ -37,6 +37,7 @@ mod read;
 mod routes;
 mod sandbox;
 mod tend;
+mod trial;
 mod tunnel;
 mod uplink;
 mod view;

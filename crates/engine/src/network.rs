@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::guard::{self, Guard};
 use crate::hand_over::{Heir, hand_over};
 use crate::view::{self, NetworkView};
-use crate::{Engine, beside, host, parent, tunnel, uplink};
+use crate::{Engine, beside, host, parent, trial, tunnel, uplink};
 
 impl Engine {
     /// Makes `network` and writes its definition. Made so already, nothing changes.
@@ -40,7 +40,7 @@ impl Engine {
         trial: Option<Duration>,
     ) -> Result<NetworkView, Fault> {
         let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
-        let _lock = self.store.exclusive()?;
+        let lock = self.store.exclusive()?;
         let made = self.settled_network(&network.name).map_err(doing)?.is_some();
         let defined = self.definitions.read(&network.name)?;
         let other = defined.as_ref().filter(|old| *old != network);
@@ -54,6 +54,9 @@ impl Engine {
         }
         let mut view = self.network(&network.name)?;
         view.closed = self.closed()?;
+        drop(lock);
+        // The peers that are there already tell.
+        let _put_right = self.try_tunnel(network, trial::SOON, true);
         Ok(view)
     }
 

@@ -52,6 +52,10 @@ pub(crate) fn objection(network: &Network, found: &Snapshot) -> Option<Fault> {
         let fault = unfit(format!("there is no interface {name} for the tunnel to leave by"));
         return Some(fault.or_try("ip -br link    lists them; name one with --parent"));
     };
+    if !link.up {
+        let fault = unfit(format!("{name} is down"));
+        return Some(fault.or_try(format!("ip link set {name} up")));
+    }
     let Some(local) = underlay(tunnel, found, &name) else {
         let v4 = tunnel.peers.keys().next().is_none_or(IpAddr::is_ipv4);
         let family = if v4 { "IPv4" } else { "IPv6" };

@@ -48,6 +48,7 @@ mod space;
 mod sys;
 mod sysctl;
 mod tap;
+mod trial;
 mod watch;
 mod xt;
 
@@ -63,6 +64,7 @@ pub use port::port_free;
 pub use socket::{Protocol, Socket};
 pub use source::source_to;
 pub use space::Kernel;
+pub use trial::Refused;
 pub use watch::{Event, Watch};
 
 /// What is told, in the words of each family.

@@ -1,5 +1,5 @@
-//! System calls that neither std nor rustix has: netlink socket options, ioctls of namespaces and
-//! of /dev/net/tun, packet sockets.
+//! System calls that neither std nor rustix has: netlink socket options, ioctls of namespaces, of
+//! /dev/net/tun and of links' drivers, packet sockets.
 //!
 //! All `unsafe` of the workspace is here.  Never here: decisions.
 #![expect(unsafe_code, reason = "setsockopt, getsockopt and ioctl with numbers rustix has not")]
@@ -114,20 +114,53 @@ const EXCLUSIVE: libc::c_ushort = 0x8000;
 /// Makes a tap behind `fd`, which is /dev/net/tun; there must be none of its name.
 pub(crate) fn tun_name(fd: BorrowedFd<'_>, name: &str, multi_queue: bool) -> Result<(), Errno> {
     let queues = if multi_queue { MULTI_QUEUE } else { 0 };
-    let mut request = libc::ifreq {
-        ifr_name: [0; libc::IFNAMSIZ],
-        ifr_ifru: libc::__c_anonymous_ifr_ifru {
-            ifru_flags: TAP_FLAGS | queues | EXCLUSIVE.cast_signed(),
-        },
-    };
+    let ifru_flags = TAP_FLAGS | queues | EXCLUSIVE.cast_signed();
+    let mut request = about(name, libc::__c_anonymous_ifr_ifru { ifru_flags });
+    // SAFETY: the request reads and writes one `ifreq`, which lives through the call.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETIFF, &raw mut request) };
+    if rc == 0 { Ok(()) } else { Err(last()) }
+}
+
+/// A request about the link `name`.
+fn about(name: &str, ifr_ifru: libc::__c_anonymous_ifr_ifru) -> libc::ifreq {
+    let mut request = libc::ifreq { ifr_name: [0; libc::IFNAMSIZ], ifr_ifru };
     // The last byte stays zero.
     let room = libc::IFNAMSIZ - 1;
     for (to, from) in request.ifr_name.iter_mut().take(room).zip(name.bytes()) {
         *to = libc::c_char::from_ne_bytes([from]);
     }
-    // SAFETY: the request reads and writes one `ifreq`, which lives through the call.
-    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), TUNSETIFF, &raw mut request) };
-    if rc == 0 { Ok(()) } else { Err(last()) }
+    request
+}
+
+/// What a link's driver is asked for (include/uapi/linux/ethtool.h).
+#[derive(Clone, Copy)]
+#[repr(u32)]
+pub(crate) enum Ethtool {
+    /// `ETHTOOL_GTXCSUM`: whether checksums of what is sent are left to it.
+    TxChecksum = 0x16,
+    /// `ETHTOOL_STXCSUM`: that they be, or not.
+    SetTxChecksum = 0x17,
+}
+
+/// `SIOCETHTOOL` of include/uapi/linux/sockios.h.
+const SIOCETHTOOL: libc::Ioctl = 0x8946;
+
+/// Asks the driver of the link `name` in the namespace of the socket `fd`. Returns the value after it.
+pub(crate) fn ethtool(
+    fd: BorrowedFd<'_>,
+    name: &str,
+    what: Ethtool,
+    value: u32,
+) -> Result<u32, Errno> {
+    // `struct ethtool_value`: the request, and its value.
+    let mut words = [what as u32, value];
+    let ifru_data = (&raw mut words).cast();
+    let mut request = about(name, libc::__c_anonymous_ifr_ifru { ifru_data });
+    // SAFETY: the request reads and writes one `ifreq` and the two words behind its pointer, all of
+    // which live through the call.
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), SIOCETHTOOL, &raw mut request) };
+    let [_, value] = words;
+    if rc == 0 { Ok(value) } else { Err(last()) }
 }
 
 /// Sets the hardware address of the tap behind `fd`.

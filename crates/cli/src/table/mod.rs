@@ -99,10 +99,10 @@ pub(crate) enum Verb {
     /// Stay, and put right what others break: the one long-running process of a host
     ///
     /// It listens to the kernel and repairs what belongs to ropewalk within a second of its going,
-    /// and looks at everything every minute. Attaching and detaching never need it. It says each
-    /// thing it did in a line on standard error; with --json, as a line of JSON on standard output.
-    /// It ends at SIGTERM or SIGINT. For systemd: dist/systemd/ropewalk-agent.service.
-    Agent,
+    /// and looks at everything every minute, or as `--every` says. Attaching and detaching never
+    /// need it. It says each thing it did in a line on standard error; with --json, as a line of
+    /// JSON on standard output. It ends at SIGTERM or SIGINT. For systemd: dist/systemd/ropewalk-agent.service.
+    Agent(Agent),
     /// Say why a packet does not arrive, and what repairs it
     ///
     /// The packet and its answer are walked through every namespace. Nothing is sent. The exit
@@ -156,6 +156,14 @@ pub(crate) struct Routes {
     /// The network
     #[arg(value_parser = values::network)]
     pub(crate) network: NetworkName,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Agent {
+    /// How often to look at everything, whatever the kernel told of
+    #[arg(long, value_name = "SECONDS", default_value_t = 60)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..=86400))]
+    pub(crate) every: u64,
 }
 
 #[derive(Args, Debug)]

@@ -14,6 +14,7 @@ mod read;
 mod socket;
 mod space;
 mod traffic;
+mod trial;
 mod twin;
 mod watch;
 mod xt;

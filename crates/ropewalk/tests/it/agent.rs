@@ -24,8 +24,12 @@ struct Agent(Child);
 impl Agent {
     /// Starts one and waits until it is ready.
     fn start(vars: &[(&str, &str)]) -> Self {
+        Self::started("agent --json", vars)
+    }
+
+    fn started(line: &str, vars: &[(&str, &str)]) -> Self {
         let log = File::create("/run/ropewalk/agent.out").expect("a file");
-        let mut command = command("agent --json", vars);
+        let mut command = command(line, vars);
         let agent = Self(command.stdout(log).spawn().expect("the binary runs"));
         agent.wait("ready", |said| said["event"] == "ready");
         agent
@@ -41,6 +45,13 @@ impl Agent {
     /// Waits until it says what is `meant`.
     fn wait(&self, what: &str, meant: impl Fn(&Value) -> bool) {
         until(what, || self.said().iter().any(&meant));
+    }
+
+    /// Tells how long repairs took, from hearing of it.
+    fn speed(&self) {
+        let all = self.said();
+        let ms: Vec<u64> = all.iter().filter_map(|said| said["ms"].as_u64()).collect();
+        eprintln!("repaired within {ms:?} ms");
     }
 
     fn repairs(&self) -> usize {
@@ -111,9 +122,88 @@ fn what_is_broken_is_whole_again() {
     host.net.sh(
         "ip netns exec red ping -c1 -W2 10.9.0.1; ip netns exec green ping -c1 -W2 169.254.1.1",
     );
+    agent.speed();
     let before = agent.repairs();
     std::thread::sleep(Duration::from_millis(700));
     assert_eq!(agent.repairs(), before, "at rest it repairs nothing: {:?}", agent.said());
+}
+
+/// The same with a LAN, which a sandbox has addresses of, and a tunnel to a peer on it.
+///
+///     up0 ── sw ── lan 10.0.0.2
+fn on_a_lan() -> Host {
+    let host = Host::new();
+    host.net.sh("ip netns add lan; ip netns add sw
+        ip -n sw link add br0 type bridge
+        ip link add up0 type veth peer name host netns sw
+        ip -n lan link add lan0 type veth peer name lan netns sw
+        for port in host lan; do ip -n sw link set $port master br0 up; done
+        ip -n sw link set br0 up; ip -n lan link set lan0 up; ip link set up0 up
+        ip addr add 10.0.0.1/24 dev up0; ip addr add fd00:aa::1/64 dev up0 nodad
+        ip -n lan addr add 10.0.0.2/24 dev lan0; ip -n lan addr add fd00:aa::2/64 dev lan0 nodad
+        ip route add default via 10.0.0.2");
+    host.ok(
+        "network create lan --mode flat --parent up0 --subnet 10.0.0.0/24 --subnet fd00:aa::/64",
+    );
+    host.ok("network create over --mode vxlan --subnet 10.5.1.0/24 --subnet fd00:5:1::/64 \
+             --peer 10.0.0.2=10.5.2.0/24,fd00:5:2::/64");
+    host.ok("attach new:red lan --ip 10.0.0.51 --ip fd00:aa::51");
+    host.ok("attach new:green over");
+    std::thread::sleep(Duration::from_millis(1100));
+    host
+}
+
+#[test]
+fn a_lan_that_comes_back_finds_its_sandboxes_and_tunnels_their_peers() {
+    let host = on_a_lan();
+    let agent = Agent::start(&[]);
+    assert_eq!(agent.repairs(), 0, "all was well: {:?}", agent.said());
+    let proxies = || host.net.sh("ip neigh show proxy | sort");
+    let before = proxies();
+    assert_eq!(before.lines().count(), 2, "{before}");
+    let mac = host.net.sh("cat /sys/class/net/up0/address").trim().to_owned();
+    let stale = "for ip in 10.0.0.51 fd00:aa::51; do
+            ip -n lan neigh replace $ip lladdr 02:00:00:00:00:99 dev lan0 nud stale
+        done";
+    let told = || {
+        let known =
+            host.net.sh("ip -n lan neigh show to 10.0.0.51; ip -n lan neigh show to fd00:aa::51");
+        known.matches(&mac).count() == 2
+    };
+    for (broken, tells) in [
+        // The host's own addresses are looked after by whoever gave them.
+        ("ip link set up0 down; ip link set up0 up; ip addr add fd00:aa::1/64 dev up0 nodad", true),
+        ("ip -n sw link set host down; sleep 0.2; ip -n sw link set host up", true),
+        ("ip neigh del proxy 10.0.0.51 dev up0; ip neigh del proxy fd00:aa::51 dev up0", true),
+        ("ip route del 10.0.0.51; ip -6 route del fd00:aa::51", false),
+        ("bridge fdb del $(bridge fdb show dev rwv-over | cut -d' ' -f1) dev rwv-over", false),
+        ("for v in -4 -6; do ip $v neigh flush dev rwv-over nud permanent; done", false),
+        ("ip route del 10.5.2.0/24; ip -6 route del fd00:5:2::/64", false),
+        ("ip link set rwv-over down", false),
+        ("ip link del rwv-over", false),
+    ] {
+        if tells {
+            // What the LAN knew is out of date; it hears of the sandbox unasked.
+            host.net.sh(stale);
+        }
+        host.net.sh(broken);
+        until(broken, || host.run("check").status == Some(0) && proxies() == before);
+        if tells {
+            until("the LAN is told", told);
+        }
+    }
+    host.net.sh("ping() { ip netns exec lan ping -c1 -W5 $1; }; ping 10.0.0.51; ping fd00:aa::51");
+    agent.speed();
+}
+
+#[test]
+fn what_nobody_tells_of_is_found_by_looking_every_so_often() {
+    let host = wired();
+    let agent = Agent::started("agent --json --every 1", &[]);
+    // The agent hears of the host alone.
+    host.net.sh("ip -n red route del default; ip -n red addr flush dev eth0 scope global");
+    until("the inside of a sandbox", || host.run("check").status == Some(0));
+    agent.wait("said", |said| said["why"] == "the look at everything");
 }
 
 #[test]

@@ -265,3 +265,34 @@ fn the_state_folder_is_a_file_or_garbage() {
         echo hello > /run/ropewalk");
     host.refuses("network ls", 1, &["/run/ropewalk", "[state-unusable]", "ROPEWALK_STATE"]);
 }
+
+#[test]
+fn a_tunnel_cannot_be() {
+    let host = Host::new();
+    host.net.sh("ip link add up0 type ifb; ip link set up0 up; ip addr add 10.8.0.2/16 dev up0
+        ip link add dark type ifb; ip addr add 10.6.0.2/16 dev dark; ip link add bare type ifb
+        ip link set bare up; ip route add default via 10.8.0.1");
+    let create = "network create over --mode vxlan --subnet 10.5.1.0/24";
+    let peer = "--peer 10.8.0.3=10.5.2.0/24";
+    for (options, status, words) in [
+        ("--vni 0", 2, &["0", "16777215"][..]),
+        ("--vni 16777216", 2, &["16777216", "16777215"]),
+        ("--peer 10.8.0.3", 2, &["10.8.0.3"]),
+        ("--peer host=10.5.2.0/24", 2, &["host"]),
+        ("--peer 10.8.0.3=10.5.2.1/24", 2, &["10.5.2.1/24", "10.5.2.0/24"]),
+        ("--peer 10.8.0.3=10.5.1.128/25", 2, &["10.5.1.128/25", "10.5.1.0/24"]),
+        ("--peer 224.0.0.3=10.5.2.0/24", 2, &["224.0.0.3"]),
+        ("--peer 10.8.0.3=fd00:5::/64", 2, &["fd00:5::"]),
+        ("--peer 10.8.0.2=10.5.2.0/24", 2, &["10.8.0.2", "own", "try:"]),
+        ("--peer 10.8.0.3=10.8.3.0/24", 1, &["10.8.0.0/16", "up0", "[subnet-routed]", "try:"]),
+        (&format!("{peer} --mtu 1451"), 1, &["1451", "up0", "1450", "[parent-unfit]", "try:"]),
+        (&format!("{peer} --parent nope"), 1, &["nope", "[parent-unfit]", "try:"]),
+        (&format!("{peer} --parent dark"), 1, &["dark", "down", "[parent-unfit]", "try:"]),
+        (&format!("{peer} --parent bare"), 1, &["bare", "IPv4", "[parent-unfit]", "try:"]),
+    ] {
+        host.refuses(&format!("{create} {options}"), status, words);
+    }
+    host.net.sh("ip link add other type vxlan id 42 dstport 4789 local 10.8.0.2 nolearning");
+    let words = ["other", "42", "4789", "--vni"];
+    host.refuses(&format!("{create} {peer} --vni 42"), 2, &words);
+}

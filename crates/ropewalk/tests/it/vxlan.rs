@@ -1,6 +1,7 @@
 //! One network on three hosts: the lab of the tutorial, played by the binary, and data through it.
 
 use std::fs;
+use std::net::IpAddr;
 
 use serde_json::{Value, json};
 
@@ -60,7 +61,59 @@ fn containers_on_three_hosts_reach_each_other() {
     let inspect = "lab exec h1 -- ropewalk network inspect over --json";
     let over: Value = serde_json::from_str(&host.ok(inspect)).expect("JSON");
     assert_eq!(over["mtu"], json!(1450));
+    // One sandbox pretends to be another: of its own host, of a peer, of nobody.
+    for source in ["10.5.1.3", "10.5.3.2", "10.7.0.1"] {
+        let pretend = format!("ip addr add {source}/32 dev lo; ping -c1 -W1 -I {source} 10.5.2.2");
+        host.ok(&format!("lab exec h2/blue -- sh -c \"nft add table ip t; nft 'add chain ip t in \
+            {{ type filter hook input priority 0 ; }}'; nft add rule ip t in ip saddr {source} counter\""));
+        let ran = host.run(&format!("lab exec h1/red -- sh -c \"{pretend}\""));
+        assert_ne!(ran.status, Some(0), "{source}: {ran:?}");
+        let counted = host.ok("lab exec h2/blue -- nft list table ip t");
+        assert!(!counted.contains("packets 1"), "{counted}");
+    }
     assert_eq!(over["tunnel"]["peers"].as_array().map(Vec::len), Some(2), "{over}");
+}
+
+/// The sum of what a packet's checksum covers beside its own words: what is in the field of one
+/// that is left to the hardware (RFC 768, RFC 8200 section 8.1).
+fn unfilled(from: IpAddr, to: IpAddr, length: u16) -> u16 {
+    let octets = |ip| match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let words = [octets(from), octets(to), vec![0, 17], length.to_be_bytes().to_vec()].concat();
+    let words = words.chunks_exact(2).map(|two| u32::from(two[0]) << 8 | u32::from(two[1]));
+    let sum: u32 = words.sum();
+    let folded = (sum & 0xffff) + (sum >> 16);
+    u16::try_from((folded & 0xffff) + (folded >> 16)).expect("two folds are enough")
+}
+
+#[test]
+fn checksums_that_hardware_does_not_fill_in_are_filled_in_before_the_tunnel() {
+    let host = wired(LAB);
+    assert_eq!(host.ok("lab exec h1 -- ropewalk check --json"), "[]\n");
+    // The others drop what comes with its checksum unfinished, as if real wires lay between.
+    for (from, at, to) in [
+        ("10.5.1.1", "h2", "10.5.2.1"),
+        ("fd00:5:1::1", "h2", "fd00:5:2::1"),
+        ("10.5.1.1", "h3", "10.5.3.1"),
+        ("fd00:5:1::1", "h3", "fd00:5:3::1"),
+    ] {
+        let ip = |text: &str| text.parse::<IpAddr>().expect(text);
+        let sum = unfilled(ip(from), ip(to), 8 + 16);
+        let family = if from.contains(':') { "ip6" } else { "ip" };
+        let chain = "{ type filter hook prerouting priority 0 ; }";
+        let rule = format!("{family} daddr {to} udp checksum {sum:#x} counter drop");
+        host.ok(&format!(
+            "lab exec {at} -- sh -c \"nft add table inet wire; nft 'add chain inet wire in {chain}'; \
+             nft add rule inet wire in {rule}\""
+        ));
+    }
+    let found = host.run("lab exec h1 -- ropewalk check");
+    assert_eq!(found.status, Some(3), "{found:?}");
+    assert!(found.out.contains("rwv-over") && found.out.contains("checksums"), "{found:?}");
+    host.ok("lab exec h1 -- ropewalk repair");
+    all_pairs(&host);
 }
 
 #[test]

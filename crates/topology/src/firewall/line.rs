@@ -196,6 +196,11 @@ impl Line {
         line.proto(proto).bytes(2, 0, 1, 0).cmp(CmpOp::Eq, &[kind])
     }
 
+    /// UDP to a port.
+    pub(super) fn udp_to(self, port: u16) -> Self {
+        self.proto(17).bytes(2, 2, 2, 0).cmp(CmpOp::Eq, &port.to_be_bytes())
+    }
+
     /// UDP from one port to another.
     pub(super) fn udp(self, from: u16, to: u16) -> Self {
         let ports = [from.to_be_bytes(), to.to_be_bytes()].concat();

@@ -38,6 +38,7 @@ pub use element::{
     masquerade_in, publish, snat, snat_in,
 };
 pub use own::{bridged_leg, routed_leg, wire_leg};
+pub use rules::TRIAL;
 
 /// The key of the table of IP packets.
 #[must_use]

@@ -154,7 +154,12 @@ fn input() -> Vec<Tagged> {
     vec![("visit".into(), from.jump("visit"))]
 }
 
-/// From a sandbox to the host itself: answers, the search for neighbours, and a ping of the gateway.
+/// Where a tunnel's peers are asked whether checksums get there: where traceroute(8) begins, and nobody
+/// listens.
+pub const TRIAL: u16 = 33434;
+
+/// From a sandbox to the host itself: answers, the search for neighbours, a ping of the gateway, and
+/// what it says that it has nothing for.
 fn visit() -> Vec<Tagged> {
     let icmp6 = |kind| Line::new().icmp(Version::V6, kind);
     let mut rules = vec![
@@ -167,6 +172,10 @@ fn visit() -> Vec<Tagged> {
         let kind = if v == Version::V4 { 8 } else { 128 };
         let ping = Line::new().icmp(v, kind).gateway_within(v, &v.name(sets::GATEWAYS));
         ping.verdict(VerdictCode::Accept)
+    }));
+    rules.extend(both("trial", |v| {
+        let trial = Line::new().ip(v).udp_to(TRIAL).gateway_within(v, &v.name(sets::GATEWAYS));
+        trial.verdict(VerdictCode::Accept)
     }));
     rules.push(drop("host", Line::new()));
     rules

@@ -192,6 +192,8 @@ fn the_rules_in_the_language_of_nft() {
         add rule visit icmpv6 type nd-neighbor-advert accept comment "advert"
         add rule visit icmp type echo-request iifgroup . ip daddr @gateways4 accept comment "ping4"
         add rule visit icmpv6 type echo-request iifgroup . ip6 daddr @gateways6 accept comment "ping6"
+        add rule visit meta nfproto ipv4 udp dport 33434 iifgroup . ip daddr @gateways4 accept comment "trial4"
+        add rule visit meta nfproto ipv6 udp dport 33434 iifgroup . ip6 daddr @gateways6 accept comment "trial6"
         add rule visit drop comment "host"
         add rule guard meta nfproto ipv4 goto v4 comment "ipv4"
         add rule guard meta nfproto ipv6 goto v6 comment "ipv6"
