@@ -15,6 +15,7 @@ use crate::Engine;
 use crate::code::Code;
 use crate::fault::Fault;
 use crate::hand_over::{Heir, hand_over};
+use crate::moved;
 use crate::view::Row;
 
 impl Engine {
@@ -56,7 +57,8 @@ impl Engine {
         let own = heirs.iter().position(|other| other.ifname == record.ifname);
         let Some(mut record) = own.map(|at| heirs.remove(at)) else { return Ok(()) };
         heirs.retain(|heir| heir.state == State::Ready);
-        let whole = record.state == State::Ready && record.doubtful.is_empty();
+        let moved = moved::in_changes(&record.changes).is_some();
+        let whole = record.state == State::Ready && record.doubtful.is_empty() && !moved;
         // A sandbox of the same name is not the one that was attached.
         if self.kernel.cookie(&record.ns).is_ok_and(|cookie| cookie != record.cookie) {
             self.kernel.forget(&record.ns);
@@ -71,6 +73,7 @@ impl Engine {
         let changes = inherit(&mut record, changes, &mut heirs);
         if !(whole && self.take_down(&record, &changes)) {
             self.reopen(&record);
+            let changes = self.follow_moved(changes)?;
             self.take_back(&changes)?;
         }
         self.forget_udp(&record.publish)?;

@@ -27,6 +27,7 @@ mod journal;
 mod lan;
 mod list;
 mod lost;
+mod moved;
 mod network;
 mod parent;
 mod paths;

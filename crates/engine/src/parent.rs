@@ -144,6 +144,11 @@ impl Engine {
             return Err(fault.or_try(format!("ropewalk detach {} {name}", holder.sandbox)));
         }
         let Some(parent) = &network.parent else { return Ok(()) };
+        if matches!(direct, Direct::HostDevice { .. }) {
+            // What moves with it is to be known.
+            self.learn_all(world)?;
+            self.parent_shared(&network.network, world)?;
+        }
         self.learn(&[Id::Link(parent.clone()).at(Ns::HOST)], world)?;
         let Some(link) = host::link(world, parent) else {
             let fault = unfit(format!("the host has no interface {parent}, which {name} hangs on"));
@@ -221,6 +226,7 @@ fn beside_link(ours: &Direct, theirs: &LinkKind) -> bool {
         | LinkKind::Dummy
         | LinkKind::Ifb
         | LinkKind::Vxlan(_)
+        | LinkKind::Moved { .. }
         | LinkKind::Tap(_)
         | LinkKind::Loopback
         | LinkKind::Other(_) => true,

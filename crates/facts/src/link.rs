@@ -94,6 +94,12 @@ pub enum LinkKind {
     },
     /// A tap, which a process holds the other end of.
     Tap(TapSpec),
+    /// A link of another namespace, which is moved here and given back in the end. As a wish; found,
+    /// it is of the kind that it is.
+    Moved {
+        /// Where it belongs, and its name there.
+        from: Peer,
+    },
     /// The loopback device, which every namespace has.
     Loopback,
     /// Any other kind, by its kernel name; `""` is a device with none, such as a network card.
@@ -115,6 +121,7 @@ impl LinkKind {
             Self::Ipvlan { .. } => "ipvlan",
             Self::Vlan { .. } => "vlan",
             Self::Tap(_) => "tun",
+            Self::Moved { .. } => "moved",
             Self::Loopback => "loopback",
             Self::Other(kind) => kind,
         }

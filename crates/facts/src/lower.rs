@@ -105,9 +105,16 @@ impl LinkKind {
             | Self::Ifb
             | Self::Tap(_)
             | Self::Vxlan(_)
+            | Self::Moved { .. }
             | Self::Loopback
             | Self::Other(_) => None,
         }
+    }
+
+    /// Where a link that is moved belongs.
+    #[must_use]
+    pub fn origin(&self) -> Option<&Peer> {
+        if let Self::Moved { from } = self { Some(from) } else { None }
     }
 
     /// True for a kind of link that stands on another.

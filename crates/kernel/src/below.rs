@@ -1,14 +1,15 @@
 //! Links that are not made by a request in their own namespace: those that stand on a link of another
-//! one, and taps.
+//! one, taps, and those that are moved.
 //!
 //!     ip link add link eth1 name eth0 netns red type macvlan      from the namespace of eth1
 //!     ip tuntap add dev tap0 mode tap                             through /dev/net/tun
+//!     ip link set dev eth1 netns red name eth0                    from the namespace of eth1
 //!
 //! A link that stands on another is born where it belongs, in one request: nothing is moved.
 
 use std::os::fd::AsRawFd as _;
 
-use ropewalk_facts::{Body, Link, Ns, Peer, TapSpec};
+use ropewalk_facts::{Body, IfName, Link, Ns, Peer, TapSpec};
 use ropewalk_plan::Change;
 use ropewalk_wire::Error as WireError;
 use ropewalk_wire::nl::Request;
@@ -93,5 +94,82 @@ impl Run<'_> {
             Link { up: false, mac: link.mac, ..Link::up(link.name.clone(), link.kind.clone()) };
         let born = Some(Body::Link(born).at(ns.clone()));
         self.rt(at, &Change { old: born, ..change.clone() })
+    }
+
+    /// Moves a link here, then sets what of it is to be otherwise.
+    pub(crate) fn move_here(
+        &mut self,
+        at: usize,
+        change: &Change,
+        link: &Link,
+        from: &Peer,
+    ) -> Result<(), Stop> {
+        self.send()?;
+        self.forget(change);
+        let here = Peer { ns: change.key.ns.clone(), name: link.name.clone() };
+        if let Err(refusal) = self.relocate(at, from, &here) {
+            // It may have come, and not got its name.
+            let under = |name: &IfName| Peer { ns: here.ns.clone(), name: name.clone() };
+            if here.ns != from.ns && self.index_of(at, &here.ns, &under(&from.name)).is_ok() {
+                self.relocate(at, &under(&from.name), from).ok();
+            }
+            return Err(refusal);
+        }
+        mark(&mut self.done, at);
+        let born = self.before(at, from).map_or_else(
+            || Link { mac: link.mac, ..Link::up(link.name.clone(), link.kind.clone()) },
+            |was| Link { name: link.name.clone(), kind: link.kind.clone(), ..was.clone() },
+        );
+        let born = Link { up: false, master: None, ..born };
+        let born = Some(Body::Link(born).at(change.key.ns.clone()));
+        self.rt(at, &Change { old: born, ..change.clone() })
+    }
+
+    /// Moves a link back; one that is not here has gone already.
+    pub(crate) fn give_back(
+        &mut self,
+        at: usize,
+        change: &Change,
+        link: &Link,
+        from: &Peer,
+    ) -> Result<(), Stop> {
+        self.send()?;
+        self.forget(change);
+        let here = Peer { ns: change.key.ns.clone(), name: link.name.clone() };
+        match self.relocate(at, &here, from) {
+            Err(Stop { error: Error::NoLink { .. }, .. }) => {}
+            other => other?,
+        }
+        mark(&mut self.done, at);
+        Ok(())
+    }
+
+    /// Moves the link `from` to `to`. Names are settled in the same request, or one that is taken in
+    /// the other namespace would stand in the way.
+    fn relocate(&mut self, at: usize, from: &Peer, to: &Peer) -> Result<(), Stop> {
+        let index = self.index_of(at, &from.ns, from)?;
+        let wrong = |error| stop(self.changes, at, error);
+        let fd = self.kernel.space(&to.ns).map_err(wrong)?.fd.as_raw_fd();
+        let request = rt::link_move(index, fd, &to.name);
+        let request = request.map_err(|error| wrong(Error::Wire(error)))?;
+        self.batch.push(&from.ns, Lane::Rt, at, vec![request]);
+        self.send()?;
+        for place in [from, to] {
+            if let Ok(space) = self.kernel.space_mut(&place.ns)
+                && let Some(index) = space.links.index(&place.name)
+            {
+                space.links.forget(index);
+            }
+        }
+        Ok(())
+    }
+
+    /// What the list says of the link that is moved by the change at `at`.
+    fn before(&self, at: usize, from: &Peer) -> Option<&Link> {
+        let before = self.changes.get(..at).unwrap_or_default();
+        let gone = before.iter().rev().take_while(|change| change.implied);
+        gone.filter_map(|change| change.old.as_ref())
+            .filter(|fact| fact.ns == from.ns)
+            .find_map(|fact| fact.body.as_link().filter(|link| link.name == from.name))
     }
 }

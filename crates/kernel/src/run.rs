@@ -67,11 +67,17 @@ impl<'a> Run<'a> {
         if let (None, Some(Fact { body: Body::Link(link), .. })) = (&change.old, &change.new) {
             match (&link.kind, link.kind.lower()) {
                 (LinkKind::Tap(spec), _) => return self.tap(at, change, link, spec),
+                (LinkKind::Moved { from }, _) => return self.move_here(at, change, link, from),
                 (_, Some(lower)) if lower.ns != change.key.ns => {
                     return self.stack(at, change, link, lower);
                 }
                 (_, _) => {}
             }
+        }
+        if let (Some(Fact { body: Body::Link(link), .. }), None) = (&change.old, &change.new)
+            && let Some(from) = link.kind.origin()
+        {
+            return self.give_back(at, change, link, from);
         }
         let made = match &change.key.id {
             Id::Netns(name) => {
@@ -364,6 +370,7 @@ fn peer(link: &Link) -> Option<&Peer> {
         | LinkKind::Ipvlan { .. }
         | LinkKind::Vlan { .. }
         | LinkKind::Tap(_)
+        | LinkKind::Moved { .. }
         | LinkKind::Loopback
         | LinkKind::Other(_) => None,
     }

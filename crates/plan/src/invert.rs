@@ -4,7 +4,8 @@
 //!     ──▶ sysctl 1 → 0, gone address (implied), eth0 (implied), leg (asked)
 //!
 //! An object that goes with another one of the list is implied; what the kernel took along is made
-//! again by asking.  An IPv6 address that was there is made again without duplicate detection, and
+//! again by asking.  A link that was moved goes back, which is how its removal is carried out; there it is
+//! made to be as it was, with its addresses and routes.  An IPv6 address that was there is made again without duplicate detection, and
 //! told of it afterwards: it shall not be out of use for a second.  A setting, or flags of a member, of which it was not known what they were,
 //! stay as they are.  An asked removal may find its object gone already.
 //! Never here: what was found meanwhile (that is `undo`).
@@ -14,7 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use ropewalk_facts::{Addr, Body, Fact, Id, Key, Link, LinkKind, MemberFlags};
 
 use crate::Change;
-use crate::lineage::{goes_with, peer_key};
+use crate::lineage::{goes_with, origin_key, peer_key};
 use crate::predict::{born, loopback, new_member};
 
 /// The changes that undo `changes`, in an order in which they can be carried out.
@@ -22,7 +23,8 @@ use crate::predict::{born, loopback, new_member};
 pub fn invert(changes: &[Change]) -> Vec<Change> {
     let latest = changes.iter().filter_map(|c| Some((&c.key, c.new.as_ref()?))).collect();
     let made = changes.iter().filter(|c| c.makes()).map(|c| c.key.clone()).collect();
-    let mut inverse = Inverse { latest, made, remade: BTreeSet::new(), out: vec![] };
+    let away = changes.iter().filter(|c| c.makes()).filter_map(|c| away(c.new.as_ref()?)).collect();
+    let mut inverse = Inverse { latest, made, away, remade: BTreeSet::new(), out: vec![] };
     changes.iter().rev().for_each(|change| inverse.add(change));
     inverse.out
 }
@@ -32,6 +34,8 @@ struct Inverse<'a> {
     latest: BTreeMap<&'a Key, &'a Fact>,
     /// What the changes make: it goes.
     made: BTreeSet<Key>,
+    /// What was moved, by where it belongs, and where it is.
+    away: BTreeMap<Key, Key>,
     /// What has been made again so far.
     remade: BTreeSet<Key>,
     out: Vec<Change>,
@@ -72,6 +76,8 @@ impl Inverse<'_> {
     fn remake(&mut self, gone: &Fact) {
         if let Some(link) = gone.body.as_link().filter(|link| link.kind == LinkKind::Loopback) {
             self.remake_born(gone, loopback(link.name.clone()));
+        } else if let Some(back) = self.comes_back(gone) {
+            self.remake_born(gone, back);
         } else if let Some(link) = gone.body.as_link()
             && self.other_end_in(&self.remade, gone)
         {
@@ -85,6 +91,14 @@ impl Inverse<'_> {
             self.push(None, Some(gone), gone.body.as_member().is_some_and(default));
         }
         self.remade.insert(gone.key());
+    }
+
+    /// A link that was moved as it comes back: down, and else as it is where it was moved to.
+    fn comes_back(&self, gone: &Fact) -> Option<Link> {
+        let link = gone.body.as_link()?;
+        let there = self.latest.get(self.away.get(&gone.key())?)?.body.as_link()?;
+        let (name, kind) = (link.name.clone(), link.kind.clone());
+        Some(Link { name, kind, up: false, master: None, ..there.clone() })
     }
 
     /// True when `fact` is an end of a pair of which the other is among `keys`.
@@ -106,6 +120,11 @@ impl Inverse<'_> {
         let (old, new) = (old.cloned(), new.cloned());
         self.out.push(Change { key, old, new, implied });
     }
+}
+
+/// For a link that was moved where it belongs, and where it is.
+fn away(fact: &Fact) -> Option<(Key, Key)> {
+    Some((origin_key(fact.body.as_link()?)?, fact.key()))
 }
 
 /// The address as one that is not checked for duplicates.

@@ -35,6 +35,7 @@ pub(crate) fn peer_key(link: &Link) -> Option<Key> {
         | LinkKind::Vlan { .. }
         | LinkKind::Tap(_)
         | LinkKind::Vxlan(_)
+        | LinkKind::Moved { .. }
         | LinkKind::Loopback
         | LinkKind::Other(_) => None,
     }
@@ -45,10 +46,15 @@ pub(crate) fn lower_key(link: &Link) -> Option<Key> {
     link.kind.lower().map(|lower| Id::Link(lower.name.clone()).at(lower.ns.clone()))
 }
 
-/// True for a link that is joined to one of another namespace: the other end of a pair, or the link
-/// that it stands on.
+/// The link that one is while it is where it belongs.
+pub(crate) fn origin_key(link: &Link) -> Option<Key> {
+    link.kind.origin().map(|from| Id::Link(from.name.clone()).at(from.ns.clone()))
+}
+
+/// True for a link that is joined to one of another namespace: the other end of a pair, the link
+/// that it stands on, or the place where it belongs.
 pub(crate) fn leads_out(ns: &Ns, link: &Link) -> bool {
-    let joined = [peer_key(link), lower_key(link)];
+    let joined = [peer_key(link), lower_key(link), origin_key(link)];
     joined.iter().flatten().any(|key| key.ns != *ns)
 }
 

@@ -13,7 +13,7 @@ use ropewalk_facts::{Body, Fact, Id, Key, Link, MemberFlags, Snapshot};
 
 use crate::holds::{holds, ours};
 use crate::invert::stays;
-use crate::lineage::{goes_with, peer_key};
+use crate::lineage::{devs, goes_with, origin_key, peer_key};
 use crate::{Change, apply, invert};
 
 /// What of the inverse of `changes` applies to `found`, whatever part of them was carried out.
@@ -22,7 +22,11 @@ use crate::{Change, apply, invert};
 pub fn undo(changes: &[Change], found: &Snapshot) -> Vec<Change> {
     let mut now = found.clone();
     let mut out = vec![];
+    let mut lost = Lost::of(changes);
     for change in invert(changes) {
+        if lost.misses(&change, &now, &out) {
+            continue;
+        }
         let noted = change.old == change.new;
         if noted && out.iter().any(|cause| takes_away(cause, &change)) {
             out.push(change);
@@ -33,6 +37,35 @@ pub fn undo(changes: &[Change], found: &Snapshot) -> Vec<Change> {
     }
     drop_detours(&mut out);
     ask_for_orphans(out)
+}
+
+/// Links that were moved and do not come back, since they are no more.
+struct Lost {
+    /// What was moved, by where it belongs.
+    away: BTreeSet<Key>,
+    lost: BTreeSet<Key>,
+}
+
+impl Lost {
+    fn of(changes: &[Change]) -> Self {
+        let moved = changes.iter().filter_map(|c| origin_key(c.new.as_ref()?.body.as_link()?));
+        Self { away: moved.collect(), lost: BTreeSet::new() }
+    }
+
+    /// True when `change` speaks of a link that is lost, or of what was on it.
+    fn misses(&mut self, change: &Change, now: &Snapshot, out: &[Change]) -> bool {
+        let Some(new) = &change.new else { return false };
+        let comes_back = |done: &Change| {
+            let gone = done.old.as_ref().filter(|_| done.removes()).and_then(|f| f.body.as_link());
+            gone.and_then(origin_key).as_ref() == Some(&change.key)
+        };
+        let away = self.away.contains(&change.key) && !now.contains(&change.key);
+        if away && !out.iter().any(comes_back) {
+            self.lost.insert(change.key.clone());
+        }
+        let on = devs(&new.body).into_iter().map(|dev| Id::Link(dev).at(new.ns.clone()));
+        self.lost.contains(&change.key) || on.into_iter().any(|link| self.lost.contains(&link))
+    }
 }
 
 /// A setting that would change and change back stays.
@@ -61,8 +94,14 @@ fn still(change: Change, now: &Snapshot) -> Option<Change> {
     let found = now.fact(&change.key);
     match (&change.old, &change.new) {
         (Some(made), None) => {
-            let found = found.filter(|found| ours(made, found))?;
-            Some(Change { old: Some(found.clone()), ..change })
+            let mut found = found.filter(|found| ours(made, found))?.clone();
+            if let (Body::Link(made), Body::Link(found)) = (&made.body, &mut found.body)
+                && made.kind.origin().is_some()
+            {
+                // That is how it goes.
+                found.kind = made.kind.clone();
+            }
+            Some(Change { old: Some(found), ..change })
         }
         (None, Some(_)) => found.is_none_or(makes_room).then_some(change),
         (Some(set), Some(before)) => {

@@ -69,6 +69,7 @@ pub(crate) fn kind(kind: &LinkKind) -> Words {
         LinkKind::Ipvlan { mode, .. } => words.say("mode").say(mode.word()),
         LinkKind::Vlan { id, .. } => words.opt("id", Some(id)),
         LinkKind::Tap(_) => Words::default().say("tap"),
+        LinkKind::Moved { from } => words.say("from").word(&from.name),
         LinkKind::Veth { .. }
         | LinkKind::Bridge
         | LinkKind::Dummy

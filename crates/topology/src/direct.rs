@@ -4,6 +4,7 @@
 //!        router .1                └─ rw-lan 192.168.2.48/32, host: 192.168.2.50 dev rw-lan
 //!                                     (macvlan with a host link)
 //!     sandbox eth0 10.1.0.2/24                                       dummy, tap
+//!     sandbox eth0 192.168.2.50/24, which is the host's eth1         host-device
 //!
 //! The LAN's router is the gateway. A link and the one it stands on do not reach each other, so the
 //! host reaches its sandboxes by a macvlan of its own, if it is asked to: with strict `rp_filter` it
@@ -62,7 +63,9 @@ pub(crate) fn attach(wiring: &Wiring<'_>, direct: &Direct) -> Result<Plan, Dupli
         Direct::Vlan { id, .. } => {
             wiring.single(LinkKind::Vlan { lower: lower(wiring), id: *id })?
         }
-        Direct::HostDevice { .. } => wiring.single(LinkKind::Other(String::new()))?,
+        Direct::HostDevice { parent } => {
+            wiring.moved(Peer { ns: Ns::HOST, name: parent.clone() })?
+        }
         Direct::Dummy => wiring.single(LinkKind::Dummy)?,
         Direct::Tap(spec) => wiring.single(LinkKind::Tap(spec.clone()))?,
     };

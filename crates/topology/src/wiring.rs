@@ -114,6 +114,20 @@ impl Wiring<'_> {
         Ok(plan)
     }
 
+    /// An interface of another namespace, which comes to the sandbox, and loopback. It bears our
+    /// mark, as it may come back by itself when the sandbox dies.
+    ///
+    ///     ip link set dev PARENT netns NS name IFNAME
+    pub(crate) fn moved(&self, from: Peer) -> Result<Plan, Duplicate> {
+        let mut plan = self.begin()?;
+        let mut inside = Link::up(self.ifname.clone(), LinkKind::Moved { from });
+        inside.mtu = Some(self.mtu);
+        inside.altnames.insert(self.altname.clone());
+        plan.create(&self.ns, Body::Link(inside))?;
+        self.finish(&mut plan)?;
+        Ok(plan)
+    }
+
     /// Starts the plan: the namespace where it is to be made.
     fn begin(&self) -> Result<Plan, Duplicate> {
         let mut plan = Plan::new();

@@ -171,6 +171,86 @@ fn a_parent_that_went_down_or_away_refuses_attachments() {
     }
 }
 
+/// A second interface of the host, with all that people give one.
+pub(crate) fn card(host: &Host) {
+    host.sh("ip link add nic0 address 02:00:00:00:00:0c type veth peer name eth1 netns lan
+        ip -n lan link set eth1 up; ip -n lan addr add 10.5.0.2/24 dev eth1
+        ip -n lan addr add fd00:5::2/64 dev eth1 nodad
+        ip link set nic0 mtu 1400 up alias uplink-2
+        ip link property add dev nic0 altname enp3s0; sysctl -qw net.ipv4.conf.nic0.rp_filter=2
+        ip addr add 10.5.0.1/24 dev nic0; ip addr add fd00:5::1/64 dev nic0 nodad
+        ip route add 10.6.0.0/24 via 10.5.0.9; ip route add fd00:6::/64 via fd00:5::9");
+}
+
+/// A network of the interface that [`card`] makes.
+fn lent() -> RawNetwork {
+    RawNetwork {
+        parent: Some("nic0".into()),
+        subnet: vec!["10.5.0.0/24".into(), "fd00:5::/64".into()],
+        gateway: vec!["10.5.0.2".into(), "fd00:5::2".into()],
+        range: vec!["10.5.0.48/28".into(), "fd00:5::30/124".into()],
+        ..lan("host-device", None)
+    }
+}
+
+#[test]
+fn an_interface_of_the_host_is_lent_and_given_back_as_it_was() {
+    let host = Host::new();
+    outside(&host);
+    card(&host);
+    let clean = host.snapshot();
+    host.create(&lent());
+    host.sh("ip netns add red");
+    let before = host.snapshot();
+    for (name, address) in [("netns:red", "10.5.0.48/24"), ("new:blue", "10.5.0.49/24")] {
+        let row = host.engine().attach(&endpoint(name)).unwrap().row;
+        assert_eq!((row.addresses[0].as_str(), row.mac), (address, None));
+        let (_, ns) = name.split_once(':').unwrap();
+        // The other end lost its carrier, and looks for duplicates anew.
+        for to in ["10.5.0.2", "fd00:5::2"] {
+            host.sh(&format!("ip netns exec {ns} ping -qc1 -w8 {to}"));
+        }
+        assert!(!host.works("ip link show nic0"));
+        assert!(host.engine().check().unwrap().is_empty());
+        let (code, text) = said(host.engine().attach(&endpoint("new:green")));
+        assert_eq!((code, text.contains(ns)), (Code::ParentTaken, true), "{text}");
+        host.engine().detach(&sandbox(name), None).unwrap();
+        same(&before, &host.snapshot());
+    }
+    host.sh("ip netns del red");
+    host.engine().remove_network(&"lan".parse().unwrap()).unwrap();
+    same(&clean, &host.snapshot());
+}
+
+#[test]
+fn what_stands_on_an_interface_of_the_host_keeps_it_there() {
+    let host = Host::new();
+    outside(&host);
+    card(&host);
+    host.create(&lent());
+    host.sh("ip link add m9 link nic0 type macvlan mode bridge");
+    let before = host.snapshot();
+    let (code, text) = said(host.engine().attach(&endpoint("new:red")));
+    assert_eq!((code, text.contains("m9")), (Code::ParentTaken, true), "{text}");
+    same(&before, &host.snapshot());
+}
+
+#[test]
+fn an_interface_that_is_not_hardware_goes_with_the_sandbox_and_nothing_is_left() {
+    let host = Host::new();
+    outside(&host);
+    let before = host.snapshot();
+    card(&host);
+    host.create(&lent());
+    host.sh("ip netns add red");
+    host.engine().attach(&endpoint("netns:red")).unwrap();
+    host.sh("ip netns del red");
+    let detached = host.engine().gc().unwrap();
+    assert_eq!(detached.len(), 1, "{detached:?}");
+    host.engine().remove_network(&"lan".parse().unwrap()).unwrap();
+    same(&before, &host.snapshot());
+}
+
 #[test]
 fn a_tap_is_there_for_a_process_and_gone_without_a_trace() {
     let host = Host::new();

@@ -187,16 +187,21 @@ const MACHINE: &[(&str, &str)] = &[
 fn direct(what: &str, network: &str, attachments: usize) {
     let nets = "subnet = ['10.0.0.0/24', 'fd00:aa::/64']\n\
         range = ['10.0.0.48/28', 'fd00:aa::30/124']\n";
-    let own_mac = !network.contains("ipvlan");
+    let own_mac = !network.contains("ipvlan") && !network.contains("host-device");
     let attach =
         ATTACHMENTS.replace("publish", "#").replace("mac =", if own_mac { "mac =" } else { "#" });
     let some: Vec<&str> = attach.split("[[attach]]").take(attachments + 1).collect();
-    twins(what, &format!("[network.web]\n{network}\n{nets}{}", some.join("[[attach]]")));
+    let text = format!("[network.web]\n{network}\n{nets}{}", some.join("[[attach]]"));
+    let nic = "ip link add nic0 address 02:00:00:00:00:0c type veth \
+            peer name far address 02:00:00:00:00:0d
+        ip link set nic0 up; ip addr add 10.5.0.1/24 dev nic0";
+    twins_after(if network.contains("nic0") { nic } else { "true" }, what, &text);
 }
 
 #[test]
 fn a_script_makes_what_the_verb_makes_beside_the_hosts_stack() {
     DIRECT.iter().for_each(|(what, network)| direct(what, network, 2));
+    direct("interface of the host", "mode = 'host-device'\nparent = 'nic0'", 1);
     direct("passthru", "mode = 'macvlan'\nlink_mode = 'passthru'", 1);
 }
 

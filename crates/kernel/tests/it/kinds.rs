@@ -1,6 +1,7 @@
 //! Links that stand on others, in their namespace and in another one, and taps.
 
 use ropewalk_facts::{Body, IpvlanMode, Link, LinkKind, MacvlanMode, Ns, Peer, TapSpec};
+use ropewalk_plan::{Plan, Step, predict};
 use ropewalk_testnet::vm;
 
 use crate::space::{Host, alter, blue, create, delete, link, mac, name, red};
@@ -83,6 +84,35 @@ fn taps_with_and_without_an_owner() {
             host.comes_and_goes(&ns, Body::Link(whole("tap0", LinkKind::Tap(spec.clone()), 9)));
         }
     }
+}
+
+#[test]
+fn a_link_is_lent_and_given_back_under_names_that_others_have() {
+    let mut host = Host::new();
+    host.pair();
+    host.net.sh("ip link add nic0 type veth peer name far; ip link set nic0 mtu 1400 up
+        ip link set far up; ip link property add dev nic0 altname enp3s0
+        ip address add 10.5.0.1/24 dev nic0; ip address add fd00:5::1/64 dev nic0 nodad
+        ip route add 10.6.0.0/24 via 10.5.0.9; ip link add eth0 type ifb
+        sysctl -qw net.ipv4.conf.nic0.rp_filter=2; ip -n blue link add nic0 type ifb");
+    let before = host.all();
+    let mut wish = link("eth0", LinkKind::Moved { from: Peer { ns: HOST, name: name("nic0") } });
+    wish.mtu = Some(1300);
+    wish.altnames.insert("ropewalk.blue".into());
+    let plan = Plan::try_from(vec![Step::Create(Body::Link(wish.clone()).at(blue()))]).unwrap();
+    let changes = predict(&plan, &mut before.clone()).unwrap();
+    host.run(&changes);
+    let found = host.link(&blue(), "eth0").unwrap();
+    assert_eq!((found.mtu, found.up, host.link(&HOST, "nic0")), (Some(1300), true, None));
+    assert!(found.altnames.contains("ropewalk.blue") && found.altnames.contains("enp3s0"));
+    assert!(host.kernel.take_back(&changes).is_empty());
+    crate::space::same(&before.stated(), &host.all().stated());
+    // A name that is taken there: it stays where it was.
+    let taken = Link { name: name("nic0"), ..wish };
+    let refused = create(&blue(), Body::Link(taken));
+    let error = host.kernel.execute(std::slice::from_ref(&refused)).unwrap_err();
+    assert_eq!(error.error.errno().unwrap().to_string(), "EEXIST", "{error:?}");
+    assert!(host.link(&HOST, "nic0").is_some());
 }
 
 /// What the kernel here may lack, in the virtual machine.

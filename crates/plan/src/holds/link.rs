@@ -13,6 +13,7 @@ pub(super) fn kind_holds(wish: &LinkKind, found: &LinkKind) -> bool {
     match (wish, found) {
         (LinkKind::Veth { peer: Some(w) }, LinkKind::Veth { peer: Some(f) }) => w == f,
         (LinkKind::Veth { .. }, LinkKind::Veth { .. }) => true,
+        (LinkKind::Moved { .. }, found) => *found != LinkKind::Loopback,
         (LinkKind::Vxlan(w), LinkKind::Vxlan(f)) => vxlan_holds(w, f),
         (wish, found) if wish.stacked() => {
             let unknown = wish.lower().is_none() || found.lower().is_none();

@@ -11,6 +11,8 @@ mod net;
 mod nft;
 mod traffic;
 
+pub(crate) use link::marks;
+
 use ropewalk_facts::{Body, Fact};
 
 use crate::Conflict;

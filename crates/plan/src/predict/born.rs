@@ -3,6 +3,7 @@
 //!     veth leg        ─▶ its other end, as the plan states it, else down
 //!     link of a bridge ─▶ its flags as a member, at the kernel's defaults
 //!     namespace       ─▶ its loopback device, down
+//!     moved link      ─▶ where it came from it goes, with its addresses and routes there
 
 use ropewalk_facts::{Addr, Body, Fact, Id, IfName, Key, Link, LinkKind, MemberFlags, Ns, Peer};
 
@@ -55,6 +56,12 @@ impl Run<'_> {
                 let far = self.far_end(ns, wish, peer)?;
                 self.record(fact.key(), Some(fact), false);
                 self.bring(far);
+            }
+            LinkKind::Moved { from } => {
+                let was = self.link(&from.ns, &from.name).cloned();
+                self.link_leaves(&from.ns, &from.name);
+                let link = was.map_or_else(|| wish.clone(), |was| arrives(wish, &was));
+                self.record(fact.key(), Some(Body::Link(link).at(ns.clone())), false);
             }
             LinkKind::Bridge
             | LinkKind::Dummy
@@ -111,6 +118,17 @@ impl Run<'_> {
         if self.link(ns, master).is_none_or(|master| master.kind == LinkKind::Bridge) {
             self.bring(Body::Member(new_member(link.name.clone())).at(ns.clone()));
         }
+    }
+}
+
+/// A link that is moved keeps what is not wished otherwise.
+fn arrives(wish: &Link, was: &Link) -> Link {
+    Link {
+        mac: wish.mac.or(was.mac),
+        mtu: wish.mtu.or(was.mtu),
+        altnames: wish.altnames.union(&was.altnames).cloned().collect(),
+        alias: wish.alias.clone().or_else(|| was.alias.clone()),
+        ..wish.clone()
     }
 }
 

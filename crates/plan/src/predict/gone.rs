@@ -66,6 +66,17 @@ impl Run<'_> {
         }
     }
 
+    /// A link goes to another namespace: what names it goes, what is joined to it stays so.
+    pub(super) fn link_leaves(&mut self, ns: &Ns, dev: &IfName) {
+        let key = Id::Link(dev.clone()).at(ns.clone());
+        if self.snap.contains(&key) {
+            self.lose_way(ns, dev);
+            self.lose_target(ns, dev);
+            self.remove_where(ns, |_, x| devs(&x.body).contains(dev));
+            self.record(key, None, true);
+        }
+    }
+
     /// The links that stand on a link, in every namespace that is known.
     pub(super) fn uppers(&self, ns: &Ns, dev: &IfName) -> Vec<Key> {
         let lower = Id::Link(dev.clone()).at(ns.clone());

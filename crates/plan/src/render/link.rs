@@ -1,14 +1,18 @@
 //! Links: made with what cannot change later, then set.
 
-use ropewalk_facts::{Fact, Link, LinkKind, Ns, TapSpec};
+use ropewalk_facts::{Fact, IfName, Link, LinkKind, Ns, Peer, TapSpec};
 
 use super::sh::{line, netns, quoted};
+use crate::holds::marks;
 use crate::words::{Words, kind};
 
 /// The commands that make a link, with its other end when it is one of a pair.
 pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
     if let LinkKind::Tap(spec) = &link.kind {
         return tap(ns, link, spec);
+    }
+    if let LinkKind::Moved { from } = &link.kind {
+        return moved(ns, link, from);
     }
     let bridge = link.kind == LinkKind::Bridge;
     // One that stands on a link of another namespace is made there, and born here.
@@ -70,6 +74,32 @@ fn tap(ns: &Ns, link: &Link, spec: &TapSpec) -> Vec<String> {
     let mut lines = vec![line(ns, "ip tuntap", words)];
     lines.extend(alter(ns, &Link { up: false, ..born }, link));
     lines
+}
+
+/// One that is there already comes from its namespace, under its new name, and down.
+fn moved(ns: &Ns, link: &Link, from: &Peer) -> Vec<String> {
+    let mut lines = vec![to(&from.ns, &from.name, ns, &link.name)];
+    lines.extend(alter(ns, &arrived(link), link));
+    lines
+}
+
+/// The command that gives it back.
+pub(super) fn give_back(ns: &Ns, link: &Link, from: &Peer) -> String {
+    to(ns, &link.name, &from.ns, &from.name)
+}
+
+fn to(ns: &Ns, name: &IfName, there: &Ns, new: &IfName) -> String {
+    let words = Words::default().opt("set dev", Some(name)).opt("name", Some(new));
+    format!("{} netns {}", line(ns, "ip link", words), netns(there))
+}
+
+/// A link as it comes to where it is moved.
+fn arrived(link: &Link) -> Link {
+    let mut altnames = link.altnames.clone();
+    for mark in marks(link) {
+        altnames.remove(mark);
+    }
+    Link { up: false, mtu: None, altnames, ..link.clone() }
 }
 
 /// The commands that make `was` be as `link`.

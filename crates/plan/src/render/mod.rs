@@ -101,6 +101,9 @@ fn commands(change: &Change, all: &[Change]) -> Vec<String> {
             vec![line(&Ns::HOST, "ip netns", Words::default().say(verb).word(name))]
         }
         Body::Link(link) if change.removes() => {
+            if let Some(from) = link.kind.origin() {
+                return vec![link::give_back(ns, link, from)];
+            }
             vec![line(ns, "ip link", Words::default().say("del dev").word(&link.name))]
         }
         Body::Link(link) => match old.and_then(Body::as_link) {

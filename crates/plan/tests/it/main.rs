@@ -3,6 +3,7 @@
 
 mod cascade;
 mod conflict;
+mod moved;
 mod script;
 mod traffic;
 mod world;

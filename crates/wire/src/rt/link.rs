@@ -81,7 +81,9 @@ pub(super) fn create(
         }
         LinkKind::Dummy | LinkKind::Ifb => {}
         // A tap is made through /dev/net/tun.
-        LinkKind::Tap(_) | LinkKind::Loopback | LinkKind::Other(_) => return Err(Error::Fixed),
+        LinkKind::Tap(_) | LinkKind::Moved { .. } | LinkKind::Loopback | LinkKind::Other(_) => {
+            return Err(Error::Fixed);
+        }
     }
     w.close(info);
     // The kernel refuses NLM_F_REPLACE for links; without NLM_F_EXCL it changes what it finds.

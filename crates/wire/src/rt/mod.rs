@@ -36,7 +36,7 @@ use crate::nl::{Message, Request, flag};
 use consts::*;
 
 pub use event::{Event, GROUPS, LinkState, event};
-pub use index::{OtherEnd, link_at, other_end};
+pub use index::{OtherEnd, link_at, link_move, other_end};
 pub use links::Links;
 pub use nsid::{nsid_get, nsid_of};
 pub use route::{learned, learned_dump, route_get, route_taken};

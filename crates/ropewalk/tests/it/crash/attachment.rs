@@ -1,6 +1,6 @@
 //! Attach, detach, publish and unpublish.
 
-use super::{DB, FAR, FLAT, Leaves, MACVLAN, TAP, WEB, host};
+use super::{CARD, DB, FAR, FLAT, Leaves, MACVLAN, TAP, WEB, host};
 
 #[test]
 fn an_attach_that_is_killed_leaves_no_interface_and_no_namespace() {
@@ -157,8 +157,14 @@ fn an_unpublish_that_is_killed_is_finished() {
 fn an_attach_or_detach_beside_the_hosts_stack_that_is_killed_leaves_nothing_half_done() {
     let host = host();
     host.unharmed(|| {
-        for (network, ips) in [(MACVLAN, "--ip 10.0.0.50 --ip fd00:aa::32"), (TAP, "--ip 10.1.0.2")]
-        {
+        host.net.sh("ip link add nic0 address 02:00:00:00:00:0c type veth peer name far
+            ip link set nic0 mtu 1400 up; ip addr add 10.5.0.1/24 dev nic0
+            ip link set far up; ip route add 10.6.0.0/24 via 10.5.0.9");
+        for (network, ips) in [
+            (MACVLAN, "--ip 10.0.0.50 --ip fd00:aa::32"),
+            (TAP, "--ip 10.1.0.2"),
+            (CARD, "--ip 10.5.0.50"),
+        ] {
             host.ok(network);
             let name = network.split(' ').nth(2).expect("a name");
             for sandbox in ["netns:red", "new:blue"] {
@@ -170,5 +176,7 @@ fn an_attach_or_detach_beside_the_hosts_stack_that_is_killed_leaves_nothing_half
                 host.ok(&detach);
             }
         }
+        host.ok("network rm card");
+        host.net.sh("ip link del nic0");
     });
 }

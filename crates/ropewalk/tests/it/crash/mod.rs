@@ -160,4 +160,6 @@ const FAR: &str = "network create far --mode routed --subnet 10.9.0.0/24 --subne
                    --masquerade 10.0.0.1 --masquerade fd00:aa::1";
 const MACVLAN: &str = "network create own --mode macvlan --subnet 10.0.0.0/24 --subnet fd00:aa::/64 \
                        --range 10.0.0.48/28 --range fd00:aa::30/124 --host-link";
+const CARD: &str = "network create card --mode host-device --parent nic0 --subnet 10.5.0.0/24 \
+                    --range 10.5.0.48/28";
 const TAP: &str = "network create vm --mode tap --subnet 10.1.0.0/30 --owner 1000";
