@@ -3,7 +3,7 @@
 //!     mode = "bridge"   bridge, internal, l2
 //!     mode = "routed"
 //!     mode = "flat"     parent, dhcp, dhcp_timeout
-//!     mode = "uplink"   parent
+//!     mode = "uplink"   parent, dhcp, dhcp_timeout
 //!     mode = "vxlan"    parent, vni, port, peer
 //!     and those of [`Direct`]
 //!
@@ -108,7 +108,7 @@ const MODES: [Word; 11] = [
     Word {
         word: "uplink",
         meaning: "As members of a bridge that takes over a NIC of the host",
-        options: &["parent"],
+        options: &["parent", "dhcp", "dhcp_timeout"],
     },
     Word {
         word: "macvlan",

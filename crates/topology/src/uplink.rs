@@ -89,11 +89,13 @@ pub(crate) fn attach(wiring: &Wiring<'_>) -> Result<Plan, Duplicate> {
     Ok(plan)
 }
 
-/// A sandbox that gets its addresses from the LAN is held to its hardware address alone.
+/// A sandbox that gets its addresses from the LAN by itself is held to its hardware address alone.
 fn protection(wiring: &Wiring<'_>) -> Vec<Body> {
     match wiring.own() {
         None => Vec::new(),
-        Some((mac, addresses)) if addresses.is_empty() => firewall::wire_leg(&wiring.leg, mac),
+        Some((mac, addresses)) if addresses.is_empty() && !wiring.network.dhcp => {
+            firewall::wire_leg(&wiring.leg, mac)
+        }
         Some((mac, addresses)) => firewall::bridged_leg(&wiring.leg, mac, &addresses),
     }
 }

@@ -68,7 +68,7 @@ pub(crate) struct Create {
     /// The host's interface that the network hangs on, else that of its default route
     #[arg(long, value_name = "NAME", value_parser = checked::<IfName>)]
     parent: Option<String>,
-    /// Take IPv4 addresses from the LAN's DHCP server (flat, macvlan); `ropewalk agent` renews them
+    /// Take IPv4 addresses from the LAN's DHCP server (flat, uplink, macvlan); `ropewalk agent` renews them
     #[arg(long)]
     dhcp: bool,
     /// How long such a server is waited for, 10 seconds unless told

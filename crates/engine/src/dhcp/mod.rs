@@ -16,11 +16,12 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use ropewalk_facts::{Mac, Ns};
+use ropewalk_facts::{IfName, Mac, Ns};
 use ropewalk_kernel::{Lan, failpoint};
 use ropewalk_spec::names::{self, Seed};
 use ropewalk_spec::{Direct, Endpoint, Mode, Network, SandboxRef};
 use ropewalk_store::{AttachmentRecord, Dhcp, DhcpLease, Due, NetworkHead, State};
+use ropewalk_topology::bridge_name;
 use ropewalk_wire::lan::Protocol;
 use ropewalk_wire::lan::dhcp::{Reply, Say};
 
@@ -75,10 +76,10 @@ impl Engine {
         network: &NetworkHead,
         endpoint: &Endpoint,
     ) -> Result<Option<Borrowed>, Fault> {
-        let Some(parent) = network.parent.as_ref().filter(|_| network.network.dhcp) else {
+        let Some(mouth) = mouth(network).filter(|_| network.network.dhcp) else {
             return Ok(None);
         };
-        let lan = self.kernel.lan(&Ns::HOST, parent, &[Protocol::Ipv4])?;
+        let lan = self.kernel.lan(&Ns::HOST, &mouth, &[Protocol::Ipv4])?;
         let client = endpoint.mac.unwrap_or_else(|| known_as(&lan, network, endpoint));
         let wish = endpoint.ips.iter().find_map(|ip| match ip {
             IpAddr::V4(ip) => Some(*ip),
@@ -119,10 +120,10 @@ impl Engine {
             return;
         };
         let network = self.store.network_head(&record.network);
-        let Some(parent) = network.ok().flatten().and_then(|network| network.parent) else {
+        let Some(mouth) = network.ok().flatten().and_then(|network| mouth(&network)) else {
             return;
         };
-        if let Ok(lan) = self.kernel.lan(&Ns::HOST, &parent, &[Protocol::Ipv4]) {
+        if let Ok(lan) = self.kernel.lan(&Ns::HOST, &mouth, &[Protocol::Ipv4]) {
             failpoint::hit("address to a DHCP server");
             hand_in(&lan, dhcp, lease, false);
         }
@@ -164,6 +165,13 @@ fn without(record: &AttachmentRecord, found: &str) -> Finding {
         repaired: false,
         change: None,
     }
+}
+
+/// By which link the host speaks on the LAN: a NIC that is a port hears nothing itself.
+fn mouth(network: &NetworkHead) -> Option<IfName> {
+    let bridge = || bridge_name(&network.network, None);
+    let over = matches!(network.network.mode, Mode::Uplink { .. });
+    network.parent.as_ref().map(|parent| if over { bridge() } else { parent.clone() })
 }
 
 fn is_flat(network: &NetworkHead) -> bool {

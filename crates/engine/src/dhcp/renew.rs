@@ -13,7 +13,7 @@ use ropewalk_wire::lan::Protocol;
 use ropewalk_wire::lan::dhcp::{Answer, Reply, Say};
 
 use super::ask::{Question, ask_all};
-use super::{is_flat, lease, told};
+use super::{is_flat, lease, mouth, told};
 use crate::Engine;
 use crate::code::Code;
 use crate::fault::Fault;
@@ -29,6 +29,15 @@ const AT_A_TIME: usize = 64;
 const LOOK_MS: u64 = 15_000;
 /// The shortest.
 const SOON_MS: u64 = 500;
+
+/// Whom a server answers.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Told {
+    /// The address: the host, where that answers for it, else the sandbox's own interface.
+    Address,
+    /// All on the LAN, the host among them, unless the sandbox's interface stands beside it.
+    All,
+}
 
 impl Engine {
     /// Renews what is to be renewed: for the agent, which calls it again when it says.
@@ -83,7 +92,7 @@ impl Engine {
         tended: &mut Tended,
     ) -> Vec<(AttachmentRecord, &'static str)> {
         let mut lost = Vec::new();
-        let asked = self.ask_for(records, RENEWAL, tended, |dhcp| {
+        let asked = self.ask_for(records, Told::Address, RENEWAL, tended, |dhcp| {
             let lease = dhcp.lease.as_ref()?;
             let to = match dhcp.due(now_ms) {
                 Due::Rebind => None,
@@ -126,7 +135,8 @@ impl Engine {
             }
         }
         tended.findings.extend(findings.into_iter().flatten());
-        let offers = self.ask_for(&bare, ANEW, tended, |_| Some(Say::Discover { wish: None }));
+        let offers =
+            self.ask_for(&bare, Told::All, ANEW, tended, |_| Some(Say::Discover { wish: None }));
         let mut offered = Vec::new();
         for (record, reply) in offers {
             match reply {
@@ -137,8 +147,10 @@ impl Engine {
         for (record, offer) in offered {
             let say = Say::Request { ip: offer.net.addr(), server: offer.server };
             let one = std::slice::from_ref(&record);
-            let reply =
-                self.ask_for(one, RENEWAL, tended, |_| Some(say)).into_iter().find_map(|(_, r)| r);
+            let reply = self
+                .ask_for(one, Told::All, RENEWAL, tended, |_| Some(say))
+                .into_iter()
+                .find_map(|(_, r)| r);
             match reply.filter(|reply| reply.answer == Answer::Ack) {
                 Some(reply) => match self.with_lease(&record, lease(reply), now_ms) {
                     Ok(finding) => tended.findings.extend(finding),
@@ -156,6 +168,7 @@ impl Engine {
     fn ask_for(
         &mut self,
         records: &[AttachmentRecord],
+        told: Told,
         wait: Duration,
         tended: &mut Tended,
         say: impl Fn(&Dhcp) -> Option<Say>,
@@ -166,7 +179,7 @@ impl Engine {
             else {
                 continue;
             };
-            match self.lan_that_hears(record) {
+            match self.lan_that_hears(record, told) {
                 Ok(lan) => lans.push((record, dhcp, say, lan)),
                 Err(fault) => tended.faults.push(about(fault, record)),
             }
@@ -189,13 +202,18 @@ impl Engine {
         all
     }
 
-    /// The LAN as the address hears it: the parent's where the host answers for it, else the
-    /// sandbox's own.
-    pub(super) fn lan_that_hears(&mut self, record: &AttachmentRecord) -> Result<Lan, Fault> {
+    /// The LAN where the answer is heard.
+    pub(super) fn lan_that_hears(
+        &mut self,
+        record: &AttachmentRecord,
+        told: Told,
+    ) -> Result<Lan, Fault> {
         let network = self.store.network_head(&record.network)?;
         let network = network.ok_or_else(|| self.unknown(&record.network))?;
-        match network.parent.as_ref().filter(|_| is_flat(&network)) {
-            Some(parent) => Ok(self.kernel.lan(&Ns::HOST, parent, &[Protocol::Ipv4])?),
+        let direct = network.network.mode.direct().is_some();
+        let host = is_flat(&network) || (told == Told::All && !direct);
+        match mouth(&network).filter(|_| host) {
+            Some(mouth) => Ok(self.kernel.lan(&Ns::HOST, &mouth, &[Protocol::Ipv4])?),
             None => {
                 self.alive(record);
                 Ok(self.kernel.lan(&record.ns, &record.ifname, &[Protocol::Ipv4])?)

@@ -15,6 +15,7 @@ use ropewalk_plan::{Change, Plan, Step};
 use ropewalk_store::{AttachmentRecord, Dhcp, DhcpLease, NetworkHead};
 use ropewalk_topology::Wiring;
 
+use super::renew::Told;
 use super::{hand_in, told};
 use crate::Engine;
 use crate::fault::Fault;
@@ -70,7 +71,7 @@ impl Engine {
         self.alive(&now);
         let done = self.add_lease(&mut now, &network, &lease);
         if let (Err(fault), Some(dhcp)) = (&done, &now.dhcp) {
-            let lan = self.lan_that_hears(&now)?;
+            let lan = self.lan_that_hears(&now, Told::All)?;
             hand_in(&lan, dhcp, &lease, fault.code == crate::Code::AddrTaken);
         }
         done.map(|()| {

@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 
-use ropewalk_engine::{Engine, Paths};
+use ropewalk_engine::{Engine, Paths, Row};
 use ropewalk_facts::{Body, Fact, LinkKind, Ns, Snapshot};
 use ropewalk_kernel::{Kernel, netns};
 
@@ -46,6 +46,20 @@ impl Host {
     fn engine(&self) -> Engine {
         let paths = Paths { state: "/run/ropewalk".into(), config: "/etc/ropewalk".into() };
         Engine::open(&paths).expect("the engine")
+    }
+
+    /// The first attachment.
+    pub(crate) fn row(&self) -> Row {
+        self.engine().ps().expect("attachments").remove(0)
+    }
+
+    /// Renews leases as if it were so many seconds later.
+    pub(crate) fn renews(&self, seconds: u64) {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        let now = u64::try_from(now.expect("after 1970").as_millis()).expect("before long");
+        let done = self.engine().renew_at(now + seconds * 1000).expect("renewal");
+        let faults = done.map(|done| done.faults).unwrap_or_default();
+        assert!(faults.is_empty(), "{faults:?}");
     }
 
     /// Nothing is amiss, and nothing is left to be cleaned up.

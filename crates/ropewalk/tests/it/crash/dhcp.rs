@@ -1,4 +1,9 @@
 //! Attach and detach where a DHCP server lends the address.
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the server is a process, and says nothing when it has heard"
+)]
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -69,6 +74,34 @@ fn survives(mode: &str) {
 #[test]
 fn a_flat_attach_with_dhcp_that_is_killed_leaves_no_lease_behind() {
     survives("flat");
+}
+
+#[test]
+fn an_uplink_sandbox_has_an_address_of_the_lans_server_as_long_as_it_is_there() {
+    let host = host();
+    host.net.sh("ip -n lan addr add 10.0.0.2/24 dev eth0");
+    let _server = Server::start();
+    host.unharmed(|| {
+        host.ok("network create lan --mode uplink --dhcp");
+        host.ok("attach new:blue lan");
+        host.net.sh("ip -n blue -4 -o addr show dev eth0 | grep -q ' 10.0.0.100/24 '
+            ip -n blue route show default | grep -q 'via 10.0.0.2 '
+            ip netns exec lan ping -qc1 -W2 10.0.0.100; ip netns exec blue ping -qc1 -W2 10.0.0.2");
+        let until = || host.row().lease.and_then(|lease| lease.until);
+        let before = until();
+        // A server that is slow on a busy machine is asked again.
+        for minutes in [31, 40, 45] {
+            if until() == before {
+                host.renews(minutes * 60);
+            }
+        }
+        assert!(until() > before, "renewed from within the sandbox");
+        host.renews(2 * 3600);
+        host.net.sh("ip -n blue -4 -o addr show dev eth0 | grep -q ' 10.0.0.100/24 '
+            ip netns exec lan ping -qc1 -W2 10.0.0.100");
+        host.is_healthy("lost, and lent again");
+        host.ok("detach new:blue");
+    });
 }
 
 #[test]
