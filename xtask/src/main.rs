@@ -28,6 +28,7 @@ usage: cargo xtask TASK
   tidy   layers, module heads, file sizes, forgotten files, lint settings
   bench  attach [--runs N] [--present N] [--json]: what an attachment costs beside the bare requests
          rate [--seconds N]: what comes through where a rate is limited
+         protect [--rounds N]: what protection costs the packets it looks at
   cases [FOLDER]: a suite of broken networks, asked of `ropewalk why`; causes, places, fixes that work
   lab-all [--megabytes N] [TOPOLOGY…]: every topology in a lab, all pairs ping and move 100 MB
 ";
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         ["docs"] => docs::run(),
         ["bench", "attach", rest @ ..] => bench::attach(rest),
         ["bench", "rate", rest @ ..] => bench::rate(rest),
+        ["bench", "protect", rest @ ..] => bench::protect(rest),
         ["lab-all", rest @ ..] => pairs::run(rest),
         ["cases", rest @ ..] => cases::run(rest),
         ["tidy"] => tidy::run(),

@@ -60,7 +60,9 @@ pub use list::{ForeignRow, OtherEnd};
 pub use paths::Paths;
 pub use routes::{RouteHint, hint};
 pub use tend::{Doubts, Tended};
-pub use view::{Attached, Done, Finding, LeaseView, NetworkView, Row, SubnetView, TunnelView};
+pub use view::{
+    Attached, Done, Finding, LeaseView, Limits, NetworkView, Row, SubnetView, TunnelView,
+};
 pub use why::{address_of, snapshot, why, why_in};
 
 use crate::definitions::Definitions;

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use ropewalk_facts::{Body, Fact, Id, IfName, LinkKind, Ns};
 use ropewalk_kernel::netns;
 use ropewalk_plan::Step;
-use ropewalk_spec::NetworkName;
-use ropewalk_store::{AttachmentRecord, State};
+use ropewalk_spec::{NetworkName, names};
+use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
+use ropewalk_topology::firewall;
 use serde::Serialize;
 
 use crate::fault::Fault;
 use crate::routes::{RouteHint, hint};
-use crate::view::{Row, moment};
+use crate::view::{Limits, Row, moment};
 use crate::{Engine, host};
 
 /// An interface, whoever made it.
@@ -62,12 +63,26 @@ impl Engine {
     pub fn ps(&mut self) -> Result<Vec<Row>, Fault> {
         let records = self.store.attachments()?;
         let mut rows = self.rows(&records);
+        let limited = self.limited()?;
         for (row, record) in rows.iter_mut().zip(&records) {
+            let limits = limited.contains(&record.network) && has_leg(record);
+            row.limits = limits.then_some(Limits::ALL);
             if record.state == State::Ready && self.is_gone(record)? {
                 row.state = "gone";
             }
         }
         Ok(rows)
+    }
+
+    /// The networks on whose sandboxes there are limits.
+    fn limited(&self) -> Result<BTreeSet<NetworkName>, Fault> {
+        let states = |record: &NetworkRecord| {
+            let group = names::group(&record.network.name);
+            let elements = firewall::inside(group, false);
+            elements.iter().all(|body| record.plan.states(&body.id().at(Ns::HOST)))
+        };
+        let all = self.store.networks()?.into_iter().filter(states);
+        Ok(all.map(|record| record.network.name).collect())
     }
 
     pub(crate) fn rows(&self, records: &[AttachmentRecord]) -> Vec<Row> {
@@ -88,6 +103,7 @@ impl Engine {
             rate_in: record.rate_in.map(String::from),
             rate_out: record.rate_out.map(String::from),
             lease: crate::view::lease(record),
+            limits: None,
             state: crate::view::state(record),
             age_s: crate::now().saturating_sub(record.created_ms) / 1000,
             created: moment(record.created_ms),

@@ -3,7 +3,7 @@
 use ropewalk_plan::Change;
 use ropewalk_spec::{Direct, Masquerade, Mode, Network, Parent, Reach, Subnet};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, Origin, State};
-use ropewalk_topology::bridge_name;
+use ropewalk_topology::{bridge_name, firewall};
 use serde::Serialize;
 
 /// A network.
@@ -113,6 +113,9 @@ pub struct Row {
     /// What a DHCP server lent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<LeaseView>,
+    /// What protection allows each of its addresses; filled by `ps`, none where it has no part.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limits: Option<Limits>,
     /// `ready`, `pending` (being made, or left by a crash), `leaving`, `gone` (its sandbox is).
     pub state: &'static str,
     /// Seconds since it was made.
@@ -142,6 +145,26 @@ pub(crate) fn lease(record: &AttachmentRecord) -> Option<LeaseView> {
         until: (lease.seconds != u32::MAX).then(|| moment(until)),
         dns: lease.dns.iter().map(ToString::to_string).collect(),
     })
+}
+
+/// How much of what all share an address of a sandbox can take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Limits {
+    /// Connections that it began.
+    pub connections: u32,
+    /// Neighbours that it makes the host ask for, in a second.
+    pub neighbours_per_second: u32,
+    /// The same at once.
+    pub neighbours_at_once: u32,
+}
+
+impl Limits {
+    /// Those of every attachment.
+    pub(crate) const ALL: Self = Self {
+        connections: firewall::CONNECTIONS,
+        neighbours_per_second: firewall::HOPS_RATE,
+        neighbours_at_once: firewall::HOPS_BURST,
+    };
 }
 
 /// What was done or undone.

@@ -1,5 +1,5 @@
-//! `cargo xtask bench attach [--runs N] [--present N] [--json]`: what an attachment costs; `rate` has
-//! a file of its own.
+//! `cargo xtask bench attach [--runs N] [--present N] [--json]`: what an attachment costs; `rate` and
+//! `protect` have files of their own.
 //!
 //!     ropewalk attach   beside   floor      whole processes, in turn, medians
 //!
@@ -8,6 +8,7 @@
 mod figures;
 mod floor;
 mod process;
+mod protect;
 mod rate;
 mod stage;
 mod trace;
@@ -57,6 +58,14 @@ pub(crate) fn attach(words: &[&str]) -> Result<(), Fault> {
 /// As [`attach`], and when a rate was missed.
 pub(crate) fn rate(words: &[&str]) -> Result<(), Fault> {
     rate::run(words, &build()?)
+}
+
+/// What protection costs the packets it looks at.
+///
+/// # Errors
+/// As [`attach`].
+pub(crate) fn protect(words: &[&str]) -> Result<(), Fault> {
+    protect::run(words)
 }
 
 /// What is asked for on the command line.

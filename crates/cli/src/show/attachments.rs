@@ -56,7 +56,17 @@ pub(crate) fn attachments(rows: &[Row]) -> String {
         head.push("RATES");
     }
     head.push("AGE");
-    table(&head, &rows.iter().map(|row| cells(row, limited)).collect::<Vec<_>>())
+    let table = table(&head, &rows.iter().map(|row| cells(row, limited)).collect::<Vec<_>>());
+    table + &limits(rows)
+}
+
+/// What each of them can take of what all share.
+fn limits(rows: &[Row]) -> String {
+    let Some(most) = rows.iter().find_map(|row| row.limits) else { return String::new() };
+    format!(
+        "limits of each address: {} connections; {} new neighbours a second, {} at once\n",
+        most.connections, most.neighbours_per_second, most.neighbours_at_once
+    )
 }
 
 /// The attachments of one network.

@@ -21,6 +21,7 @@ fn red() -> Row {
         rate_in: None,
         rate_out: None,
         lease: None,
+        limits: None,
         state: "ready",
         age_s: 200,
         created: "2026-01-01T00:00:00Z".into(),

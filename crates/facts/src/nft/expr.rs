@@ -90,6 +90,14 @@ pub enum Expr {
     Counter { packets: u64, bytes: u64 },
     /// Drops and tells the sender (`NFT_REJECT_*` and the ICMP code).
     Reject { kind: u32, code: Option<u8> },
+    /// Loads something of the packet's route (`NFT_RT_*`).
+    Rt { key: u32, dreg: Reg },
+    /// Goes on for so many packets in `unit` seconds, and `burst` at once; `over`: for those beyond.
+    Limit { rate: u64, unit: u64, burst: u32, over: bool },
+    /// Goes on while there are no more than `count` connections; `over`: when there are.
+    Connlimit { count: u32, over: bool },
+    /// Adds a key to a set, or makes it new (`update`); an expression `with` it is kept for each key.
+    Dynset { set: String, sreg: Reg, update: bool, with: Option<Box<Expr>> },
     /// Leaves the packet out of connection tracking.
     Notrack,
     /// A match or target of iptables, with its own data.

@@ -200,12 +200,20 @@ pub struct SetFlags {
     /// Keys are ranges.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub interval: bool,
+    /// Rules add to it; it has room for [`SetFlags::ROOM`] keys.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dynamic: bool,
     /// It cannot change while rules use it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub constant: bool,
     /// It has no name of its own and lives with its rule.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub anonymous: bool,
+}
+
+impl SetFlags {
+    /// How many keys a set that rules add to has room for.
+    pub const ROOM: u32 = 65535;
 }
 
 /// Which element.

@@ -58,7 +58,9 @@ impl Host {
                     $1 ip $v rule
                     $1 ip $v neigh show proxy
                 done
-                $1 nft list ruleset
+                # What packets added to sets comes and goes.
+                $1 nft list ruleset | awk '/flags dynamic/ { d = 1 } /^\\t}/ { d = e = 0 }
+                    d && /elements/ { e = 1 } !e'
                 $1 sysctl net.ipv4.ip_forward net.ipv6.conf.all.forwarding
             }
             here

@@ -301,6 +301,23 @@ impl Line {
         self.and([Expr::Ct { key, dir: None, dreg: Reg(0) }, masked]).cmp(CmpOp::Neq, &zero)
     }
 
+    /// The address of the next hop goes to register `at` (`NFT_RT_NEXTHOP4`, `NFT_RT_NEXTHOP6`).
+    pub(super) fn next_hop(self, v: Version, at: u8) -> Self {
+        let key = if v == Version::V4 { 1 } else { 2 };
+        self.and([Expr::Rt { key, dreg: Reg(at) }])
+    }
+
+    /// What was loaded is in a set.
+    pub(super) fn known_in(self, set: &str) -> Self {
+        self.within(set)
+    }
+
+    /// What was loaded goes into a set, `with` something that counts for each key.
+    pub(super) fn add(self, set: &str, with: Option<Expr>) -> Self {
+        let with = with.map(Box::new);
+        self.and([Expr::Dynset { set: set.into(), sreg: Reg(0), update: false, with }])
+    }
+
     fn within(self, set: &str) -> Self {
         self.lookup(set, None, false)
     }

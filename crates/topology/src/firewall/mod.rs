@@ -4,6 +4,7 @@
 //!     a packet to this host ─▶ prerouting ─▶ publish: map (address, protocol, port) → sandbox
 //!     a packet to this host ─▶ input ─▶ visit: from a sandbox, a ping of its gateway
 //!     a packet forwarded    ─▶ forward ─▶ internal: only within its own network
+//!                           ─▶ limits: what is new from a sandbox, not too much of it
 //!                                      ─▶ enter: own network, joined ones, published ports
 //!     a packet leaving      ─▶ postrouting: set of subnets → masquerade, map subnet → source
 //!
@@ -38,7 +39,7 @@ pub use element::{
     masquerade_in, publish, snat, snat_in,
 };
 pub use own::{bridged_leg, routed_leg, wire_leg};
-pub use rules::TRIAL;
+pub use rules::{CONNECTIONS, HOPS_BURST, HOPS_RATE, TRIAL};
 
 /// The key of the table of IP packets.
 #[must_use]

@@ -1,7 +1,7 @@
 //! The chains and their rules, in the order in which packets meet them.
 
 use ropewalk_facts::Body;
-use ropewalk_facts::nft::{Base, Chain, MetaKey, Rule, RuleKey, TableKey, VerdictCode};
+use ropewalk_facts::nft::{Base, Chain, Expr, MetaKey, Rule, RuleKey, TableKey, VerdictCode};
 
 use super::guard;
 use super::line::{Line, Side};
@@ -31,12 +31,22 @@ pub(super) fn inet(table: &TableKey) -> Vec<Body> {
         ("forward", Some(("filter", FORWARD, 0)), forward()),
         ("internal", None, internal()),
         ("enter", None, enter()),
+        ("limits", None, limits()),
+        ("count", None, count()),
         ("input", Some(("filter", LOCAL_IN, 0)), input()),
         ("visit", None, visit()),
     ];
     chains.extend(guard::inet());
     written(table, chains)
 }
+
+/// How many connections a sandbox can have begun, by each of its addresses.
+pub const CONNECTIONS: u32 = 8192;
+/// How many neighbours of the host it can make the host ask for: in a second, and at once. The
+/// kernel keeps a question for 3 s, and has room for 1024 (`gc_thresh3`).
+pub const HOPS_RATE: u32 = 32;
+/// See [`HOPS_RATE`].
+pub const HOPS_BURST: u32 = 128;
 
 /// Chains as facts, before all their rules.
 pub(super) fn written(table: &TableKey, chains: Vec<Chained>) -> Vec<Body> {
@@ -123,6 +133,7 @@ fn forward() -> Vec<Tagged> {
     let to = |key, set: &str, chain: &str| Line::new().link_within(key, set).jump(chain);
     vec![
         accept("known", Line::new().known()),
+        ("limits".into(), to(MetaKey::IIFGROUP, sets::INSIDE, "limits")),
         ("from-internal".into(), to(MetaKey::IIFNAME, sets::INTERNAL, "internal")),
         ("to-internal".into(), to(MetaKey::OIFNAME, sets::INTERNAL, "internal")),
         ("enter".into(), to(MetaKey::OIFGROUP, sets::INSIDE, "enter")),
@@ -149,6 +160,33 @@ fn enter() -> Vec<Tagged> {
     ]
 }
 
+/// What is new from a sandbox: neighbours are asked for at a pace that leaves room in the host's
+/// tables, and connections are counted.
+fn limits() -> Vec<Tagged> {
+    let hop = |v: Version| Line::new().ip(v).addr(v, Side::Source, 0).next_hop(v, v.regs());
+    // Who has no address yet speaks to the link alone, and is not tracked.
+    let nobody = Line::new().without_source(Version::V6).verdict(VerdictCode::Return);
+    let mut rules = vec![("nobody6".into(), nobody)];
+    rules.extend(both("met", |v| hop(v).known_in(&v.name(sets::HOPS)).goto("count")));
+    rules.extend(both("pace", |v| {
+        let limit = Expr::Limit { rate: HOPS_RATE.into(), unit: 1, burst: HOPS_BURST, over: true };
+        let line = Line::new().ip(v).addr(v, Side::Source, 0);
+        line.add(&v.name(sets::PACE), Some(limit)).verdict(VerdictCode::Drop)
+    }));
+    rules.extend(both("meet", |v| hop(v).add(&v.name(sets::HOPS), None)));
+    rules.push(("count".into(), Line::new().goto("count")));
+    rules
+}
+
+fn count() -> Vec<Tagged> {
+    let rules = both("connections", |v| {
+        let limit = Expr::Connlimit { count: CONNECTIONS, over: true };
+        let line = Line::new().ip(v).addr(v, Side::Source, 0);
+        line.add(&v.name(sets::CONNECTIONS), Some(limit)).verdict(VerdictCode::Drop)
+    });
+    rules.into()
+}
+
 fn input() -> Vec<Tagged> {
     let from = Line::new().link_within(MetaKey::IIFGROUP, sets::INSIDE);
     vec![("visit".into(), from.jump("visit"))]
@@ -164,9 +202,10 @@ fn visit() -> Vec<Tagged> {
     let icmp6 = |kind| Line::new().icmp(Version::V6, kind);
     let mut rules = vec![
         accept("known", Line::new().known()),
-        accept("hosted", Line::new().link_within(MetaKey::IIFGROUP, sets::HOSTED)),
         accept("solicit", icmp6(guard::SOLICIT6)),
         accept("advert", icmp6(guard::NEIGHBOUR6)),
+        ("count".into(), Line::new().jump("count")),
+        accept("hosted", Line::new().link_within(MetaKey::IIFGROUP, sets::HOSTED)),
     ];
     rules.extend(both("ping", |v| {
         let kind = if v == Version::V4 { 8 } else { 128 };

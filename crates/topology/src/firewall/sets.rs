@@ -35,6 +35,13 @@ pub(super) const HOSTED: &str = "hosted";
 /// (group, address): the gateway of a network, which answers a ping.
 pub(super) const GATEWAYS: &str = "gateways";
 
+/// (source, next hop) that were asked for not long ago.
+pub(super) const HOPS: &str = "hops";
+/// By source: how fast it asks for next hops.
+pub(super) const PACE: &str = "pace";
+/// By source: how many connections it began.
+pub(super) const CONNECTIONS: &str = "connections";
+
 /// Legs under protection.
 pub(super) const LEGS: &str = "legs";
 /// Legs whose sandbox has no addresses of ours: its hardware address is watched, no more.
@@ -97,6 +104,9 @@ fn inet(table: &TableKey) -> Vec<Set> {
         let (ip, proto, port) = (v.addr(), "inet_proto", "inet_service");
         sets.extend([
             set(table, &v.name(GATEWAYS), &["devgroup", ip], &[], false),
+            filled(table, &v.name(HOPS), &[ip, ip], MINUTE),
+            filled(table, &v.name(PACE), &[ip], MINUTE),
+            filled(table, &v.name(CONNECTIONS), &[ip], 0),
             set(table, &v.name(DIRECT), &[ip, ip], &[], true),
             set(table, &v.name(MASQ), &[ip], &[], true),
             set(table, &v.name(SNAT), &[ip], &[ip], true),
@@ -107,6 +117,15 @@ fn inet(table: &TableKey) -> Vec<Set> {
         ]);
     }
     sets
+}
+
+/// In milliseconds.
+const MINUTE: u64 = 60_000;
+
+/// A set that rules fill.
+fn filled(table: &TableKey, name: &str, key: &[&str], timeout_ms: u64) -> Set {
+    let flags = SetFlags { dynamic: true, ..SetFlags::default() };
+    Set { flags, timeout_ms, ..set(table, name, key, &[], false) }
 }
 
 fn set(table: &TableKey, name: &str, key: &[&str], value: &[&str], interval: bool) -> Set {

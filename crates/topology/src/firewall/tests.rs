@@ -121,6 +121,9 @@ fn the_rules_in_the_language_of_nft() {
         add set joined { type devgroup . devgroup; }
         add set hosted { type devgroup; }
         add set gateways4 { type devgroup . ipv4_addr; }
+        add set hops4 { type ipv4_addr . ipv4_addr; flags dynamic; size 65535; timeout 60s; }
+        add set pace4 { type ipv4_addr; flags dynamic; size 65535; timeout 60s; }
+        add set connections4 { type ipv4_addr; flags dynamic; size 65535; }
         add set direct4 { type ipv4_addr . ipv4_addr; flags interval; }
         add set masq4 { type ipv4_addr; flags interval; }
         add map snat4 { type ipv4_addr : ipv4_addr; flags interval; }
@@ -129,6 +132,9 @@ fn the_rules_in_the_language_of_nft() {
         add map publish4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
         add map publish_at4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
         add set gateways6 { type devgroup . ipv6_addr; }
+        add set hops6 { type ipv6_addr . ipv6_addr; flags dynamic; size 65535; timeout 60s; }
+        add set pace6 { type ipv6_addr; flags dynamic; size 65535; timeout 60s; }
+        add set connections6 { type ipv6_addr; flags dynamic; size 65535; }
         add set direct6 { type ipv6_addr . ipv6_addr; flags interval; }
         add set masq6 { type ipv6_addr; flags interval; }
         add map snat6 { type ipv6_addr : ipv6_addr; flags interval; }
@@ -144,6 +150,8 @@ fn the_rules_in_the_language_of_nft() {
         add chain forward { type filter hook forward priority 0; policy accept; }
         add chain internal
         add chain enter
+        add chain limits
+        add chain count
         add chain input { type filter hook input priority 0; policy accept; }
         add chain visit
         add chain guard
@@ -175,6 +183,7 @@ fn the_rules_in_the_language_of_nft() {
         add rule postrouting ip daddr @masq_in4 masquerade comment "masq_in4"
         add rule postrouting ip6 daddr @masq_in6 masquerade comment "masq_in6"
         add rule forward ct state established,related accept comment "known"
+        add rule forward iifgroup @inside jump limits comment "limits"
         add rule forward iifname @internal jump internal comment "from-internal"
         add rule forward oifname @internal jump internal comment "to-internal"
         add rule forward oifgroup @inside jump enter comment "enter"
@@ -185,11 +194,22 @@ fn the_rules_in_the_language_of_nft() {
         add rule enter ct status dnat accept comment "published"
         add rule enter iifgroup @inside drop comment "between"
         add rule enter oifgroup @closed drop comment "closed"
+        add rule limits ip6 saddr :: return comment "nobody6"
+        add rule limits ip saddr . rt ip nexthop @hops4 goto count comment "met4"
+        add rule limits ip6 saddr . rt ip6 nexthop @hops6 goto count comment "met6"
+        add rule limits add @pace4 { ip saddr limit rate over 32/second burst 128 packets } drop comment "pace4"
+        add rule limits add @pace6 { ip6 saddr limit rate over 32/second burst 128 packets } drop comment "pace6"
+        add rule limits add @hops4 { ip saddr . rt ip nexthop } comment "meet4"
+        add rule limits add @hops6 { ip6 saddr . rt ip6 nexthop } comment "meet6"
+        add rule limits goto count comment "count"
+        add rule count add @connections4 { ip saddr ct count over 8192 } drop comment "connections4"
+        add rule count add @connections6 { ip6 saddr ct count over 8192 } drop comment "connections6"
         add rule input iifgroup @inside jump visit comment "visit"
         add rule visit ct state established,related accept comment "known"
-        add rule visit iifgroup @hosted accept comment "hosted"
         add rule visit icmpv6 type nd-neighbor-solicit accept comment "solicit"
         add rule visit icmpv6 type nd-neighbor-advert accept comment "advert"
+        add rule visit jump count comment "count"
+        add rule visit iifgroup @hosted accept comment "hosted"
         add rule visit icmp type echo-request iifgroup . ip daddr @gateways4 accept comment "ping4"
         add rule visit icmpv6 type echo-request iifgroup . ip6 daddr @gateways6 accept comment "ping6"
         add rule visit meta nfproto ipv4 udp dport 33434 iifgroup . ip daddr @gateways4 accept comment "trial4"

@@ -11,6 +11,9 @@ use super::eval::{Decision, Limit, Nat, Run, Step};
 use super::load::{self, Loaded};
 use super::xt;
 
+/// `NFT_RT_NEXTHOP6`
+const RT_NEXTHOP6: u32 = 2;
+
 impl Run<'_> {
     pub(super) fn expr(&mut self, rule: &Rule, expr: &Expr) -> Step {
         match expr {
@@ -120,6 +123,26 @@ impl Run<'_> {
                     }
                 }
             }
+            Expr::Rt { key, dreg } => {
+                self.regs.forget(*dreg, if *key == RT_NEXTHOP6 { 16 } else { 4 });
+                Step::Next
+            }
+            Expr::Limit { rate, unit, burst, over } => {
+                let limit = Limit { rate: *rate, seconds: *unit, burst: *burst, over: *over };
+                self.limit(rule, "limit", Some(limit))
+            }
+            Expr::Connlimit { count: 0, over } => self.used_up(rule, "connlimit", true, *over),
+            Expr::Connlimit { .. } => self.when(rule, None, "connlimit"),
+            Expr::Dynset { with, .. } => {
+                // Who floods and is held back is not seen: one packet more is within what each may.
+                let over = with.as_ref().is_some_and(|with| {
+                    matches!(
+                        **with,
+                        Expr::Limit { over: true, .. } | Expr::Connlimit { over: true, .. }
+                    )
+                });
+                if over { Step::Break } else { Step::Next }
+            }
             Expr::Opaque { name, data } => self.opaque(rule, name, data),
         }
     }
@@ -139,11 +162,7 @@ impl Run<'_> {
                 Some((used, over)) => self.used_up(rule, name, used, over),
                 None => self.when(rule, None, name),
             },
-            "connlimit" => match connlimit(data) {
-                Some((0, over)) => self.used_up(rule, name, true, over),
-                _ => self.when(rule, None, name),
-            },
-            "range" => self.when(rule, None, name),
+            "range" | "connlimit" => self.when(rule, None, name),
             "payload" => self.written(rule, data),
             "dynset" if attrs(&data.0).first(7).is_none() => Step::Next,
             "dynset" => self.when(rule, None, name),
@@ -300,13 +319,6 @@ fn quota(data: &Bytes) -> Option<(bool, bool)> {
     let (bytes, used) = (attr(1)?.be64()?, attr(4).and_then(|a| a.be64()).unwrap_or(0));
     let over = attr(2).and_then(|a| a.be32()).unwrap_or(0) & 1 != 0;
     Some((used >= bytes, over))
-}
-
-/// How many connections there may be, and whether it matches what is above (`NFTA_CONNLIMIT_*`).
-fn connlimit(data: &Bytes) -> Option<(u32, bool)> {
-    let list = attrs(&data.0);
-    let attr = |kind| list.clone().first(kind);
-    Some((attr(1)?.be32()?, attr(2).and_then(|a| a.be32()).unwrap_or(0) & 1 != 0))
 }
 
 fn limit(data: &Bytes) -> Option<Limit> {

@@ -40,6 +40,8 @@ pub(super) fn new(x: &Set, flags: u16) -> Result<Request, Error> {
         w.be32(NFTA_SET_ID, ANY_ID);
         if is_ranges_of_fields(x) {
             put_fields(w, &key);
+        } else if x.flags.dynamic {
+            w.nest(NFTA_SET_DESC, |w| w.be32(NFTA_SET_DESC_SIZE, SetFlags::ROOM));
         }
         if x.timeout_ms > 0 {
             w.be64(NFTA_SET_TIMEOUT, x.timeout_ms);
@@ -90,6 +92,7 @@ fn bits(x: &Set) -> u32 {
         | on(x.flags.interval, NFT_SET_INTERVAL)
         | on(!x.value_types.is_empty(), NFT_SET_MAP)
         | on(x.timeout_ms > 0, NFT_SET_TIMEOUT)
+        | on(x.flags.dynamic, NFT_SET_EVAL)
         | on(is_ranges_of_fields(x), NFT_SET_CONCAT)
 }
 
@@ -195,6 +198,7 @@ pub(super) fn set(frame: &Frame<'_>) -> Option<(Set, bool)> {
             interval: bits & NFT_SET_INTERVAL != 0,
             constant: bits & NFT_SET_CONSTANT != 0,
             anonymous: bits & NFT_SET_ANONYMOUS != 0,
+            dynamic: bits & NFT_SET_EVAL != 0,
         },
         timeout_ms: timeout.unwrap_or_default(),
     };

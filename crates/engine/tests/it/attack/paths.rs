@@ -44,6 +44,27 @@ fn compare(mode: Mode, number: usize) {
     assert_eq!(worked(mode, &["db"], false), beginning(&lifted, "other"), "--reach db");
 }
 
+const FILLING: &str = include_str!("filling.py");
+
+/// How many neighbours and connections the attacker can make the host remember.
+fn filled(mode: Mode, lifted: bool) -> BTreeSet<String> {
+    let mut scene = Scene::with(mode, false, &RawNetwork::default());
+    scene.facts["patience"] = serde_json::json!(if lifted { 8.0 } else { 0.5 });
+    if lifted {
+        scene.host.sh("nft flush chain inet ropewalk limits; nft flush chain inet ropewalk count");
+    }
+    scene.run(FILLING)
+}
+
+#[test]
+fn nobody_fills_the_tables_of_the_host() {
+    for mode in [Mode::Bridge, Mode::Routed, Mode::Flat] {
+        assert_eq!(filled(mode, false), BTreeSet::new(), "under protection");
+        let lifted = filled(mode, true);
+        assert_eq!(lifted.len(), 3, "without: {lifted:#?}");
+    }
+}
+
 #[test]
 fn nobody_gets_from_a_bridge_to_where_he_was_not_let() {
     compare(Mode::Bridge, 20);

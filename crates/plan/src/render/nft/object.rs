@@ -1,6 +1,6 @@
 //! Tables, chains, sets and maps: what stands within their braces.
 
-use ropewalk_facts::nft::{Base, Chain, Family, RAW, Set, Table};
+use ropewalk_facts::nft::{Base, Chain, Family, RAW, Set, SetFlags, Table};
 
 pub(super) fn table(x: &Table) -> String {
     let flags = if x.dormant { " { flags dormant; }" } else { "" };
@@ -53,10 +53,16 @@ pub(super) fn set(x: &Set) -> String {
     } else {
         format!(" : {}", types(&x.value_types))
     };
-    let flags = [(x.flags.constant, "constant"), (x.flags.interval, "interval")];
+    let flags = [
+        (x.flags.constant, "constant"),
+        (x.flags.interval, "interval"),
+        (x.flags.dynamic, "dynamic"),
+    ];
     let flags: Vec<_> = flags.iter().filter(|(on, _)| *on).map(|(_, word)| *word).collect();
     let flags =
         if flags.is_empty() { String::new() } else { format!(" flags {};", flags.join(",")) };
+    let room = SetFlags::ROOM;
+    let size = if x.flags.dynamic { format!(" size {room};") } else { String::new() };
     let timeout = match x.timeout_ms {
         0 => String::new(),
         ms if ms % 1000 == 0 => format!(" timeout {}s;", ms / 1000),
@@ -67,7 +73,7 @@ pub(super) fn set(x: &Set) -> String {
     } else {
         ("type", types(&x.key_types))
     };
-    format!("add {} {} {{ {word} {key}{value};{flags}{timeout} }}", noun(x), x.key)
+    format!("add {} {} {{ {word} {key}{value};{flags}{size}{timeout} }}", noun(x), x.key)
 }
 
 /// An expression of a type, for a key one field of which has no type with a name.

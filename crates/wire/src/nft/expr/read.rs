@@ -36,6 +36,13 @@ fn known(name: &str, args: &mut Args<'_>) -> Option<Expr> {
         "counter" => counter(args),
         "reject" => reject(args),
         "notrack" => Some(Expr::Notrack),
+        "rt" => Some(Expr::Rt { key: args.be32(NFTA_RT_KEY)?, dreg: args.reg(NFTA_RT_DREG)? }),
+        "limit" => limit(args),
+        "connlimit" => {
+            let over = flag(args, NFTA_CONNLIMIT_FLAGS)?;
+            Some(Expr::Connlimit { count: args.be32(NFTA_CONNLIMIT_COUNT)?, over })
+        }
+        "dynset" => dynset(args),
         "match" => xt(args, false),
         "target" => xt(args, true),
         _ => None,
@@ -247,6 +254,33 @@ fn reject(args: &mut Args<'_>) -> Option<Expr> {
         None => None,
     };
     Some(Expr::Reject { kind, code })
+}
+
+/// A number of one bit.
+fn flag(args: &mut Args<'_>, kind: u16) -> Option<bool> {
+    match args.be32_or_0(kind)? {
+        0 => Some(false),
+        1 => Some(true),
+        _ => None,
+    }
+}
+
+/// Of packets; one of bytes has a type that is left over.
+fn limit(args: &mut Args<'_>) -> Option<Expr> {
+    let rate = args.take(NFTA_LIMIT_RATE)?.be64()?;
+    let unit = args.take(NFTA_LIMIT_UNIT)?.be64()?;
+    let burst = args.be32_or_0(NFTA_LIMIT_BURST)?;
+    Some(Expr::Limit { rate, unit, burst, over: flag(args, NFTA_LIMIT_FLAGS)? })
+}
+
+fn dynset(args: &mut Args<'_>) -> Option<Expr> {
+    let (set, sreg) = (args.text(NFTA_DYNSET_SET_NAME)?, args.reg(NFTA_DYNSET_SREG_KEY)?);
+    let update = flag(args, NFTA_DYNSET_OP)?;
+    let with = match args.take(NFTA_DYNSET_EXPR) {
+        Some(attr) => Some(Box::new(read(&attr)?)),
+        None => None,
+    };
+    Some(Expr::Dynset { set, sreg, update, with })
 }
 
 /// Matches and targets have the same attributes.

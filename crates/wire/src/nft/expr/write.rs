@@ -8,12 +8,14 @@ use crate::nl::Writer;
 
 /// Appends `expr` to a list.
 pub(crate) fn put(w: &mut Writer, expr: &Expr) {
-    w.nest(NFTA_LIST_ELEM, |w| {
-        w.text(NFTA_EXPR_NAME, name(expr));
-        if *expr != Expr::Notrack {
-            w.nest(NFTA_EXPR_DATA, |w| fields(w, expr));
-        }
-    });
+    w.nest(NFTA_LIST_ELEM, |w| named(w, expr));
+}
+
+fn named(w: &mut Writer, expr: &Expr) {
+    w.text(NFTA_EXPR_NAME, name(expr));
+    if *expr != Expr::Notrack {
+        w.nest(NFTA_EXPR_DATA, |w| fields(w, expr));
+    }
 }
 
 fn name(expr: &Expr) -> &str {
@@ -34,6 +36,10 @@ fn name(expr: &Expr) -> &str {
         Expr::Counter { .. } => "counter",
         Expr::Reject { .. } => "reject",
         Expr::Notrack => "notrack",
+        Expr::Rt { .. } => "rt",
+        Expr::Limit { .. } => "limit",
+        Expr::Connlimit { .. } => "connlimit",
+        Expr::Dynset { .. } => "dynset",
         Expr::Xt { target: true, .. } => "target",
         Expr::Xt { target: false, .. } => "match",
         Expr::Opaque { name, .. } => name,
@@ -139,6 +145,29 @@ fn fields(w: &mut Writer, expr: &Expr) {
             w.text(NFTA_MATCH_NAME, name);
             w.be32(NFTA_MATCH_REV, *rev);
             w.bytes(NFTA_MATCH_INFO, &data.0);
+        }
+        Expr::Rt { key, dreg } => {
+            w.be32(NFTA_RT_KEY, *key);
+            put_reg(w, NFTA_RT_DREG, *dreg);
+        }
+        Expr::Limit { rate, unit, burst, over } => {
+            w.be64(NFTA_LIMIT_RATE, *rate);
+            w.be64(NFTA_LIMIT_UNIT, *unit);
+            w.be32(NFTA_LIMIT_TYPE, 0);
+            put_nonzero(w, NFTA_LIMIT_BURST, *burst);
+            put_nonzero(w, NFTA_LIMIT_FLAGS, u32::from(*over));
+        }
+        Expr::Connlimit { count, over } => {
+            w.be32(NFTA_CONNLIMIT_COUNT, *count);
+            put_nonzero(w, NFTA_CONNLIMIT_FLAGS, u32::from(*over));
+        }
+        Expr::Dynset { set, sreg, update, with } => {
+            put_reg(w, NFTA_DYNSET_SREG_KEY, *sreg);
+            w.be32(NFTA_DYNSET_OP, u32::from(*update));
+            w.text(NFTA_DYNSET_SET_NAME, set);
+            if let Some(with) = with {
+                w.nest(NFTA_DYNSET_EXPR, |w| named(w, with));
+            }
         }
         Expr::Opaque { data, .. } => w.raw(&data.0),
         Expr::Notrack => {}

@@ -134,7 +134,13 @@ impl Teller<'_, '_> {
             Expr::Counter { .. } => self.say("counter".to_owned()),
             Expr::Reject { kind, code } => self.say(words::reject(*kind, *code, self.version)?),
             Expr::Notrack => self.say("notrack".to_owned()),
-            Expr::Meta { .. }
+            Expr::Limit { .. } | Expr::Connlimit { .. } => self.say(words::stateful(expr)?),
+            Expr::Dynset { set, sreg, update, with } => {
+                let text = self.dynset(set, *sreg, *update, with.as_deref())?;
+                self.say(text)
+            }
+            Expr::Rt { .. }
+            | Expr::Meta { .. }
             | Expr::Payload { .. }
             | Expr::Ct { .. }
             | Expr::Fib { .. }
@@ -152,6 +158,7 @@ impl Teller<'_, '_> {
             Expr::Meta { key, dreg } => (words::meta(*key), dreg),
             Expr::Ct { key, dir, dreg } => (words::ct(*key, *dir)?, dreg),
             Expr::Fib { flags, result, dreg } => (words::fib(*flags, *result)?, dreg),
+            Expr::Rt { key, dreg } => (words::rt(*key)?, dreg),
             Expr::Payload { what, dreg } => return Some((*dreg, self.payload(what))),
             Expr::Immediate { dreg, data } => return Some((*dreg, Slot::given(data))),
             Expr::Bitwise { sreg, dreg, mask, xor } => {
@@ -172,6 +179,9 @@ impl Teller<'_, '_> {
             | Expr::Counter { .. }
             | Expr::Reject { .. }
             | Expr::Notrack
+            | Expr::Limit { .. }
+            | Expr::Connlimit { .. }
+            | Expr::Dynset { .. }
             | Expr::Xt { .. }
             | Expr::Opaque { .. } => return None,
         };
@@ -266,6 +276,16 @@ impl Teller<'_, '_> {
                 Some(())
             }
         }
+    }
+
+    /// `add @conns { ip saddr ct count over 9 }`.
+    fn dynset(&self, name: &str, sreg: Reg, update: bool, with: Option<&Expr>) -> Option<String> {
+        let set = (self.set)(name);
+        let key = self.regs.key(sreg, set.map(|set| set.key_types.len()))?;
+        let verb = if update { "update" } else { "add" };
+        let with = with.map(|expr| words::stateful(expr).map(|text| format!(" {text}")));
+        let with = with.map_or(Some(String::new()), |text| text)?;
+        Some(format!("{verb} @{name} {{ {key}{with} }}"))
     }
 
     /// `dnat ip`; the family goes without saying where it is that of the table.

@@ -1,6 +1,6 @@
 //! The names of what a rule may look at, and their types.
 
-use ropewalk_facts::nft::{Family, FibFlags, FibResult, MetaKey, Payload};
+use ropewalk_facts::nft::{Expr, Family, FibFlags, FibResult, MetaKey, Payload};
 
 /// A name and a type.
 pub(super) type Named = (String, &'static str);
@@ -202,6 +202,35 @@ pub(super) fn ct(key: u32, dir: Option<u8>) -> Option<Named> {
         Some(_) => "reply ",
     };
     Some((format!("ct {dir}{name}"), ty))
+}
+
+/// None for a key that has no name here.
+pub(super) fn rt(key: u32) -> Option<Named> {
+    let (name, ty) = match key {
+        0 => ("rt classid", "realm"),
+        1 => ("rt ip nexthop", "ipv4_addr"),
+        2 => ("rt ip6 nexthop", "ipv6_addr"),
+        _ => return None,
+    };
+    Some((name.to_owned(), ty))
+}
+
+/// What counts for itself: none for one that has no words.
+pub(super) fn stateful(expr: &Expr) -> Option<String> {
+    let over = |over: bool| if over { "over " } else { "" };
+    if let Expr::Connlimit { count, over: is_over } = expr {
+        return Some(format!("ct count {}{count}", over(*is_over)));
+    }
+    let Expr::Limit { rate, unit, burst, over: is_over } = expr else { return None };
+    let unit = match unit {
+        1 => "second",
+        60 => "minute",
+        3600 => "hour",
+        86400 => "day",
+        604_800 => "week",
+        _ => return None,
+    };
+    Some(format!("limit rate {}{rate}/{unit} burst {burst} packets", over(*is_over)))
 }
 
 /// None for flags that have no name here.
