@@ -286,7 +286,11 @@ pub(super) fn conntrack(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 place: called(&ns).to_owned(),
                 sentence: format!("a connection that {} remembers still translates {} to {to}; the rules of today are not asked", called(&ns), orig.dst),
                 evidence: vec![evidence(&ns, "conntrack", format!("{} > {} is answered by {to}", orig.src, orig.dst), &format!("conntrack -L -s {} -d {}", orig.src, orig.dst))],
-                fix: vec![within(&ns, &format!("conntrack -D -p {} --orig-src {} --orig-dst {}", q.proto, orig.src, orig.dst))],
+                fix: {
+                    let forget = within(&ns, &format!("conntrack -D -p {} --orig-src {} --orig-dst {}", q.proto, orig.src, orig.dst));
+                    // Packets that wait for a neighbour bring the entry back when they are let go, within 3 s.
+                    vec![forget.clone(), "sleep 4".to_owned(), format!("{forget} || true")]
+                },
                 rank: 1,
                 change: Some(Box::new(move |w: &mut World| node(w, &at, |n| n.flows.retain(|f| f.orig != orig)))),
             });
