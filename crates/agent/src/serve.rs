@@ -208,7 +208,8 @@ impl<'a> Agent<'a> {
         let every = task.every.unwrap_or(self.every);
         match self.engine(task.run) {
             Ok(Some(tended)) => {
-                self.say(&tended, task.name, began, began);
+                let cost = if task.waits { Instant::now() } else { began };
+                self.say(&tended, task.name, began, cost);
                 return Some(tended.again.unwrap_or(every));
             }
             Ok(None) => return None,

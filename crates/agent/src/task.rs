@@ -22,6 +22,8 @@ pub(crate) struct Task {
     pub(crate) on_link_up: bool,
     /// And once more so long after that.
     pub(crate) again: Option<Duration>,
+    /// It mostly waits for others, so that it costs nothing that a rest would make up for.
+    pub(crate) waits: bool,
     /// The duty.
     pub(crate) run: fn(&mut Engine) -> Result<Option<Tended>, Fault>,
 }
@@ -33,6 +35,7 @@ pub(crate) const TASKS: &[Task] = &[
         every: None,
         on_link_up: true,
         again: None,
+        waits: false,
         run: |engine| engine.tend(None),
     },
     // A switch forgets when a link goes down, and the kernel tells it of the host's own addresses
@@ -42,6 +45,7 @@ pub(crate) const TASKS: &[Task] = &[
         every: Some(Duration::from_secs(3600)),
         on_link_up: true,
         again: Some(Duration::from_secs(2)),
+        waits: false,
         run: |engine| engine.announce(None, None).map(|_| Some(Tended::default())),
     },
     // It says itself when the next lease is due; others may be made meanwhile.
@@ -50,6 +54,7 @@ pub(crate) const TASKS: &[Task] = &[
         every: Some(Duration::from_secs(15)),
         on_link_up: true,
         again: None,
+        waits: true,
         run: Engine::renew,
     },
     Task {
@@ -57,6 +62,7 @@ pub(crate) const TASKS: &[Task] = &[
         every: None,
         on_link_up: true,
         again: Some(Duration::from_secs(2)),
+        waits: true,
         run: |engine| {
             let findings = engine.try_tunnels(true)?;
             Ok(Some(Tended { findings, ..Tended::default() }))
