@@ -118,8 +118,8 @@ impl Bench {
                 --time {SECONDS} --udp --length {SMALL} --bitrate 0; wait"
         );
         let said: serde_json::Value = serde_json::from_str(&self.net.sh(&script))?;
-        let end = &said["end"]["sum"];
-        let figure = |name: &str| end[name].as_f64().ok_or("a figure of iperf3");
+        let sum = said.pointer("/end/sum").ok_or("the end of iperf3's answer")?;
+        let figure = |name: &str| sum.get(name).and_then(|n| n.as_f64()).ok_or("its figures");
         let arrived = figure("packets")? - figure("lost_packets")?;
         Ok(arrived / figure("seconds")? / 1000.0)
     }

@@ -196,6 +196,7 @@ pub struct Set {
 
 /// What a set is built for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a flag of the kernel's")]
 pub struct SetFlags {
     /// Keys are ranges.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
