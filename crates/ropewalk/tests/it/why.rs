@@ -160,7 +160,11 @@ fn broken((breaks, question, code, place, probe): &Case) {
     let fix = fix.collect::<Vec<_>>().join("\n");
     let (done, out) = host.net.try_sh(&fix);
     assert!(done, "{breaks}: {fix}\n{out}");
-    assert!(host.net.try_sh(probe).0, "{breaks}: repaired by {fix}");
+    // A link that came up takes its time, and so do addresses of IPv6.
+    let again = format!(
+        "n=0; until {{ {probe}; }} || test $n = 40; do n=$((n+1)); sleep 0.1; done; {probe}"
+    );
+    assert!(host.net.try_sh(&again).0, "{breaks}: repaired by {fix}");
 }
 
 #[test]

@@ -84,9 +84,11 @@ fn an_uplink_sandbox_has_an_address_of_the_lans_server_as_long_as_it_is_there() 
     host.unharmed(|| {
         host.ok("network create lan --mode uplink --dhcp");
         host.ok("attach new:blue lan");
-        host.net.sh("ip -n blue -4 -o addr show dev eth0 | grep -q ' 10.0.0.100/24 '
-            ip -n blue route show default | grep -q 'via 10.0.0.2 '
-            ip netns exec lan ping -qc1 -W2 10.0.0.100; ip netns exec blue ping -qc1 -W2 10.0.0.2");
+        let has = host.net.sh("ip -n blue -4 -o addr show dev eth0; ip -n blue route show default
+            cat /run/dnsmasq.log");
+        assert!(has.contains(" 10.0.0.100/24 ") && has.contains("default via 10.0.0.2 "), "{has}");
+        host.net.sh("ip netns exec lan ping -qc1 -W2 10.0.0.100
+            ip netns exec blue ping -qc1 -W2 10.0.0.2");
         let until = || host.row().lease.and_then(|lease| lease.until);
         let before = until();
         // A server that is slow on a busy machine is asked again.
