@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::{Leaves, host};
 
-/// dnsmasq on the LAN, which ends with its test.
+/// dnsmasq on the LAN, which ends with its test. Its files are where each test has a folder of its own.
 struct Server(Child);
 
 impl Server {
@@ -21,13 +21,16 @@ impl Server {
             .args(["--interface=eth0", "--bind-interfaces", "--no-ping"])
             .args(["--dhcp-authoritative", "--dhcp-sequential-ip", "--dhcp-option=3,10.0.0.2"])
             .args(["--dhcp-range=10.0.0.100,10.0.0.110,255.255.255.0,1h"])
-            .args(["--dhcp-leasefile=/run/leases", "--log-facility=/run/dnsmasq.log"])
+            .args([
+                "--dhcp-leasefile=/run/ropewalk/leases",
+                "--log-facility=/run/ropewalk/dnsmasq.log",
+            ])
             .stdin(Stdio::null())
             .spawn()
             .expect("dnsmasq");
         let server = Self(child);
         for _ in 0..150 {
-            let log = std::fs::read_to_string("/run/dnsmasq.log").unwrap_or_default();
+            let log = std::fs::read_to_string("/run/ropewalk/dnsmasq.log").unwrap_or_default();
             if log.contains("sockets bound") {
                 break;
             }
@@ -46,7 +49,7 @@ impl Drop for Server {
 
 /// What the server has lent.
 fn lent() -> String {
-    std::fs::read_to_string("/run/leases").unwrap_or_default()
+    std::fs::read_to_string("/run/ropewalk/leases").unwrap_or_default()
 }
 
 fn survives(mode: &str) {
@@ -85,7 +88,7 @@ fn an_uplink_sandbox_has_an_address_of_the_lans_server_as_long_as_it_is_there() 
         host.ok("network create lan --mode uplink --dhcp");
         host.ok("attach new:blue lan");
         let has = host.net.sh("ip -n blue -4 -o addr show dev eth0; ip -n blue route show default
-            cat /run/dnsmasq.log");
+            cat /run/ropewalk/dnsmasq.log");
         assert!(has.contains(" 10.0.0.100/24 ") && has.contains("default via 10.0.0.2 "), "{has}");
         host.net.sh("ip netns exec lan ping -qc1 -W2 10.0.0.100
             ip netns exec blue ping -qc1 -W2 10.0.0.2");
