@@ -3,7 +3,7 @@
 //!     fn NAME(case, add)    looks at where the trip stops and adds the candidates that it knows
 //!
 //! A new cause is a new function and a line in the list.  Never here: whether a candidate is
-//! right; that is tried in [`crate::diagnose`].
+//! right; that is tried in [`crate::diagnose()`].
 
 mod bridge;
 mod edit;
