@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::net::IpAddr;
+use std::ops::Deref;
 
 use serde_json::{Value, json};
 
@@ -11,12 +12,29 @@ const LAB: &str = include_str!("../../../../examples/7-vxlan.toml");
 /// What is sent from each container to each other, over each family.
 const BYTES: usize = 12 << 20;
 
-/// The lab as `text` describes it, its commands given; it is gone with the namespaces of the test.
-fn wired(text: &str) -> Host {
+/// A host with the lab up. What runs in its places would outlive the test, and keep them.
+struct Wired(Host);
+
+impl Deref for Wired {
+    type Target = Host;
+    fn deref(&self) -> &Host {
+        &self.0
+    }
+}
+
+impl Drop for Wired {
+    fn drop(&mut self) {
+        self.run("lab down");
+    }
+}
+
+/// The lab as `text` describes it, its commands given; it is taken down also by a test that fails.
+fn wired(text: &str) -> Wired {
     let host = Host::new();
     host.net.sh("mkdir -p /run/ropewalk-lab; mount -t tmpfs none /run/ropewalk-lab");
     let file = "/run/ropewalk/lab.toml";
     fs::write(file, text).expect(file);
+    let host = Wired(host);
     host.ok(&format!("lab up {file}"));
     let mut place = "";
     for line in text.lines() {
