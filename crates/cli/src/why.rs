@@ -11,7 +11,7 @@ use ropewalk_facts::seen::Scan;
 use ropewalk_walk::Question;
 
 use crate::answer::{Answer, FOUND};
-use crate::show;
+use crate::show::{self, Look, Paint};
 use crate::table::{Snapshot, Why};
 
 /// Writes what was found, as JSON.
@@ -28,7 +28,8 @@ pub(crate) fn why(args: &Why, json: bool) -> Result<Answer, Fault> {
         Some(scan) => ropewalk_engine::why_in(scan, &question)?,
         None => ropewalk_engine::why(&question)?,
     };
-    let answer = Answer::of(json, &verdict, show::verdict)?;
+    let look = Look { paint: Paint::new(args.color), repair: None };
+    let answer = Answer::of(json, &verdict, |verdict| show::verdict(verdict, &look))?;
     Ok(if verdict.code == "OK" { answer } else { answer.status(FOUND) })
 }
 

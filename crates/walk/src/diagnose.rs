@@ -9,9 +9,10 @@ use ropewalk_facts::Ns;
 use serde::Serialize;
 
 use crate::causes;
-use crate::question::{Question, called};
-use crate::trace::{Hop, Stop, Trip, Why};
+use crate::question::Question;
+use crate::trace::{Stop, Trip, Why};
 use crate::trip::trip;
+use crate::way::{self, Step, Would};
 use crate::world::World;
 
 /// What is changed when a candidate is tried.
@@ -72,6 +73,8 @@ pub struct Verdict {
     pub path: Vec<Step>,
     /// The way of the answer.
     pub reply: Vec<Step>,
+    /// What would follow with the fix.
+    pub would: Would,
     /// Faults that show once the first is repaired.
     pub then: Vec<Named>,
     /// What was not understood on the way.
@@ -90,21 +93,6 @@ pub struct Named {
     pub sentence: String,
 }
 
-/// A hop as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Step {
-    /// Its number, from 1 on.
-    pub n: usize,
-    /// The namespace.
-    pub netns: String,
-    /// The link, chain or table.
-    pub object: String,
-    /// What happens there.
-    pub action: String,
-    /// The packet afterwards.
-    pub packet: String,
-}
-
 /// How many faults are looked for behind one another.
 const DEEPEST: usize = 3;
 /// How many candidates are tried.
@@ -114,10 +102,19 @@ const TRIED: usize = 200;
 #[must_use]
 pub fn diagnose(world: &World, question: &Question) -> Verdict {
     let trip = trip(world, question);
-    let mut found = Vec::new();
+    let mut found = Found::default();
     let passes = trip.passes();
     let checked = passes || search(world, question, &trip, 0, &mut found);
     verdict(world, &trip, found, checked)
+}
+
+/// What a search has found.
+#[derive(Default)]
+struct Found {
+    /// The causes, in order.
+    causes: Vec<Candidate>,
+    /// How it walks with all of them changed.
+    after: Option<Trip>,
 }
 
 /// Looks for the causes, in order; true when with all of them changed the trip passes.
@@ -126,7 +123,7 @@ fn search(
     question: &Question,
     trip: &Trip,
     depth: usize,
-    found: &mut Vec<Candidate>,
+    found: &mut Found,
 ) -> bool {
     let case = Case { world, question, trip };
     let mut all = causes::candidates(&case);
@@ -136,7 +133,7 @@ fn search(
     for candidate in all {
         let Some(change) = &candidate.change else {
             if further.is_none() {
-                found.push(candidate);
+                found.causes.push(candidate);
                 return true;
             }
             continue;
@@ -146,7 +143,8 @@ fn search(
         other.forget();
         let after = crate::trip::trip(&other, question);
         if after.passes() {
-            found.push(candidate);
+            found.causes.push(candidate);
+            found.after = Some(after);
             return true;
         }
         let gain = after.length();
@@ -157,12 +155,14 @@ fn search(
     let Some((_, candidate, other, after)) = further.filter(|_| depth + 1 < DEEPEST) else {
         return false;
     };
-    found.push(candidate);
+    found.causes.push(candidate);
     search(&other, question, &after, depth + 1, found)
 }
 
-fn verdict(world: &World, trip: &Trip, found: Vec<Candidate>, checked: bool) -> Verdict {
+fn verdict(world: &World, trip: &Trip, found: Found, checked: bool) -> Verdict {
     let stop = trip.stop();
+    let would = found.after.as_ref().map(|after| way::would(world, trip, after));
+    let found = found.causes;
     let doubts = trip
         .doubts
         .iter()
@@ -217,33 +217,15 @@ fn verdict(world: &World, trip: &Trip, found: Vec<Candidate>, checked: bool) -> 
         evidence,
         fix,
         fix_checked: proven && stop.is_some(),
-        path: steps(&trip.request.hops),
-        reply: trip.reply.as_ref().map(|r| steps(&r.hops)).unwrap_or_default(),
+        path: way::steps(world, &trip.request),
+        reply: trip.reply.as_ref().map(|r| way::steps(world, r)).unwrap_or_default(),
+        would: would.unwrap_or_default(),
         then: rest
             .into_iter()
             .map(|c| Named { code: c.code.to_owned(), place: c.place, sentence: c.sentence })
             .collect(),
         model_gaps,
     }
-}
-
-fn steps(hops: &[Hop]) -> Vec<Step> {
-    let step = |(i, hop): (usize, &Hop)| Step {
-        n: i + 1,
-        netns: called(&hop.ns).to_owned(),
-        object: hop.at.clone(),
-        action: hop.what.clone(),
-        packet: packet(hop),
-    };
-    hops.iter().enumerate().map(step).collect()
-}
-
-fn packet(hop: &Hop) -> String {
-    let t = hop.tuple;
-    if matches!(t.proto, 6 | 17) {
-        return format!("{}:{} > {}:{}", t.src, t.sport, t.dst, t.dport);
-    }
-    format!("{} > {}", t.src, t.dst)
 }
 
 impl Case<'_> {

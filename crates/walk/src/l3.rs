@@ -76,7 +76,8 @@ impl Walker<'_> {
                 Self::stop(ns, hop.as_ref().and_then(|h| h.dev.as_ref()), Why::NoSource, &p)
             })?;
         }
-        self.hop(ns, "route", described(&taken.route, hop.as_ref()), &p);
+        let to = hop.as_ref().and_then(|h| h.dev.as_ref());
+        self.routed(ns, described(&taken.route, hop.as_ref()), to, &p);
         let lo = IfName::new("lo").ok();
         let local = taken.route.kind == RouteKind::Local;
         let dev = if local { lo.clone() } else { hop.as_ref().and_then(|h| h.dev.clone()) };
@@ -338,7 +339,8 @@ impl Walker<'_> {
         let Some(out) = hop.as_ref().and_then(|h| h.dev.clone()) else {
             return Err(stop(Why::NoRoute, &p));
         };
-        self.hop(ns, "route", described(&taken.route, hop.as_ref()), &p);
+        let to = hop.as_ref().and_then(|h| h.dev.as_ref());
+        self.routed(ns, described(&taken.route, hop.as_ref()), to, &p);
         self.fits(node, &out, taken, &mut p)?;
         let at = At { ns, hook: Hook::Forward, iif: Some(dev), oif: Some(&out), bridged: false };
         self.netfilter(at, &mut p)?;

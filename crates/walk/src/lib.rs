@@ -20,12 +20,14 @@ pub mod route;
 mod trace;
 mod trip;
 mod walker;
+mod way;
 mod world;
 
-pub use diagnose::{Evidence, Named, Step, Verdict, diagnose};
+pub use diagnose::{Evidence, Named, Verdict, diagnose};
 pub use packet::{Ask, BROADCAST, NO_MAC, Packet};
 pub use question::{Question, called, proto, space};
 pub use resolve::Silence;
 pub use trace::{Ending, Hop, Journey, Stop, Trip, Why};
 pub use trip::trip;
+pub use way::{Over, Step, Would};
 pub use world::{Dev, Node, World};

@@ -22,7 +22,22 @@ pub struct Hop {
     pub what: String,
     /// The packet afterwards.
     pub tuple: Tuple,
+    /// The link: that it is at, or that a route leads to.
+    pub dev: Option<IfName>,
+    /// The link that it comes over to, of this namespace or another.
+    pub over: Option<(Ns, IfName)>,
 }
+
+impl Hop {
+    /// What happens at a link, a chain or (`route`) a routing table.
+    pub(crate) fn new(ns: &Ns, at: String, what: String, tuple: Tuple) -> Self {
+        let dev = IfName::new(at.as_str()).ok().filter(|_| at != ROUTE);
+        Self { ns: ns.clone(), at, what, tuple, dev, over: None }
+    }
+}
+
+/// What a hop is at when it is a routing table that decides.
+pub(crate) const ROUTE: &str = "route";
 
 /// Where and why a packet goes no further.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,7 @@ use ropewalk_facts::{IfName, Ns};
 use crate::nft::{self, Decision, Doubt, Env, Hook, Nat, Track};
 use crate::packet::Packet;
 use crate::question::proto;
-use crate::trace::{Hop, Stop, Why};
+use crate::trace::{Hop, ROUTE, Stop, Why};
 use crate::world::{Node, World};
 
 /// Steps a packet may take before it is taken to go round in circles.
@@ -88,8 +88,15 @@ impl<'w> Walker<'w> {
     ) {
         // What happens while somebody is asked for an address is no part of the way.
         if self.depth == 0 {
-            let hop = Hop { ns: ns.clone(), at: at.into(), what: what.into(), tuple: p.tuple() };
-            self.hops.push(hop);
+            self.hops.push(Hop::new(ns, at.into(), what.into(), p.tuple()));
+        }
+    }
+
+    /// A routing table has decided.
+    pub(crate) fn routed(&mut self, ns: &Ns, what: String, dev: Option<&IfName>, p: &Packet) {
+        if self.depth == 0 {
+            let hop = Hop::new(ns, ROUTE.to_owned(), what, p.tuple());
+            self.hops.push(Hop { dev: dev.cloned(), ..hop });
         }
     }
 

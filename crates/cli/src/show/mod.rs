@@ -1,7 +1,7 @@
 //! How outcomes are put into words and tables for people; scripts read `--json`.
 //!
-//! Never here: writing to a terminal, colours, the width of one: lines are made to fit 80 columns
-//! where names allow.
+//! Never here: writing to a terminal, the width of one: lines are made to fit 80 columns where names
+//! allow.
 
 mod attachments;
 mod changes;
@@ -9,6 +9,7 @@ mod columns;
 mod interfaces;
 mod networks;
 mod outcomes;
+mod paint;
 mod paragraph;
 #[cfg(test)]
 #[expect(clippy::expect_used, reason = "tests fail by panicking")]
@@ -20,5 +21,6 @@ pub(crate) use changes::trial;
 pub(crate) use interfaces::interfaces;
 pub(crate) use networks::{confirmed, created, network, networks, removed};
 pub(crate) use outcomes::{announced, at_stake, checked, done, repaired, routes};
+pub(crate) use paint::{Color, Paint};
 pub(crate) use paragraph::wrapped;
-pub(crate) use why::verdict;
+pub(crate) use why::{Look, verdict};

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
+use crate::show::Color;
+
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
@@ -50,6 +52,9 @@ pub(crate) struct Why {
     /// Send nothing: predict only
     #[arg(long)]
     pub(crate) no_live: bool,
+    /// Colours: on a terminal unless NO_COLOR is set, always, or never
+    #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
+    pub(crate) color: Color,
 }
 
 #[derive(Args, Debug)]

@@ -155,7 +155,11 @@ fn broken((breaks, question, code, place, probe): &Case) {
         (Some(*code), Some(place.replace("$leg", &leg).as_str())),
         "{breaks}: {said:#}"
     );
-    assert_eq!(host.run(&format!("why {question}")).status, Some(3), "{breaks}");
+    let page = host.run(&format!("why {question}"));
+    assert_eq!(page.status, Some(3), "{breaks}");
+    let wide = page.out.lines().find(|line| line.chars().count() > 80);
+    assert_eq!(wide, None, "{breaks}");
+    assert!(page.out.contains("──✗"), "{breaks}: {}", page.out);
     let fix = said["fix"].as_array().expect("a fix").iter().filter_map(Value::as_str);
     let fix = fix.collect::<Vec<_>>().join("\n");
     let (done, out) = host.net.try_sh(&fix);

@@ -55,7 +55,14 @@ impl Frame {
 
     fn hop(&mut self, ns: &Ns, at: impl Into<String>, what: impl Into<String>) {
         let tuple = self.packet.tuple();
-        self.hops.push(Hop { ns: ns.clone(), at: at.into(), what: what.into(), tuple });
+        self.hops.push(Hop::new(ns, at.into(), what.into(), tuple));
+    }
+
+    /// The last hop led over to this link.
+    fn over(&mut self, ns: &Ns, dev: &IfName) {
+        if let Some(hop) = self.hops.last_mut() {
+            hop.over = Some((ns.clone(), dev.clone()));
+        }
     }
 }
 
@@ -190,6 +197,7 @@ impl Walker<'_> {
             dev.name().as_str(),
             format!("goes over to {} {}", crate::called(&peer.ns), peer.name),
         );
+        frame.over(&peer.ns, &peer.name);
         frame.packet.conn = None;
         frame.packet.untracked = false;
         if peer.ns != *ns {
@@ -227,6 +235,7 @@ impl Walker<'_> {
         }
         for (other, name) in mates {
             let mut copy = frame.clone();
+            copy.over(&other, &name);
             copy.packet.conn = None;
             copy.packet.untracked = false;
             copy.packet.mark = 0;
@@ -361,6 +370,7 @@ impl Walker<'_> {
                     dev.name().as_str(),
                     format!("over to its sibling {} {name}", crate::called(&other)),
                 );
+                copy.over(&other, &name);
                 self.ingress(&other, &name, copy, out);
             } else {
                 let off = if mode == 4 { sibling.seen.macvlan.unwrap_or(0) } else { mode };
