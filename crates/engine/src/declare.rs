@@ -5,10 +5,11 @@
 
 use std::path::Path;
 
-use ropewalk_facts::{Id, Ns, Snapshot};
+use ropewalk_facts::{Body, Id, Ns, Snapshot};
 use ropewalk_plan::{Change, invert};
 use ropewalk_spec::{Declaration, Endpoint, Network, Publish, SandboxRef};
 use ropewalk_store::{NetworkRecord, Origin, State};
+use ropewalk_topology::firewall;
 
 use crate::code::Code;
 use crate::fault::Fault;
@@ -68,6 +69,7 @@ impl Engine {
         self.dry_attachments(endpoints, drafts, &mut world, &mut changes)?;
         let all: Vec<Change> = changes.iter().flat_map(|(_, c)| c.iter().cloned()).collect();
         ropewalk_plan::apply(&invert(&all), &mut world);
+        name_sets(&all, &mut world);
         Ok(Dry { changes, found: world })
     }
 
@@ -79,6 +81,7 @@ impl Engine {
         let owner =
             format!("{}/{} on {}", draft.record.sandbox, draft.record.ifname, draft.record.network);
         ropewalk_plan::apply(&invert(&draft.changes), &mut found);
+        name_sets(&draft.changes, &mut found);
         Ok(Dry { changes: vec![(owner, draft.changes)], found })
     }
 
@@ -272,6 +275,19 @@ impl Engine {
         }
         self.unmake_network(&record).map_err(doing)?;
         Ok(Some(Done::new("removed", format!("network {}", network.name))))
+    }
+}
+
+/// Makes the sets known that `changes` put elements into, and do not make: what an element says, its
+/// set knows. A draft asks the kernel for none of them, as ours are the same on every host.
+fn name_sets(changes: &[Change], found: &mut Snapshot) {
+    for change in changes {
+        let Id::Element(element) = &change.key.id else { continue };
+        let key = Id::Set(element.set.clone()).at(change.key.ns.clone());
+        let made = changes.iter().any(|other| other.key == key);
+        if let Some(set) = firewall::set(&element.set).filter(|_| !made && !found.contains(&key)) {
+            found.insert(Body::Set(set).at(key.ns));
+        }
     }
 }
 

@@ -3,9 +3,10 @@
 //!     network a: ip_forward 0 → 1      a goes, b stays      network b: ip_forward 0 → 1
 //!     network b: ip_forward, was 1        ─────▶            (nothing is undone)
 //!
+//! What followed from a change, as the settings of interfaces do from one of all, goes with it.
 //! Pure.
 
-use ropewalk_facts::Key;
+use ropewalk_facts::{Id, Key};
 use ropewalk_plan::{Change, Plan};
 
 /// An owner that stays: what it states, and what it will give back when it goes.
@@ -26,8 +27,10 @@ impl Heir<'_> {
 pub(crate) fn hand_over(changes: Vec<Change>, heirs: &mut [Heir<'_>]) -> Vec<Change> {
     let mut rest = Vec::new();
     let mut given: Vec<(usize, Change)> = Vec::new();
-    for change in changes {
-        match heirs.iter().position(|heir| heir.states(&change.key)) {
+    for (at, change) in changes.iter().enumerate() {
+        let cause = cause(&changes, at).unwrap_or(change);
+        let change = change.clone();
+        match heirs.iter().position(|heir| heir.states(&change.key) || heir.states(&cause.key)) {
             Some(at) => given.push((at, change)),
             None => rest.push(change),
         }
@@ -41,6 +44,15 @@ pub(crate) fn hand_over(changes: Vec<Change>, heirs: &mut [Heir<'_>]) -> Vec<Cha
         heir.changes.insert(0, change);
     }
     rest
+}
+
+/// The setting that the one at `at` followed: it stands after what followed from it.
+fn cause(changes: &[Change], at: usize) -> Option<&Change> {
+    let setting = |change: &Change| matches!(change.key.id, Id::Sysctl(_));
+    let follows = |change: &&Change| change.implied && change.new.is_some() && setting(change);
+    changes.get(at).filter(follows)?;
+    let next = changes.get(at..)?.iter().find(|change| !follows(change))?;
+    (setting(next) && !next.implied).then_some(next)
 }
 
 #[cfg(test)]
@@ -72,6 +84,18 @@ mod tests {
         let heir = Heir { plan: &plan, changes: &mut inherited };
         assert_eq!(hand_over(vec![on()], &mut [heir]), []);
         assert_eq!(inherited, [on()]);
+    }
+
+    #[test]
+    fn what_followed_goes_with_what_it_followed() {
+        let (plan, mut inherited) = (stating(), Vec::new());
+        let heir = Heir { plan: &plan, changes: &mut inherited };
+        let path = SysctlPath::new("net/ipv4/conf/eth0/forwarding").unwrap();
+        let eth0 = Body::Sysctl(Sysctl { path, value: "1".into() }).at(Ns::HOST);
+        let (old, new) = (Some(eth0.clone()), Some(eth0.clone()));
+        let noted = Change { key: eth0.key(), old, new, implied: true };
+        let rest = hand_over(vec![noted.clone(), on(), noted.clone()], &mut [heir]);
+        assert_eq!((rest, inherited), (vec![noted.clone()], vec![noted, on()]));
     }
 
     #[test]

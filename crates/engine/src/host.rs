@@ -141,6 +141,43 @@ fn takes_ra(host: &Snapshot, dev: &IfName) -> bool {
     yet || is(host, accept.as_str(), "2")
 }
 
+/// Makes known which interfaces forward while the host as a whole does not: turning that on and off
+/// again turns them off.
+pub(crate) fn show_forwarding(host: &Snapshot, world: &mut Snapshot) {
+    for (all, begin) in [
+        (SysctlPath::ip_forward(), "net/ipv4/conf/"),
+        (SysctlPath::ip6_forward(), "net/ipv6/conf/"),
+    ] {
+        if !is(host, all.as_str(), "0") {
+            continue;
+        }
+        for fact in host.of(&Ns::HOST) {
+            let own = fact.body.as_sysctl().is_some_and(|setting| {
+                let path = setting.path.as_str();
+                let of_one = path.starts_with(begin) && path.ends_with("/forwarding");
+                of_one && setting.path.dev().is_some() && setting.value != "0"
+            });
+            if own && !world.contains(&fact.key()) {
+                world.insert(fact.clone());
+            }
+        }
+    }
+}
+
+/// True when a family has default routes, and all of them lead over `name`.
+pub(crate) fn last_way_out(host: &Snapshot, name: &IfName) -> bool {
+    [true, false].into_iter().any(|v4| {
+        let defaults = routes(host).filter(|route| {
+            let key = &route.key;
+            let lasting = key.table == table::MAIN && route.kind == RouteKind::Unicast;
+            lasting && key.dst.prefix_len() == 0 && key.dst.addr().is_ipv4() == v4
+        });
+        let mut devs = defaults.flat_map(|route| &route.hops).filter_map(|hop| hop.dev.as_ref());
+        let over = devs.next() == Some(name);
+        over && devs.all(|dev| dev == name)
+    })
+}
+
 fn is(host: &Snapshot, path: &str, value: &str) -> bool {
     let Ok(path) = SysctlPath::new(path) else { return false };
     let found = host.fact(&Id::Sysctl(path).at(Ns::HOST)).map(|fact| &fact.body);

@@ -1,4 +1,4 @@
-//! The LAN that flat sandboxes have addresses of: asked before an address is used, told afterwards.
+//! The LAN that sandboxes have addresses of: asked before an address is used, told afterwards.
 //!
 //!     who has 10.0.0.50? ── 0 ms, 50 ms ──▶    the veth pair is made meanwhile
 //!     ◀── nobody within 100 ms                 the host answers for it from now on
@@ -111,9 +111,8 @@ impl Engine {
             Mode::Flat { .. } => network.parent.as_ref(),
             // The NIC is a port, and hears nothing itself.
             Mode::Uplink { .. } => Some(&bridge),
-            Mode::Bridge { .. } | Mode::Routed | Mode::Direct(_) | Mode::Vxlan(_) => {
-                network.parent.as_ref().filter(|_| network.network.dhcp)
-            }
+            Mode::Direct(ref direct) => network.parent.as_ref().filter(|_| direct.beside_parent()),
+            Mode::Bridge { .. } | Mode::Routed | Mode::Vxlan(_) => None,
         };
         let protocols =
             [(Protocol::Arp, network.network.has_v4()), (Protocol::Ipv6, network.network.has_v6())];
@@ -121,7 +120,12 @@ impl Engine {
             protocols.into_iter().filter(|(_, has)| *has).map(|(protocol, _)| protocol).collect();
         let open = |parent: &IfName| self.kernel.lan(&Ns::HOST, parent, &wanted);
         let parent = parent.filter(|_| !wanted.is_empty());
-        parent.map(open).transpose().map_err(|error| {
+        let lan = parent.map(open).transpose();
+        if network.network.mode.direct().is_some() && lan.is_err() {
+            // What is wrong with its parent is said where that is looked at.
+            return Ok(None);
+        }
+        lan.map_err(|error| {
             let fault = Fault::from(error);
             fault.or_try(format!("ropewalk network inspect {}", network.network.name))
         })

@@ -214,6 +214,7 @@ impl Engine {
         let others = ropewalk_topology::beside::look(&found);
         plan.extend(ropewalk_topology::beside::answer(network, &others.openings, &facts)?)?;
         beside::show_neighbours(&found, world);
+        host::show_forwarding(&found, world);
         let changes = self.draft(&plan, world)?;
         let plan = ropewalk_topology::uplink::lasting(plan);
         Ok(NetworkRecord {

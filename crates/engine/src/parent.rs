@@ -168,6 +168,13 @@ impl Engine {
         let (Some(direct), Some(parent)) = (network.mode.direct(), parent) else {
             return Ok(());
         };
+        if matches!(direct, Direct::HostDevice { .. }) && host::last_way_out(found, &parent) {
+            let what = format!("the host's own way out leads over {parent}");
+            return Err(Fault::new(Code::ParentTaken, what)
+                .cause("a sandbox that has the interface takes it away from the host")
+                .or_try("--mode macvlan or --mode uplink, which share it")
+                .or_try(format!("ip route del default dev {parent}    if that is what you want")));
+        }
         for other in self.store.networks()?.iter().filter(|r| r.network.name != network.name) {
             let Some(theirs) = other.network.mode.direct() else { continue };
             if other.parent.as_ref() == Some(&parent) && !beside(direct, theirs) {

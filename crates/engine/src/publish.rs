@@ -153,6 +153,8 @@ impl Engine {
         }
         let changes = std::mem::take(&mut record.doubtful);
         let ports = std::mem::take(&mut record.doubtful_publish);
+        // What lies in the sandbox is taken back only where that is open.
+        self.alive(&record);
         self.take_back(&changes)?;
         self.forget_udp(&ports)?;
         self.settle(&record)?;

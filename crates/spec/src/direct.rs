@@ -124,6 +124,13 @@ impl Direct {
         matches!(self, Self::Macvlan { host_link: true, .. })
     }
 
+    /// True when its interfaces are on the parent's own wire, beside it: what the parent hears on its
+    /// LAN, they could.
+    #[must_use]
+    pub fn beside_parent(&self) -> bool {
+        matches!(self, Self::Macvlan { .. } | Self::Ipvlan { mode: IpvlanMode::L2, .. })
+    }
+
     pub(crate) fn gateway(&self) -> Gateway {
         match self {
             Self::Macvlan { .. }

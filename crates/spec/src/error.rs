@@ -245,7 +245,7 @@ impl Problem {
             Self::NoRange { .. } => {
                 "give an address that is free on the LAN, or the network a range that is kept for it"
             }
-            Self::NoLeg { .. } => "choose a network of mode bridge, routed or flat",
+            Self::NoLeg { .. } => "choose a network of mode bridge, routed, flat, uplink or vxlan",
             Self::AddressTwice { .. } => "choose another address",
             Self::RelativePath { .. } => "write the path from / on",
             Self::PeerOverlap { .. } => "give each host a block of its own",

@@ -50,7 +50,6 @@ impl Engine {
         now.dhcp = now.dhcp.map(|dhcp| Dhcp { lease: None, tried_ms: 0, ..dhcp });
         failpoint::hit("journal address gone");
         self.store.put_attachment(&now)?;
-        self.alive(&now);
         self.settled(now).map(Some)
     }
 

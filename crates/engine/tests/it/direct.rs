@@ -33,8 +33,13 @@ fn sandbox(text: &str) -> SandboxRef {
 }
 
 fn endpoint(sandbox: &str) -> Endpoint {
+    wish(sandbox, &[], None)
+}
+
+fn wish(sandbox: &str, ips: &[&str], mtu: Option<u32>) -> Endpoint {
     let (sandbox, network) = (sandbox.into(), "lan".into());
-    RawEndpoint { sandbox, network, ..RawEndpoint::default() }.check().unwrap()
+    let ip = ips.iter().map(ToString::to_string).collect();
+    RawEndpoint { sandbox, network, ip, mtu, ..RawEndpoint::default() }.check().unwrap()
 }
 
 /// A ping in both families is answered, at the latest when neighbours have been found and links
@@ -163,6 +168,9 @@ fn a_parent_that_somebody_uses_otherwise_is_refused() {
     let large = RawNetwork { mtu: Some(9000), ..second("macvlan", None, "up0") };
     let (code, text) = said(host.engine().create_network(&large.check().unwrap()));
     assert_eq!((code, text.contains("--mtu 1500")), (Code::ParentUnfit, true), "{text}");
+    let (code, text) = said(host.engine().attach(&wish("new:red", &[], Some(1501))));
+    assert_eq!((code, text.contains("--mtu 1500")), (Code::ParentUnfit, true), "{text}");
+    same(&before, &host.snapshot());
 }
 
 #[test]
@@ -226,6 +234,61 @@ fn an_interface_of_the_host_is_lent_and_given_back_as_it_was() {
     host.sh("ip netns del red");
     host.engine().remove_network(&"lan".parse().unwrap()).unwrap();
     same(&clean, &host.snapshot());
+}
+
+#[test]
+fn the_hosts_own_way_out_is_not_lent() {
+    let host = Host::new();
+    outside(&host);
+    card(&host);
+    let raw = |parent: &str| RawNetwork {
+        parent: Some(parent.into()),
+        subnet: vec!["10.5.0.0/24".into()],
+        gateway: vec![],
+        range: vec!["10.5.0.48/28".into()],
+        ..lan("host-device", None)
+    };
+    let before = host.snapshot();
+    let (code, text) = said(host.engine().create_network(&raw("up0").check().unwrap()));
+    assert_eq!(code, Code::ParentTaken, "{text}");
+    assert!(text.contains("the host's own way out leads over up0"), "{text}");
+    same(&before, &host.snapshot());
+    // It may have become that since.
+    host.create(&raw("nic0"));
+    let default = |over: &str| format!("ip route replace default via {over}");
+    host.sh(&default("10.5.0.2 dev nic0"));
+    let before = host.snapshot();
+    let (code, text) = said(host.engine().attach(&endpoint("new:red")));
+    assert_eq!((code, text.contains("over nic0")), (Code::ParentTaken, true), "{text}");
+    same(&before, &host.snapshot());
+    host.sh(&default("10.0.0.2 dev up0"));
+    host.engine().attach(&endpoint("new:red")).unwrap();
+}
+
+#[test]
+fn an_address_that_somebody_on_the_wire_has_is_refused_with_who_has_it() {
+    let host = Host::new();
+    outside(&host);
+    host.create(&lan("macvlan", None));
+    host.sh("ip -n lan addr add 10.0.0.51/24 dev eth0
+        ip -n lan addr add fd00:aa::34/64 dev eth0 nodad");
+    let mac = host.sh("ip netns exec lan cat /sys/class/net/eth0/address");
+    let before = host.snapshot();
+    for ip in ["10.0.0.51", "fd00:aa::34"] {
+        let (code, text) = said(host.engine().attach(&wish("new:red", &[ip], None)));
+        assert_eq!(code, Code::AddrTaken, "{text}");
+        for word in [ip, mac.trim(), "up0"] {
+            assert!(text.contains(word), "{word}: {text}");
+        }
+        same(&before, &host.snapshot());
+    }
+    let (code, text) = said(host.engine().attach(&wish("new:red", &["10.0.0.1"], None)));
+    assert_eq!((code, text.contains("of this host")), (Code::AddrTaken, true), "{text}");
+    same(&before, &host.snapshot());
+    // The range gives the next one that is free in both families.
+    let names = ["new:a", "new:b", "new:c", "new:d"];
+    let rows = names.map(|name| host.engine().attach(&endpoint(name)).unwrap().row);
+    assert_eq!(rows.map(|row| row.addresses[0].clone())[3], "10.0.0.53/24");
 }
 
 #[test]

@@ -20,6 +20,24 @@ fn forwarding_goes_back_with_the_last_network_that_needs_it() {
 }
 
 #[test]
+fn an_interface_that_forwarded_by_itself_does_so_again() {
+    let host = Host::new();
+    host.sh(
+        "ip link add p0 type ifb; ip link set p0 up; ip link add p1 type ifb; ip link set p1 up
+        sysctl -qw net.ipv4.conf.p0.forwarding=1 net.ipv6.conf.p0.forwarding=1",
+    );
+    let before = host.snapshot();
+    let two = ["a", "b"].map(|name| name.parse().unwrap());
+    for [first, last] in [[&two[0], &two[1]], [&two[1], &two[0]]] {
+        host.create(&bridge("a", &["192.168.15.0/24", "fd00:15::/64"]));
+        host.create(&bridge("b", &["192.168.16.0/24", "fd00:16::/64"]));
+        host.engine().remove_network(first).unwrap();
+        host.engine().remove_network(last).unwrap();
+        same(&before, &host.snapshot());
+    }
+}
+
+#[test]
 fn overlapping_subnets_are_refused_by_name() {
     let host = Host::new();
     host.create(&bridge("a", &["192.168.0.0/16"]));

@@ -104,9 +104,14 @@ fn twins(what: &str, text: &str) {
 
 /// Twins on a host on which `script` was run.
 fn twins_after(script: &str, what: &str, text: &str) {
+    twins_on(|host| drop(host.sh(script)), what, text);
+}
+
+/// Twins on a host that was made ready.
+fn twins_on(ready: impl Fn(&Host), what: &str, text: &str) {
     let by_script = {
         let host = host();
-        host.sh(script);
+        ready(&host);
         let mut engine = host.engine();
         let wanted = Declaration::parse("twin.toml", text, &[]).unwrap();
         let dry = engine.plan(&Wanted::Up(&wanted)).unwrap();
@@ -117,7 +122,7 @@ fn twins_after(script: &str, what: &str, text: &str) {
     };
     let by_verb = {
         let host = host();
-        host.sh(script);
+        ready(&host);
         let wanted = Declaration::parse("twin.toml", text, &[]).unwrap();
         host.engine().up(Path::new("twin.toml"), &wanted).unwrap();
         found(&host)
@@ -131,6 +136,16 @@ fn twins_after(script: &str, what: &str, text: &str) {
 fn a_script_makes_what_the_verb_makes_for_every_topology() {
     for (what, network) in TOPOLOGIES {
         twins(what, &format!("[network.web]\n{network}\n{ATTACHMENTS}"));
+    }
+}
+
+#[test]
+fn a_script_makes_what_the_verb_makes_on_a_network_that_is_there() {
+    for (what, network) in TOPOLOGIES.iter().filter(|(what, _)| what.ends_with("both families")) {
+        let network = format!("[network.web]\n{network}\n");
+        let made = Declaration::parse("twin.toml", &network, &[]).unwrap();
+        let make = |host: &Host| drop(host.engine().up(Path::new("twin.toml"), &made).unwrap());
+        twins_on(make, &format!("{what}, there"), &format!("{network}{ATTACHMENTS}"));
     }
 }
 

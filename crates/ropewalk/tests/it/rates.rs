@@ -120,7 +120,7 @@ fn what_is_no_rate_is_refused() {
     host.ok("network create web --subnet 10.9.0.0/24");
     host.net.sh("ip link add up0 type ifb; ip link set up0 up");
     host.ok("network create lan --mode macvlan --parent up0 --subnet 10.0.0.0/24 --range 10.0.0.9-10.0.0.9");
-    let words = ["rate_out: with mode macvlan nothing of the host", "bridge, routed or flat"];
+    let words = ["rate_out: with mode macvlan nothing of the host", "uplink or vxlan"];
     host.refuses("attach new:red lan --rate-out 1M", 2, &words);
     for odd in ["fast", "10", "10M/0", "1M/1G", "10m"] {
         host.refuses(

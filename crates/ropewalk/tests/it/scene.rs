@@ -70,6 +70,11 @@ impl Host {
 }
 
 impl Scene {
+    /// What the kernel says alone.
+    pub(crate) fn of_the_kernel(self) -> Self {
+        Self { lines: BTreeMap::new(), ..self }
+    }
+
     /// What is in one and not in the other, a line each.
     fn differences(&self, other: &Self) -> Vec<String> {
         let (ours, theirs) = (self.text(), other.text());

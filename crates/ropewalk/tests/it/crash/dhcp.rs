@@ -5,10 +5,14 @@
     reason = "the server is a process, and says nothing when it has heard"
 )]
 
+use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use super::{Leaves, host};
+use ropewalk_testnet::Private;
+
+use super::{Leaves, STEPS, host};
+use crate::host::Host;
 
 /// dnsmasq on the LAN, which ends with its test. Its files are where each test has a folder of its own.
 struct Server(Child);
@@ -112,4 +116,59 @@ fn an_uplink_sandbox_has_an_address_of_the_lans_server_as_long_as_it_is_there() 
 #[test]
 fn a_macvlan_attach_with_dhcp_that_is_killed_leaves_no_lease_behind() {
     survives("macvlan");
+}
+
+/// Which second the process of the test below takes it to be, from now.
+const LATER: &str = "ROPEWALK_TEST_LATER";
+/// Longer than an address is lent.
+const OVER: u64 = 2 * 3600;
+
+/// What the agent does with leases that have run out: run by the test below, in its namespaces, in a
+/// process of its own.
+#[test]
+#[ignore = "it is killed"]
+fn renewer() {
+    let later = std::env::var(LATER).expect(LATER).parse().expect("seconds");
+    Host { net: Private::inherited() }.renews(later);
+}
+
+/// Runs [`renewer`], killed at a step: the name of that; none if it came to its end.
+fn renewal_killed(host: &Host, later: u64, step: usize) -> Option<String> {
+    let _none = fs::remove_file(STEPS);
+    let tests = std::env::current_exe().expect("this test");
+    let (done, said) = host.net.try_sh(&format!(
+        "{LATER}={later} ROPEWALK_FAILPOINT={step} ROPEWALK_FAILPOINT_LIST={STEPS} \
+         {} --exact crash::dhcp::renewer --ignored",
+        tests.display()
+    ));
+    assert!(said.contains("running 1 test") && !said.contains("panicked"), "{said}");
+    let steps = fs::read_to_string(STEPS).expect("the steps are listed");
+    (!done).then(|| steps.lines().last().expect("a step").to_owned())
+}
+
+#[test]
+fn an_address_whose_change_is_killed_is_lent_anew_by_the_next_look() {
+    let host = host();
+    host.net.sh("ip -n lan addr add 10.0.0.2/24 dev eth0");
+    let _server = Server::start();
+    host.unharmed(|| {
+        host.ok("network create lan --mode flat --dhcp");
+        host.ok("attach new:blue lan --publish 8080:80");
+        let whole = host.scene();
+        let (mut later, mut steps) = (OVER, 0);
+        while let Some(name) = renewal_killed(&host, later, steps + 1) {
+            let when = format!("a lease that is over: killed before step {}, {name}", steps + 1);
+            if steps % 2 == 0 {
+                host.ok("gc");
+            }
+            host.renews(later + OVER);
+            whole.same(&host.scene(), &when);
+            host.is_healthy(&when);
+            later += 2 * OVER;
+            steps += 1;
+        }
+        assert!(steps > 20, "{steps} steps");
+        whole.same(&host.scene(), "not killed any more");
+        host.ok("detach new:blue");
+    });
 }

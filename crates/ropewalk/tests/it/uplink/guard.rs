@@ -2,10 +2,12 @@
 
 use std::io::Write as _;
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
-use super::{LAN, guards, host, small};
+use super::{LAN, LONG, guards, host, small};
 use crate::crash::{Leaves, killed_each};
 use crate::host::Host;
+use crate::scene::Scene;
 
 /// A rule of somebody's that lets no answer of the gateway in by the bridge.
 const DEAF: &str = "nft 'table inet deaf { chain in { type filter hook input priority 0; \
@@ -59,6 +61,71 @@ fn gc_and_the_next_command_do_not_fight_with_the_guard() {
             host.ok(LAN);
         });
     });
+}
+
+#[test]
+fn an_attach_or_detach_that_is_killed_leaves_nothing_half_done_on_the_lan() {
+    let host = small();
+    host.unharmed(|| {
+        host.ok(LAN);
+        let attach = "attach new:blue lan --ip 10.0.0.100 --ip fd00:aa::100";
+        host.survives(Leaves::Nothing, attach, &["detach new:blue"]);
+        host.ok(attach);
+        host.survives(Leaves::NothingOrAll, "detach new:blue", &[attach]);
+    });
+}
+
+/// Runs `line` in a namespace of processes that ends with it: the guard dies with whom it guards.
+fn without_survivors(host: &Host, line: &str, step: usize) -> bool {
+    let script = format!(
+        "ROPEWALK_FAILPOINT={step} unshare --pid --fork sh -c '{} {line}; exit $?'",
+        env!("CARGO_BIN_EXE_ropewalk")
+    );
+    host.net.try_sh(&script).0
+}
+
+#[test]
+fn a_move_whose_guard_is_killed_with_it_is_taken_back_by_gc_and_by_the_agent() {
+    let host = small();
+    let before = host.scene();
+    let (mut step, mut left) = (1, 0);
+    while !without_survivors(&host, LAN, step) {
+        assert_eq!(guards(), Vec::<i32>::new(), "step {step}");
+        left += usize::from(host.scene() != before);
+        let when = format!("step {step}, guard and all");
+        if step % 8 == 0 {
+            taken_back_by_the_agent(&before, &host, &when);
+        } else {
+            host.ok("gc");
+        }
+        host.becomes(&before, &when);
+        host.is_healthy(&when);
+        step += 1;
+    }
+    // The guard may have been a little faster than its end, here and there.
+    assert!(step > 15 && left > step / 4, "{left} of {step}");
+    host.ok("network rm lan");
+    host.becomes(&before, "removed");
+}
+
+fn taken_back_by_the_agent(before: &Scene, host: &Host, when: &str) {
+    let agent = Ended(crate::run::start("agent"));
+    let begun = Instant::now();
+    while host.scene() != *before && begun.elapsed() < LONG {
+        std::thread::park_timeout(Duration::from_millis(20));
+    }
+    drop(agent);
+    before.same(&host.scene(), &format!("{when}, the agent"));
+}
+
+/// A process that ends with its test.
+struct Ended(std::process::Child);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        let _killed = self.0.kill();
+        let _status = self.0.wait();
+    }
 }
 
 #[test]

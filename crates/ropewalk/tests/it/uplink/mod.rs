@@ -9,6 +9,7 @@ mod lab;
 mod mended;
 mod moved;
 mod stream;
+mod twin;
 
 use std::fs;
 use std::time::{Duration, Instant};
