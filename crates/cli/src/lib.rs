@@ -8,6 +8,7 @@
 mod agent;
 mod answer;
 mod demo;
+mod fix;
 mod lab;
 mod pages;
 mod refusal;

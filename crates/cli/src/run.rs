@@ -10,7 +10,7 @@ use crate::table::{
     Announce, Attach, Cli, Create, Detach, File, Guard, NetworkVerb, Opened, PlanFile, Ports, Ps,
     Purge, Verb,
 };
-use crate::{agent, demo, lab, pages, show, topics, trial, why};
+use crate::{agent, demo, fix, lab, pages, show, topics, trial, why};
 
 /// Does what was asked for.
 pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
@@ -39,6 +39,8 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
         }
         Verb::Agent(args) => agent::run(args, json),
         Verb::Why(args) => why::why(args, json),
+        Verb::Fix(args) => fix::fix(args, json),
+        Verb::Undo(args) => fix::undo(args, json),
         Verb::Snapshot(args) => why::snapshot(args),
         Verb::Lab(verb) => lab::run(verb, json),
         Verb::Demo(args) => demo::run(args, json),
@@ -48,7 +50,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
     }
 }
 
-fn open() -> Result<Engine, Fault> {
+pub(crate) fn open() -> Result<Engine, Fault> {
     Engine::open(&Paths::from_env())
 }
 

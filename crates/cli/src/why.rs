@@ -11,7 +11,7 @@ use ropewalk_facts::seen::Scan;
 use ropewalk_walk::Question;
 
 use crate::answer::{Answer, FOUND};
-use crate::show::{self, Look, Paint};
+use crate::show;
 use crate::table::{Snapshot, Why};
 
 /// Writes what was found, as JSON.
@@ -22,15 +22,21 @@ pub(crate) fn snapshot(args: &Snapshot) -> Result<Answer, Fault> {
 
 /// Says why a packet does not arrive. The exit status is 3 when it does not.
 pub(crate) fn why(args: &Why, json: bool) -> Result<Answer, Fault> {
-    let scan = args.snapshot.as_deref().map(scan).transpose()?;
-    let question = question(args, scan.as_ref())?;
+    let (scan, question) = asked(args)?;
     let verdict = match &scan {
         Some(scan) => ropewalk_engine::why_in(scan, &question)?,
         None => ropewalk_engine::why(&question)?,
     };
-    let look = Look { paint: Paint::new(args.color), repair: None };
+    let look = crate::fix::look(args);
     let answer = Answer::of(json, &verdict, |verdict| show::verdict(verdict, &look))?;
     Ok(if verdict.code == "OK" { answer } else { answer.status(FOUND) })
+}
+
+/// What is asked, and the file that is asked where it is not this machine.
+pub(crate) fn asked(args: &Why) -> Result<(Option<Scan>, Question), Fault> {
+    let scan = args.snapshot.as_deref().map(scan).transpose()?;
+    let question = question(args, scan.as_ref())?;
+    Ok((scan, question))
 }
 
 fn question(args: &Why, scan: Option<&Scan>) -> Result<Question, Fault> {

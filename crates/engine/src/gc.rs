@@ -42,6 +42,15 @@ impl Engine {
                 Err(fault) => faults.push(fault),
             }
         }
+        for record in self.store.repairs()?.into_iter().filter(|r| r.state != State::Ready) {
+            let name = format!("repair {}", record.id);
+            match self.revoke(record) {
+                Ok(_) => {
+                    done.push(Done::new("undone", name).detail("it was half made or half undone"))
+                }
+                Err(fault) => faults.push(fault),
+            }
+        }
         for record in self.store.networks()? {
             if (record.state != State::Ready || guard::overdue(&record))
                 && self.store.attachments_on(&record.network.name)?.is_empty()

@@ -3,7 +3,8 @@
 use ropewalk_facts::Ns;
 use ropewalk_spec::NetworkName;
 use ropewalk_store::{
-    AttachmentKey, AttachmentRecord, Held, NetworkHead, NetworkRecord, Store, StoreError, Writer,
+    AttachmentKey, AttachmentRecord, Held, NetworkHead, NetworkRecord, RepairRecord, Store,
+    StoreError, Writer,
 };
 
 /// The store of this host.
@@ -111,6 +112,23 @@ impl Journal {
         let mut tx = self.0.write()?;
         tx.remove(key)?;
         others.iter().try_for_each(|other| tx.put(other))?;
+        tx.commit()
+    }
+
+    /// Repairs that were not undone, the first one first.
+    pub(crate) fn repairs(&self) -> Result<Vec<RepairRecord>> {
+        self.0.read()?.repairs()
+    }
+
+    pub(crate) fn put_repair(&self, record: &RepairRecord) -> Result<()> {
+        let mut tx = self.0.write()?;
+        tx.put_repair(record)?;
+        tx.commit()
+    }
+
+    pub(crate) fn remove_repair(&self, id: u32) -> Result<()> {
+        let mut tx = self.0.write()?;
+        tx.remove_repair(id)?;
         tx.commit()
     }
 }

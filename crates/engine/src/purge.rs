@@ -14,6 +14,13 @@ impl Engine {
         let _lock = self.store.exclusive()?;
         let mut done = Vec::new();
         let mut first: Option<Fault> = None;
+        for record in self.store.repairs()?.into_iter().rev() {
+            let name = format!("repair {}", record.id);
+            match self.revoke(record) {
+                Ok(_) => done.push(Done::new("undone", name)),
+                Err(fault) => first = first.or(Some(fault)),
+            }
+        }
         let mut attachments = self.store.attachments()?;
         attachments.sort_by_key(|record| std::cmp::Reverse(record.created_ms));
         for record in attachments {

@@ -16,6 +16,9 @@ use crate::code::Code;
 use crate::fault::Fault;
 use crate::need_root;
 
+/// The code of an answer when nothing is wrong.
+pub(crate) const FINE: &str = "OK";
+
 /// Reads all namespaces, or those with these names.
 ///
 /// # Errors
@@ -69,7 +72,7 @@ fn spaces(kernel: &mut Kernel, names: &[String]) -> Result<Vec<Ns>, Fault> {
     Ok(all)
 }
 
-fn open(ns: &Ns) -> Result<std::os::fd::OwnedFd, Fault> {
+pub(crate) fn open(ns: &Ns) -> Result<std::os::fd::OwnedFd, Fault> {
     let text = ns.as_str();
     let opened = match (text.strip_prefix("netns:"), text.strip_prefix("pid:")) {
         (Some(name), _) => netns::open_named(name),
@@ -99,9 +102,16 @@ fn unknown(ns: &Ns) -> Fault {
 /// # Errors
 /// As for [`snapshot`]; [`Code::BadInput`] for a protocol that is not known.
 pub fn why(question: &Question) -> Result<Verdict, Fault> {
+    predicted(&mut Kernel::new()?, question).map(|(_, verdict)| verdict)
+}
+
+/// The same, and what was found.
+pub(crate) fn predicted(
+    kernel: &mut Kernel,
+    question: &Question,
+) -> Result<(Scan, Verdict), Fault> {
     check(question)?;
-    let mut kernel = Kernel::new()?;
-    let open = spaces(&mut kernel, &question.visible)?;
+    let open = spaces(kernel, &question.visible)?;
     let mut scan = kernel.scan(&open)?;
     let world = World::new(&scan);
     if world.node(&question.from()).is_none() {
@@ -116,7 +126,8 @@ pub fn why(question: &Question) -> Result<Verdict, Fault> {
         }
     }
     let world = if found { World::new(&scan) } else { world };
-    Ok(diagnose(&world, question))
+    let verdict = diagnose(&world, question);
+    Ok((scan, verdict))
 }
 
 /// Answers a question about what a file holds.

@@ -5,6 +5,7 @@
 //!     wNETWORK            → its works
 //!     lNETWORK·IP         → NS·IFNAME     iNETWORK·NS·IFNAME        → nothing
 //!     cNETWORK·SUBNET     → IP            pPROTO PORT HOST-ADDRESS  → NS·IFNAME
+//!     fNUMBER             → repair
 
 use std::net::IpAddr;
 
@@ -19,6 +20,14 @@ use crate::record::AttachmentKey;
 pub(crate) const NETWORKS: &[u8] = b"n";
 /// All attachments.
 pub(crate) const ATTACHMENTS: &[u8] = b"a";
+
+/// All repairs.
+pub(crate) const REPAIRS: &[u8] = b"f";
+
+/// A repair, in the order of their numbers.
+pub(crate) fn repair(id: u32) -> Vec<u8> {
+    [REPAIRS, &id.to_be_bytes()].concat()
+}
 
 /// The longest name of a namespace. LMDB takes keys of 511 bytes; the longest key has a network
 /// and an interface beside it.

@@ -1,4 +1,4 @@
-//! What ropewalk remembers: networks, attachments, leases and claimed ports, shared by all processes.
+//! What ropewalk remembers: networks, attachments, leases, claimed ports and repairs, shared by all processes.
 //!
 //!     /run/ropewalk/  data.mdb  lock.mdb   the database (LMDB)
 //!                     stamp                which boot and which network namespace it speaks of
@@ -23,7 +23,9 @@ pub use dhcp::{Dhcp, DhcpLease, Due};
 pub use error::StoreError;
 pub use lock::Held;
 pub use read::Reader;
-pub use record::{AttachmentKey, AttachmentRecord, NetworkHead, NetworkRecord, Origin, State};
+pub use record::{
+    AttachmentKey, AttachmentRecord, NetworkHead, NetworkRecord, Origin, RepairRecord, State,
+};
 pub use stamp::Stamp;
 pub use store::Store;
 pub use write::Writer;

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
 use crate::key;
-use crate::record::{AttachmentKey, AttachmentRecord, NetworkHead, NetworkRecord, Works};
+use crate::record::{
+    AttachmentKey, AttachmentRecord, NetworkHead, NetworkRecord, RepairRecord, Works,
+};
 use crate::store::Store;
 
 /// A transaction of the store.
@@ -127,6 +129,14 @@ impl<T: Readable> Tx<'_, T> {
     /// As for [`Tx::network`].
     pub fn count_on(&self, network: &NetworkName) -> Result<usize, StoreError> {
         Ok(self.scan(&key::index_of(network), |_, _| ())?.len())
+    }
+
+    /// All repairs that were not undone, the first one first.
+    ///
+    /// # Errors
+    /// As for [`Tx::network`].
+    pub fn repairs(&self) -> Result<Vec<RepairRecord>, StoreError> {
+        self.records(key::REPAIRS)
     }
 
     /// The leases of a network, and who has them.

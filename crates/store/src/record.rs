@@ -188,6 +188,25 @@ impl fmt::Display for AttachmentKey {
     }
 }
 
+/// A repair of what others made, as it was carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RepairRecord {
+    /// Its number, from 1 on.
+    pub id: u32,
+    /// What was wrong, in a sentence.
+    pub sentence: String,
+    /// The commands that it stands for.
+    pub commands: Vec<String>,
+    /// The namespaces that it changed something in, but for the host's, and the kernel's cookie of each.
+    pub spaces: Vec<(Ns, u64)>,
+    /// What was changed.
+    pub changes: Vec<Change>,
+    /// How far it has come.
+    pub state: State,
+    /// When it was made, in milliseconds since 1970.
+    pub created_ms: u64,
+}
+
 /// What an attachment holds of what is scarce: all that replacing its record must look at.
 #[derive(Debug, Default, Deserialize)]
 pub(crate) struct Holding {

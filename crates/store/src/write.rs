@@ -17,7 +17,7 @@ use serde::Serialize;
 use crate::error::StoreError;
 use crate::key;
 use crate::read::Tx;
-use crate::record::{AttachmentKey, AttachmentRecord, Holding, NetworkRecord, Works};
+use crate::record::{AttachmentKey, AttachmentRecord, Holding, NetworkRecord, RepairRecord, Works};
 
 /// A transaction that writes.
 pub type Writer<'s> = Tx<'s, RwTxn<'s>>;
@@ -170,6 +170,22 @@ impl Writer<'_> {
         }
         self.delete(&key::works(name))?;
         self.delete(&key::network(name))
+    }
+
+    /// Writes the record of a repair.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn put_repair(&mut self, record: &RepairRecord) -> Result<(), StoreError> {
+        self.set_record(&key::repair(record.id), record)
+    }
+
+    /// Removes the record of a repair; false if there is none.
+    ///
+    /// # Errors
+    /// The database failed.
+    pub fn remove_repair(&mut self, id: u32) -> Result<bool, StoreError> {
+        self.delete(&key::repair(id))
     }
 
     /// Makes what was written seen by all.

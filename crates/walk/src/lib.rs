@@ -12,6 +12,7 @@ mod causes;
 mod diagnose;
 mod l2;
 mod l3;
+pub mod mend;
 pub mod nft;
 mod packet;
 mod question;

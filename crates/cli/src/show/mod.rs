@@ -6,6 +6,7 @@
 mod attachments;
 mod changes;
 mod columns;
+mod fix;
 mod interfaces;
 mod networks;
 mod outcomes;
@@ -18,6 +19,7 @@ mod why;
 
 pub(crate) use attachments::{attached, attachments, detached, published, unpublished};
 pub(crate) use changes::trial;
+pub(crate) use fix::{mended, repairs, undone};
 pub(crate) use interfaces::interfaces;
 pub(crate) use networks::{confirmed, created, network, networks, removed};
 pub(crate) use outcomes::{announced, at_stake, checked, done, repaired, routes};

@@ -23,7 +23,7 @@ pub(crate) use files::{File, PlanFile};
 pub(crate) use lab::{DemoArgs, Exec, LabVerb};
 pub(crate) use network::{Create, Name, NetworkVerb};
 pub(crate) use values::Unfit;
-pub(crate) use why::{Snapshot, Why};
+pub(crate) use why::{Fix, Snapshot, Undo, Why};
 
 /// Builds, explains, verifies and removes container networks on Linux
 #[derive(Debug, Parser)]
@@ -108,6 +108,17 @@ pub(crate) enum Verb {
     /// The packet and its answer are walked through every namespace. Nothing is sent. The exit
     /// status is 3 when it does not arrive.
     Why(Why),
+    /// Say what repairs it when a packet does not arrive, and do it with --apply
+    ///
+    /// The question is that of `ropewalk why`. A repair is written down and changed back by
+    /// `ropewalk undo`. Nothing is flushed. What ropewalk does not change by itself, as a service
+    /// that is not started, is printed to be run by hand; then nothing is changed. The exit status
+    /// is 3 when it does not get through.
+    Fix(Fix),
+    /// Change back what `fix --apply` changed
+    ///
+    /// What somebody else changed since stays as it is.
+    Undo(Undo),
     /// Print all that was found in every namespace as JSON, for `why --snapshot`
     Snapshot(Snapshot),
     /// Build, enter, list and take away labs: hosts and LANs as namespaces

@@ -1,4 +1,4 @@
-//! `ropewalk why` and `ropewalk snapshot`
+//! `ropewalk why`, `fix`, `undo` and `snapshot`
 
 use std::net::IpAddr;
 use std::path::PathBuf;
@@ -55,6 +55,30 @@ pub(crate) struct Why {
     /// Colours: on a terminal unless NO_COLOR is set, always, or never
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
     pub(crate) color: Color,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ropewalk fix red 198.51.100.8
+  ropewalk fix red 198.51.100.8 --apply
+  ropewalk undo")]
+pub(crate) struct Fix {
+    #[command(flatten)]
+    pub(crate) why: Why,
+    /// Do it; without this, only say what would be done
+    #[arg(long, conflicts_with = "snapshot")]
+    pub(crate) apply: bool,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Undo {
+    /// The number of the repair; the last one where there is none
+    #[arg(value_name = "NUMBER")]
+    pub(crate) id: Option<u32>,
+    /// List the repairs that can be undone
+    #[arg(long, conflicts_with = "id")]
+    pub(crate) list: bool,
 }
 
 #[derive(Args, Debug)]

@@ -13,6 +13,7 @@ mod cni;
 mod crash;
 mod crowd;
 mod docker;
+mod fix;
 mod flat;
 mod host;
 mod labs;

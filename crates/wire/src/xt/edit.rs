@@ -3,7 +3,7 @@
 use ropewalk_facts::Body;
 use ropewalk_facts::nft::{self, CmpOp, Expr, MetaKey, Rule, RuleKey, Verdict, VerdictCode};
 
-use super::facts::{COMMENT, tags};
+use super::facts::{COMMENT, HEADER, tags};
 use super::{
     ACCEPT, Chain, DROP, EXTENSION, Entry, IFNAME, Layout, Next, RETURN, Table, layout, put,
 };
@@ -105,7 +105,7 @@ impl Table {
         Ok(place)
     }
 
-    /// Interfaces, a comment and a verdict.
+    /// Interfaces, addresses, a protocol, a comment and a verdict.
     fn write(&mut self, rule: &Rule) -> Result<Entry, Refusal> {
         let layout = layout(self.family);
         if rule.key.tag.starts_with('#') || rule.key.tag.len() >= COMMENT_LEN {
@@ -120,6 +120,9 @@ impl Table {
             if let Some(flags) = entry.bytes.get_mut(layout.flags + 1) {
                 *flags |= u8::from(*invert) << place;
             }
+        }
+        if let Some(header) = &said.header {
+            ask(layout, &mut entry.bytes, header)?;
         }
         if let Some(chain) = said.jump {
             if self.chain(&chain)?.hook.is_some() {
@@ -136,6 +139,8 @@ impl Table {
 struct Said {
     /// Of the interface in and out: the name, and whether it is any other.
     names: [Option<(Vec<u8>, bool)>; 2],
+    /// Addresses and protocol, as [`super::facts`] puts them together.
+    header: Option<Vec<u8>>,
     verdict: i32,
     jump: Option<String>,
 }
@@ -155,6 +160,10 @@ impl Said {
                 }
                 let name = data.0.get(..IFNAME).unwrap_or(&data.0).to_vec();
                 *slot.ok_or(Refusal::Unknown)? = Some((name, invert));
+            } else if let Expr::Opaque { name, data } = expr
+                && name == HEADER
+            {
+                said.header = Some(data.0.clone());
             } else if let Expr::Verdict(verdict) = expr {
                 said.decide(verdict)?;
             } else if !matches!(expr, Expr::Counter { .. }) {
@@ -177,6 +186,20 @@ impl Said {
         self.verdict = plain.map(|(_, n)| *n).or(jump).ok_or(Refusal::Unknown)?;
         Ok(())
     }
+}
+
+/// Writes what the header asks for beside interfaces: addresses and masks, protocol, what is inverted.
+fn ask(layout: Layout, entry: &mut [u8], header: &[u8]) -> Result<(), Refusal> {
+    let proto = layout.names + 4 * IFNAME;
+    let (addresses, rest) = header.split_at_checked(layout.names).ok_or(Refusal::Unknown)?;
+    let (number, flags) = rest.split_at_checked(layout.flags - proto).ok_or(Refusal::Unknown)?;
+    let [flags, invert] = flags else { return Err(Refusal::Unknown) };
+    put(entry, 0, addresses);
+    put(entry, proto, number);
+    for (at, bits) in [(layout.flags, flags), (layout.flags + 1, invert)] {
+        *entry.get_mut(at).ok_or(Refusal::Unknown)? |= bits;
+    }
+    Ok(())
 }
 
 fn place(key: MetaKey) -> Option<usize> {

@@ -18,6 +18,8 @@ use super::{
 
 /// The match that says nothing but a text.
 pub(super) const COMMENT: &str = "comment";
+/// What a rule asks for beside interfaces: addresses, masks, protocol, what is inverted.
+pub(super) const HEADER: &str = "ip";
 
 impl Table {
     /// What the table has, in order.
@@ -135,7 +137,7 @@ fn header(layout: Layout, bytes: &[u8]) -> Vec<Expr> {
     let flags = bytes.get(layout.flags).copied().unwrap_or_default() & !layout.goto;
     if addresses.iter().chain(proto).any(|byte| *byte != 0) || flags != 0 || invert & !3 != 0 {
         let data = Bytes([addresses, proto, &[flags, invert & !3]].concat());
-        exprs.push(Expr::Opaque { name: "ip".into(), data });
+        exprs.push(Expr::Opaque { name: HEADER.into(), data });
     }
     exprs
 }

@@ -72,7 +72,14 @@ fn some(family: Family) -> Vec<Body> {
     let accept = [&from[..], &to, &ends(VerdictCode::Accept, None)].concat();
     let jump = |name| ends(VerdictCode::Jump, Some(name)).to_vec();
     let ret = [&to[..], &ends(VerdictCode::Return, None)].concat();
+    let width = if family == Family::Ip6tables { 16 } else { 4 };
+    let addresses = [vec![10; width], vec![20; width], vec![255; width], vec![255; width]].concat();
+    // A protocol (and a class that nobody asks for), and that it is asked for.
+    let rest: &[u8] = if width == 16 { &[6, 0, 0, 1, 8] } else { &[6, 0, 0, 8] };
+    let header = Expr::Opaque { name: "ip".into(), data: Bytes([&addresses[..], rest].concat()) };
+    let near = [&from[..], &[header], &ends(VerdictCode::Accept, None)].concat();
     vec![
+        rule(family, "INPUT", "near", near, Some(0)),
         chain(family, "ROPEWALK"),
         chain(family, "A"),
         rule(family, "ROPEWALK", "accept", accept, Some(0)),
@@ -104,7 +111,7 @@ fn what_is_put_in_is_read_back_and_taken_out_again() {
         }
         let rules = read.facts();
         let rules = rules.iter().filter_map(|fact| Some(fact.as_nft_rule()?.key.tag.as_str()));
-        assert_eq!(rules.collect::<Vec<_>>(), ["first", "jump", "return", "accept", "on"]);
+        assert_eq!(rules.collect::<Vec<_>>(), ["near", "first", "jump", "return", "accept", "on"]);
         let mut table = read;
         assert_eq!(table.change(Some(&chain(family, "A")), None), Err(Refusal::Busy));
         for body in some(family).iter().rev() {
@@ -153,8 +160,8 @@ fn what_had_been_counted_stays_with_its_rule() {
     assert_eq!(new.counters, old.len());
     let back = new.give_back(&old);
     let counted: Vec<u8> = back[ENTRIES..].chunks(COUNTERS).map(|c| c[0]).collect();
-    // INPUT's policy; two new rules and FORWARD's policy; OUTPUT's; chains A and ROPEWALK; the end.
-    assert_eq!(counted, [0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
+    // A new rule and INPUT's policy; two new rules and FORWARD's policy; OUTPUT's; chains A and ROPEWALK; the end.
+    assert_eq!(counted, [0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 0, 0, 0, 3]);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Never here: what is said.
 
 /// No line is wider.
-pub(super) const WIDTH: usize = 80;
+pub(in crate::show) const WIDTH: usize = 80;
 
 /// How many columns a text takes.
 pub(super) fn columns(text: &str) -> usize {
@@ -11,7 +11,7 @@ pub(super) fn columns(text: &str) -> usize {
 }
 
 /// The words of `text` in lines of at most `width` columns. A word that is longer is broken.
-pub(super) fn words(text: &str, width: usize) -> Vec<String> {
+pub(in crate::show) fn words(text: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     let mut line = String::new();
     for word in text.split_whitespace() {
@@ -38,7 +38,7 @@ pub(super) fn words(text: &str, width: usize) -> Vec<String> {
 /// A command in lines of at most `width` columns that a shell takes as one line: broken between
 /// words, outside of quotes where that can be, and each but the last ended by a backslash, which
 /// nft and a shell inside of quotes understand as well.
-pub(super) fn command(text: &str, width: usize) -> Vec<String> {
+pub(in crate::show) fn command(text: &str, width: usize) -> Vec<String> {
     let mut lines = Vec::new();
     let mut rest: Vec<char> = text.chars().collect();
     while rest.len() > width {

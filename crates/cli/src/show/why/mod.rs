@@ -13,7 +13,7 @@ mod way;
 
 use ropewalk_walk::Verdict;
 
-use self::fill::{WIDTH, command, words};
+pub(super) use self::fill::{WIDTH, command, words};
 use super::paint::{Paint, Tone};
 
 /// How a page looks.
@@ -28,7 +28,7 @@ pub(crate) struct Look {
 /// What stands before what is said.
 const INDENT: &str = "    ";
 /// The same, under `WHY` and `FIX`.
-const UNDER: &str = "     ";
+pub(super) const UNDER: &str = "     ";
 
 /// The answer to a question as a page.
 pub(crate) fn verdict(v: &Verdict, look: &Look) -> String {
@@ -59,7 +59,7 @@ pub(crate) fn verdict(v: &Verdict, look: &Look) -> String {
 }
 
 /// The verdict, in words.
-fn said(v: &Verdict, paint: Paint) -> String {
+pub(super) fn said(v: &Verdict, paint: Paint) -> String {
     let fine = v.code == "OK";
     let (says, tone) = if fine { ("OK", Tone::Good) } else { ("NO", Tone::Bad) };
     let mut lines = words(&v.sentence, WIDTH - INDENT.len()).into_iter();
@@ -112,7 +112,7 @@ fn fix(v: &Verdict, look: &Look) -> String {
 }
 
 /// Lines with a word before the first.
-fn labelled(label: &str, tone: Tone, lines: &[String], paint: Paint) -> String {
+pub(super) fn labelled(label: &str, tone: Tone, lines: &[String], paint: Paint) -> String {
     let mut text = String::new();
     for (at, line) in lines.iter().enumerate() {
         let head = if at == 0 {

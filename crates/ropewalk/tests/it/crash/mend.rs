@@ -1,6 +1,6 @@
 //! What mends is killed itself: `repair`, `gc`, and the undoing of what was refused.
 
-use super::{Died, FAR, WEB, die, host, killed, killed_each};
+use super::{Died, FAR, Leaves, WEB, die, host, killed, killed_each};
 use crate::host::Host;
 
 impl Host {
@@ -155,5 +155,19 @@ fn an_attach_that_is_refused_and_killed_while_it_is_undone_leaves_nothing() {
         assert!(steps > 20, "{steps} steps");
         start.same(&host.scene(), "refused");
         host.net.sh("ip -6 route del fd00:9::9 dev up0");
+    });
+}
+
+#[test]
+fn a_repair_of_others_that_is_killed_is_taken_back_or_done() {
+    const FIX: &str = "fix host 198.51.100.8 --apply";
+    let host = host();
+    host.net.sh("ip -n lan link set lo up; ip -n lan addr add 10.0.0.2/24 dev eth0
+        ip -n lan addr add 198.51.100.8/32 dev lo; ip route add blackhole 198.51.100.0/24
+        nft 'add table inet t; add chain inet t out { type filter hook output priority 0; policy drop; }'");
+    host.unharmed(|| {
+        host.survives(Leaves::NothingOrAll, FIX, &["undo"]);
+        host.ok(FIX);
+        host.survives(Leaves::NothingOrAll, "undo", &[FIX]);
     });
 }

@@ -1,0 +1,246 @@
+//! Repairs of what anybody made: the fix of a verdict carried out over netlink, and journalled.
+//!
+//!     why ─▶ commands ─mend─▶ Changes ─▶ journal (pending) ─▶ kernel ─▶ journal (ready) ─▶ why again
+//!
+//! What belongs to ropewalk itself is put right as `repair` would.  What no facts can say has to be
+//! run by hand; then nothing is changed.  Nothing is flushed.  Never here: what is wrong, undoing.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use ropewalk_facts::seen::Scan;
+use ropewalk_facts::{Body, Key, Ns, Snapshot};
+use ropewalk_kernel::failpoint;
+use ropewalk_plan::{Change, describe};
+use ropewalk_store::{RepairRecord, State};
+use ropewalk_walk::mend::{Line, Mend, mend};
+use ropewalk_walk::{Question, Verdict, World, trip};
+use serde::Serialize;
+
+use crate::code::Code;
+use crate::fault::Fault;
+use crate::{Engine, now, why};
+
+/// How often the question is asked again after a repair, until its answer is good: a link that
+/// came up takes its time, and so does an address of IPv6.
+const AGAIN: u32 = 30;
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A repair: what is wrong, what puts it right, what was done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Repaired {
+    /// The form of this.
+    pub version: u32,
+    /// What was found.
+    pub verdict: Verdict,
+    /// ropewalk's own commands for it, where what is broken is ropewalk's own.
+    pub verbs: Vec<String>,
+    /// The commands, and which of them have to be run by hand.
+    pub fix: Vec<Command>,
+    /// What they change, a line each.
+    pub changes: Vec<String>,
+    /// The number of the repair, when it was carried out.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub applied: Option<u32>,
+    /// What is found after it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub after: Option<Verdict>,
+}
+
+/// A command of a repair.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Command {
+    /// As a shell takes it.
+    pub command: String,
+    /// Why ropewalk does not carry it out by itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by_hand: Option<&'static str>,
+}
+
+impl Repaired {
+    /// True when it gets through, now.
+    #[must_use]
+    pub fn fine(&self) -> bool {
+        self.after.as_ref().unwrap_or(&self.verdict).code == why::FINE
+    }
+}
+
+/// What puts right what a file holds, printed only.
+///
+/// # Errors
+/// As for [`crate::why_in`].
+pub fn fix_in(scan: &Scan, question: &Question) -> Result<Repaired, Fault> {
+    let verdict = why::why_in(scan, question)?;
+    let mended = mend(scan, &verdict.fix);
+    Ok(told(verdict, Vec::new(), &mended, &scan.facts))
+}
+
+impl Engine {
+    /// Says what puts a question's answer right, and does it when `apply`.
+    ///
+    /// # Errors
+    /// As for [`crate::why()`]; [`Code::ByHand`] and [`Code::NoRepair`] for what cannot be applied.
+    pub fn fix(&mut self, question: &Question, apply: bool) -> Result<Repaired, Fault> {
+        let lock = self.store.exclusive()?;
+        if apply {
+            // Who holds the lock knows that whoever left these is dead.
+            let cut_short = |record: &RepairRecord| record.state != State::Ready;
+            let all = self.store.repairs()?.into_iter().filter(cut_short);
+            all.collect::<Vec<_>>().into_iter().try_for_each(|r| self.revoke(r).map(drop))?;
+        }
+        let (scan, verdict) = why::predicted(&mut self.kernel, question)?;
+        if verdict.code == why::FINE {
+            return Ok(told(verdict, Vec::new(), &Mend::default(), &scan.facts));
+        }
+        let mut mended = mend(&scan, &verdict.fix);
+        let own = self.own_gap()?;
+        let verbs = match heals(&own, &scan, question, &mended) {
+            true => {
+                mended.changes = own;
+                mended.forget.clear();
+                vec!["ropewalk repair".to_owned()]
+            }
+            false => Vec::new(),
+        };
+        let mut done = told(verdict, verbs, &mended, &scan.facts);
+        if !apply {
+            return Ok(done);
+        }
+        refused(&done)?;
+        let id = self.carry_out(&done, &mended)?;
+        drop(lock);
+        done.applied = Some(id);
+        done.after = Some(self.asked_again(question)?);
+        Ok(done)
+    }
+
+    /// What of ropewalk's own networks and attachments is not as it was made, and would make it so.
+    fn own_gap(&mut self) -> Result<Vec<Change>, Fault> {
+        let mut all = Vec::new();
+        let ready = |state: State| state == State::Ready;
+        for record in self.store.networks()?.iter().filter(|record| ready(record.state)) {
+            all.extend(self.gap(&crate::beside::without_answer(&record.plan)?)?.changes);
+        }
+        for record in self.store.attachments()?.iter().filter(|record| ready(record.state)) {
+            if self.alive(record) {
+                all.extend(self.gap(&record.plan)?.changes);
+            }
+        }
+        let mut seen = BTreeSet::new();
+        all.retain(|change| seen.insert(change.key.clone()));
+        Ok(all)
+    }
+
+    /// Journals the changes and makes them; all or none.
+    fn carry_out(&mut self, done: &Repaired, mended: &Mend) -> Result<u32, Fault> {
+        let id = self.store.repairs()?.last().map_or(0, |last| last.id) + 1;
+        let commands = match done.verbs.as_slice() {
+            [] => done.fix.iter().map(|line| line.command.clone()).collect(),
+            verbs => verbs.to_vec(),
+        };
+        let mut record = RepairRecord {
+            id,
+            sentence: done.verdict.sentence.clone(),
+            commands,
+            spaces: self.spaces_of(&mended.changes)?,
+            changes: mended.changes.clone(),
+            state: State::Pending,
+            created_ms: now(),
+        };
+        failpoint::hit("journal repair");
+        self.store.put_repair(&record)?;
+        if let Err(failure) = self.kernel.apply(&record.changes) {
+            // What could not be taken back stays written down, for `gc` and `undo`.
+            if failure.stuck.is_empty() {
+                self.store.remove_repair(id)?;
+            }
+            return Err(Fault::from(failure).doing("fix"));
+        }
+        for change in &mended.forget {
+            // What was learned may have gone meanwhile.
+            let outcome = self.kernel.execute(std::slice::from_ref(change));
+            outcome.or_else(|failure| match failure.error.errno() {
+                Some(errno) if errno.absent() => Ok(()),
+                _ => Err(Fault::from(failure).doing("fix")),
+            })?;
+        }
+        record.state = State::Ready;
+        failpoint::hit("journal repair ready");
+        self.store.put_repair(&record)?;
+        Ok(id)
+    }
+
+    /// The namespaces that changes are made in, each with its cookie.
+    fn spaces_of(&self, changes: &[Change]) -> Result<Vec<(Ns, u64)>, Fault> {
+        let all: BTreeSet<&Ns> = changes.iter().map(|change| &change.key.ns).collect();
+        let others = all.into_iter().filter(|ns| !ns.is_host());
+        others.map(|ns| Ok((ns.clone(), self.kernel.cookie(ns)?))).collect()
+    }
+
+    #[expect(clippy::disallowed_methods, reason = "what it waits for is in any namespace")]
+    fn asked_again(&mut self, question: &Question) -> Result<Verdict, Fault> {
+        let mut tries = AGAIN;
+        loop {
+            let (_, verdict) = why::predicted(&mut self.kernel, question)?;
+            tries -= 1;
+            if verdict.code == why::FINE || tries == 0 {
+                return Ok(verdict);
+            }
+            std::thread::sleep(PAUSE);
+        }
+    }
+}
+
+/// True when what ropewalk would repair of its own is what the fix is about.
+fn heals(own: &[Change], scan: &Scan, question: &Question, mended: &Mend) -> bool {
+    if own.is_empty() {
+        return false;
+    }
+    let keys: BTreeSet<&Key> = own.iter().map(|change| &change.key).collect();
+    let asked: Vec<&Change> = mended.changes.iter().filter(|change| !change.implied).collect();
+    if !asked.is_empty() && asked.iter().all(|change| keys.contains(&change.key)) {
+        return true;
+    }
+    let mut other = scan.clone();
+    ropewalk_plan::apply(own, &mut other.facts);
+    for change in own {
+        if let Some(Body::Sysctl(setting)) = change.new.as_ref().map(|fact| &fact.body)
+            && let Some(seen) = other.seen.get_mut(&change.key.ns)
+        {
+            seen.settings.insert(setting.path.as_str().to_owned(), setting.value.clone());
+        }
+    }
+    trip(&World::new(&other), question).passes()
+}
+
+/// Refuses to apply what is not all of a repair.
+fn refused(done: &Repaired) -> Result<(), Fault> {
+    if !done.verbs.is_empty() {
+        return Ok(());
+    }
+    let sentence = &done.verdict.sentence;
+    if done.fix.is_empty() {
+        let fault = Fault::new(Code::NoRepair, "no commands are known that repair it");
+        return Err(fault.cause(sentence).doing("fix"));
+    }
+    let Some(why) = done.fix.iter().find_map(|line| line.by_hand) else { return Ok(()) };
+    let fault = Fault::new(Code::ByHand, "part of the repair has to be run by hand").doing("fix");
+    let fault = fault.cause(format!("{sentence}; {why}"));
+    Err(done.fix.iter().fold(fault, |fault, line| fault.or_try(line.command.clone())))
+}
+
+fn told(verdict: Verdict, verbs: Vec<String>, mended: &Mend, context: &Snapshot) -> Repaired {
+    let mut words = context.clone();
+    words.merge(mended.changes.iter().filter_map(|change| change.new.clone()).collect());
+    let asked = mended.changes.iter().chain(&mended.forget).filter(|change| !change.implied);
+    let command = |line: &Line| Command { command: line.command.clone(), by_hand: line.by_hand };
+    Repaired {
+        version: 1,
+        verdict,
+        verbs,
+        fix: mended.lines.iter().map(command).collect(),
+        changes: asked.map(|change| describe(change, &words)).collect(),
+        applied: None,
+        after: None,
+    }
+}
