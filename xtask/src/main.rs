@@ -10,6 +10,7 @@
 
 mod bench;
 mod cases;
+mod conformance;
 mod docs;
 mod pairs;
 mod test;
@@ -30,6 +31,7 @@ usage: cargo xtask TASK
          rate [--seconds N]: what comes through where a rate is limited
          protect [--rounds N]: what protection costs the packets it looks at
   cases [FOLDER]: a suite of broken networks, asked of `ropewalk why`; causes, places, fixes that work
+  conformance [--cni DIR] [--plugin NAME] [--json FILE]: CNI plugins against what runtimes rely on
   lab-all [--megabytes N] [TOPOLOGY…]: every topology in a lab, all pairs ping and move 100 MB
 ";
 
@@ -44,6 +46,7 @@ fn main() -> ExitCode {
         ["bench", "protect", rest @ ..] => bench::protect(rest),
         ["lab-all", rest @ ..] => pairs::run(rest),
         ["cases", rest @ ..] => cases::run(rest),
+        ["conformance", rest @ ..] => conformance::run(rest),
         ["tidy"] => tidy::run(),
         _ => {
             eprint!("{USAGE}");

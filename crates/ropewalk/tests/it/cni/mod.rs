@@ -2,6 +2,7 @@
 //! Debian packages.
 #![expect(clippy::disallowed_types, reason = "plugins are run as runtimes run them")]
 
+mod conformance;
 mod ipam;
 
 use std::io::Write;
