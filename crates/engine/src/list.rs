@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ropewalk_facts::{Body, Fact, Id, IfName, LinkKind, Ns};
 use ropewalk_kernel::netns;
 use ropewalk_plan::Step;
-use ropewalk_spec::{NetworkName, names};
+use ropewalk_spec::{Mode, NetworkName, names};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
 use ropewalk_topology::firewall;
 use serde::Serialize;
@@ -79,7 +79,8 @@ impl Engine {
         let states = |record: &NetworkRecord| {
             let group = names::group(&record.network.name);
             let elements = firewall::inside(group, false);
-            elements.iter().all(|body| record.plan.states(&body.id().at(Ns::HOST)))
+            let guests = matches!(record.network.mode, Mode::Uplink { .. });
+            guests || elements.iter().all(|body| record.plan.states(&body.id().at(Ns::HOST)))
         };
         let all = self.store.networks()?.into_iter().filter(states);
         Ok(all.map(|record| record.network.name).collect())

@@ -284,6 +284,11 @@ fn check_combination(network: &Network, object: &Object) -> Result<(), SpecError
     if let Some(direct) = network.mode.direct() {
         check_direct(network, direct, object)?;
     }
+    // To other networks, its sandboxes and the LAN are one.
+    if matches!(network.mode, Mode::Uplink { .. }) && !network.joins.networks.is_empty() {
+        let mode = network.mode.word();
+        return at("reach").fail(Problem::ConflictMode { mode });
+    }
     let (without, masquerade, masquerade_in) = match network.mode.reach() {
         Reach::Open if !network.mode.through_host() => {
             let mode = network.mode.word();

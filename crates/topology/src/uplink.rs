@@ -26,7 +26,11 @@ pub(crate) fn network(network: &Network, host: &HostFacts) -> Result<Plan, Dupli
     let mut link = Link::up(bridge.clone(), LinkKind::Bridge);
     (link.mac, link.mtu) = (nic.link.mac, nic.link.mtu);
     link.altnames.insert(names::bridge_altname(&network.name));
+    link.group = names::group(&network.name);
     plan.ensure(&Ns::HOST, Body::Link(link))?;
+    if network.joins.host {
+        plan.ensure(&Ns::HOST, firewall::hosted(names::group(&network.name)))?;
+    }
     settings(&mut plan, nic, &bridge)?;
     let on_bridge = |body: &Body| moved(body, name, &bridge);
     let addresses: Vec<&Body> = nic.bodies.iter().filter(|b| b.as_addr().is_some()).collect();
@@ -74,10 +78,12 @@ fn settings(plan: &mut Plan, nic: &Nic, bridge: &IfName) -> Result<(), Duplicate
 pub(crate) fn attach(wiring: &Wiring<'_>) -> Result<Plan, Duplicate> {
     let mut plan = Plan::new();
     // Before the leg, so that it is never there without.
-    for element in protection(wiring) {
+    let bridge = bridge_name(wiring.network, None);
+    let guest = firewall::guest(&bridge, &wiring.leg, wiring.mac);
+    for element in protection(wiring).into_iter().chain(guest) {
         plan.create(&Ns::HOST, element)?;
     }
-    plan.extend(wiring.pair(Some(bridge_name(wiring.network, None)))?)?;
+    plan.extend(wiring.pair(Some(bridge))?)?;
     for net in &wiring.addresses {
         wiring.address(&mut plan, *net)?;
     }

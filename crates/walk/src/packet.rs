@@ -32,6 +32,8 @@ pub struct Packet {
     pub df: bool,
     /// Its mark within the namespace.
     pub mark: u32,
+    /// Its priority within the namespace.
+    pub priority: u32,
     /// Hardware address it is from.
     pub smac: Mac,
     /// Hardware address it is for.
@@ -96,6 +98,7 @@ impl Packet {
             flags: if self.proto == proto::TCP { 0x12 } else { 0 },
             ttl: 64,
             mark: 0,
+            priority: 0,
             smac: NO_MAC,
             dmac: NO_MAC,
             ask: None,

@@ -376,6 +376,7 @@ fn question(node: &Node, dev: &IfName, mac: Mac, ip: IpAddr, p: &Packet) -> Pack
         len: 64,
         df: false,
         mark: 0,
+        priority: 0,
         smac: mac,
         dmac,
         ask: Some(Ask { from: src, whose: ip, answer: false }),

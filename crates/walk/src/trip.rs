@@ -85,6 +85,7 @@ fn first_packet(world: &World, q: &Question) -> Packet {
         len: header + inner + q.size.unwrap_or(if echo { 56 } else { 0 }),
         df: q.df || number == proto::TCP,
         mark: 0,
+        priority: 0,
         smac: NO_MAC,
         dmac: NO_MAC,
         ask: None,

@@ -197,7 +197,7 @@ impl<'w> Walker<'w> {
             self.ttls.push((at.ns.clone(), outcome.end.who.base.clone()));
         }
         p.ttl = outcome.ttl;
-        p.mark = outcome.mark;
+        (p.mark, p.priority) = (outcome.mark, outcome.priority);
         p.untracked |= outcome.notrack;
         if let (Some(mark), Some((index, _))) = (outcome.ct_mark, p.conn)
             && let Some(conn) = self.conns.get_mut(at.ns).and_then(|c| c.get_mut(index))

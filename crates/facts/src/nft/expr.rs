@@ -125,6 +125,8 @@ pub struct MetaKey(pub u32);
 impl MetaKey {
     /// Type of the frame's contents, two bytes.
     pub const PROTOCOL: Self = Self(1);
+    /// The packet's priority.
+    pub const PRIORITY: Self = Self(2);
     /// The packet's mark.
     pub const MARK: Self = Self(3);
     /// Index of the incoming link.
@@ -135,6 +137,8 @@ impl MetaKey {
     pub const IIFNAME: Self = Self(6);
     /// Name of the outgoing link, 16 bytes.
     pub const OIFNAME: Self = Self(7);
+    /// Kind of the incoming link (`ARPHRD_*`), two bytes.
+    pub const IIFTYPE: Self = Self(8);
     /// Family of the packet (`NFPROTO_*`), one byte.
     pub const NFPROTO: Self = Self(15);
     /// Transport protocol, one byte.

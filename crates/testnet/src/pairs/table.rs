@@ -122,10 +122,10 @@ pub const TOPOLOGIES: &[Topology] = &[
     Topology {
         name: "uplink",
         h1: "--mode uplink --parent eth0 --subnet 10.0.0.0/24 --gateway 10.0.0.2 \
-             --subnet fd00:aa::/64 --gateway fd00:aa::2",
+             --subnet fd00:aa::/64 --gateway fd00:aa::2 --reach host",
         h2: Some(
             "--mode uplink --parent eth0 --subnet 10.0.0.0/24 --gateway 10.0.0.2 \
-             --subnet fd00:aa::/64 --gateway fd00:aa::2",
+             --subnet fd00:aa::/64 --gateway fd00:aa::2 --reach host",
         ),
         red: ["10.0.0.108", "fd00:aa::108"],
         blue: ["10.0.0.109", "fd00:aa::109"],

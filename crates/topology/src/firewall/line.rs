@@ -22,6 +22,8 @@ pub(super) enum Side {
 
 /// `NFTA_FIB_F_DADDR`.
 const DADDR: FibFlags = FibFlags(2);
+/// `NFTA_FIB_F_IIF`.
+const IIF: u32 = 8;
 /// `RTN_LOCAL`: an address of this host.
 const LOCAL: u32 = 2;
 /// `NFT_CT_STATUS`.
@@ -31,6 +33,8 @@ const CT_STATE: u32 = 0;
 const KNOWN: u32 = 2 | 4;
 /// `IPS_DST_NAT`: the destination of the connection was changed.
 const DST_NAT: u32 = 0x20;
+/// `ARPHRD_ETHER`.
+const ETHER: u16 = 1;
 /// `LOOPBACK_IFINDEX`: `lo` has this index in every namespace.
 const LO: u32 = 1;
 
@@ -69,6 +73,7 @@ impl Version {
 }
 
 /// A rule in the making, in a table of a family.
+#[derive(Clone)]
 pub(super) struct Line {
     family: Family,
     exprs: Vec<Expr>,
@@ -283,6 +288,13 @@ impl Line {
         self.and([fib]).cmp(CmpOp::Eq, &LOCAL.to_ne_bytes())
     }
 
+    /// The packet is for an address of the link that it came by.
+    pub(super) fn for_this_link(self) -> Self {
+        let flags = FibFlags(DADDR.0 | IIF);
+        let fib = Expr::Fib { flags, result: FibResult::AddrType, dreg: Reg(0) };
+        self.and([fib]).cmp(CmpOp::Eq, &LOCAL.to_ne_bytes())
+    }
+
     /// The connection is for a published port.
     pub(super) fn dnatted(self) -> Self {
         self.ct_any(CT_STATUS, DST_NAT)
@@ -344,6 +356,24 @@ impl Line {
     /// The source becomes the host's.
     pub(super) fn masquerade(self) -> Self {
         self.and([Expr::Masq { flags: 0, proto: None }])
+    }
+
+    /// The link and the source of the frame that the packet came in are in a set.
+    pub(super) fn station_within(self, set: &str) -> Self {
+        let ethernet = self.meta(MetaKey::IIFTYPE, 0).cmp(CmpOp::Eq, &ETHER.to_ne_bytes());
+        ethernet.meta(MetaKey::IIFNAME, 0).bytes(0, 6, 6, 4).within(set)
+    }
+
+    /// The packet has this priority within the host.
+    pub(super) fn priority(self, value: u32) -> Self {
+        self.meta(MetaKey::PRIORITY, 0).cmp(CmpOp::Eq, &value.to_ne_bytes())
+    }
+
+    /// Gives the packet a priority within the host.
+    pub(super) fn set_priority(self, value: u32) -> Self {
+        let (dreg, key) = (Reg(0), MetaKey::PRIORITY);
+        let data = Bytes(value.to_ne_bytes().to_vec());
+        self.and([Expr::Immediate { dreg, data }, Expr::MetaSet { key, sreg: dreg }])
     }
 
     /// The rule decides.

@@ -38,7 +38,7 @@ pub use element::{
     bridged, direct, direct_between, gateway, hosted, inside, internal, joined, masquerade,
     masquerade_in, publish, snat, snat_in,
 };
-pub use own::{bridged_leg, routed_leg, wire_leg};
+pub use own::{bridged_leg, guest, routed_leg, wire_leg};
 pub use rules::{CONNECTIONS, HOPS_BURST, HOPS_RATE, TRIAL};
 
 /// The key of the table of IP packets.

@@ -30,6 +30,14 @@ pub fn wire_leg(leg: &IfName, mac: Mac) -> Vec<Body> {
     vec![in_set(&table, sets::WIRES, name(leg)), mac_of(&table, leg, mac)]
 }
 
+/// A leg on the bridge of a host's own NIC, protected or not.
+#[must_use]
+pub fn guest(bridge: &IfName, leg: &IfName, mac: Option<Mac>) -> Vec<Body> {
+    let mut all = vec![in_set(&super::of(Family::Bridge), sets::GUESTS, name(leg))];
+    all.extend(mac.map(|mac| in_set(&super::table(), sets::GUESTS, station(bridge, mac))));
+    all
+}
+
 /// A leg that is no member of a bridge.
 #[must_use]
 pub fn routed_leg(leg: &IfName, mac: Mac, addresses: &[IpAddr]) -> Vec<Body> {
@@ -42,8 +50,12 @@ pub fn routed_leg(leg: &IfName, mac: Mac, addresses: &[IpAddr]) -> Vec<Body> {
     all
 }
 
-fn mac_of(table: &TableKey, leg: &IfName, Mac(mac): Mac) -> Body {
-    in_set(table, sets::MACS, [name(leg), mac.to_vec(), vec![0; 2]].concat())
+fn mac_of(table: &TableKey, leg: &IfName, mac: Mac) -> Body {
+    in_set(table, sets::MACS, station(leg, mac))
+}
+
+fn station(link: &IfName, Mac(mac): Mac) -> Vec<u8> {
+    [name(link), mac.to_vec(), vec![0; 2]].concat()
 }
 
 fn own(table: &TableKey, leg: &IfName, ip: IpAddr) -> Body {

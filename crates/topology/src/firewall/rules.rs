@@ -134,6 +134,7 @@ fn forward() -> Vec<Tagged> {
     vec![
         accept("known", Line::new().known()),
         ("limits".into(), to(MetaKey::IIFGROUP, sets::INSIDE, "limits")),
+        ("guest-limits".into(), Line::new().station_within(sets::GUESTS).jump("limits")),
         ("from-internal".into(), to(MetaKey::IIFNAME, sets::INTERNAL, "internal")),
         ("to-internal".into(), to(MetaKey::OIFNAME, sets::INTERNAL, "internal")),
         ("enter".into(), to(MetaKey::OIFGROUP, sets::INSIDE, "enter")),
@@ -156,6 +157,7 @@ fn enter() -> Vec<Tagged> {
         accept("joined", Line::new().groups_within(sets::JOINED)),
         accept("published", Line::new().dnatted()),
         drop("between", Line::new().link_within(MetaKey::IIFGROUP, sets::INSIDE)),
+        drop("guest-between", Line::new().station_within(sets::GUESTS)),
         drop("closed", Line::new().link_within(MetaKey::OIFGROUP, sets::CLOSED)),
     ]
 }
@@ -189,7 +191,8 @@ fn count() -> Vec<Tagged> {
 
 fn input() -> Vec<Tagged> {
     let from = Line::new().link_within(MetaKey::IIFGROUP, sets::INSIDE);
-    vec![("visit".into(), from.jump("visit"))]
+    let guest = Line::new().priority(guard::GUEST);
+    vec![("visit".into(), from.jump("visit")), ("guest".into(), guest.jump("visit"))]
 }
 
 /// Where a tunnel's peers are asked whether checksums get there: where traceroute(8) begins, and nobody
@@ -210,6 +213,11 @@ fn visit() -> Vec<Tagged> {
     rules.extend(both("ping", |v| {
         let kind = if v == Version::V4 { 8 } else { 128 };
         let ping = Line::new().icmp(v, kind).gateway_within(v, &v.name(sets::GATEWAYS));
+        ping.verdict(VerdictCode::Accept)
+    }));
+    rules.extend(both("guest-ping", |v| {
+        let kind = if v == Version::V4 { 8 } else { 128 };
+        let ping = Line::new().icmp(v, kind).priority(guard::GUEST).for_this_link();
         ping.verdict(VerdictCode::Accept)
     }));
     rules.extend(both("trial", |v| {

@@ -46,6 +46,9 @@ pub(super) const CONNECTIONS: &str = "connections";
 pub(super) const LEGS: &str = "legs";
 /// Legs whose sandbox has no addresses of ours: its hardware address is watched, no more.
 pub(super) const WIRES: &str = "wires";
+/// Legs on the bridge of a host's own NIC: to the host, their sandboxes are not of the LAN. In the
+/// table of IP packets, (bridge, hardware address of the sandbox).
+pub(super) const GUESTS: &str = "guests";
 /// (leg, hardware address) of its sandbox.
 pub(super) const MACS: &str = "macs";
 /// (leg, address) of its sandbox.
@@ -79,7 +82,8 @@ pub(super) fn all(table: &TableKey) -> Vec<Set> {
     let own6 = set(table, &Version::V6.name(OWN), &["ifname", RAW.name], &[], false);
     match table.family {
         Family::Bridge => {
-            vec![legs, set(table, WIRES, &["ifname"], &[], false), macs, own4, own6]
+            let links = |name| set(table, name, &["ifname"], &[], false);
+            vec![legs, links(WIRES), links(GUESTS), macs, own4, own6]
         }
         Family::Arp => vec![legs, macs, own4],
         Family::Inet
@@ -99,6 +103,7 @@ fn inet(table: &TableKey) -> Vec<Set> {
         set(table, CLOSED, &["devgroup"], &[], false),
         set(table, JOINED, &["devgroup", "devgroup"], &[], false),
         set(table, HOSTED, &["devgroup"], &[], false),
+        set(table, GUESTS, &["ifname", "ether_addr"], &[], false),
     ];
     for v in Version::BOTH {
         let (ip, proto, port) = (v.addr(), "inet_proto", "inet_service");

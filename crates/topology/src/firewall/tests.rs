@@ -120,6 +120,7 @@ fn the_rules_in_the_language_of_nft() {
         add set closed { type devgroup; }
         add set joined { type devgroup . devgroup; }
         add set hosted { type devgroup; }
+        add set guests { type ifname . ether_addr; }
         add set gateways4 { type devgroup . ipv4_addr; }
         add set hops4 { type ipv4_addr . ipv4_addr; flags dynamic; size 65535; timeout 60s; }
         add set pace4 { type ipv4_addr; flags dynamic; size 65535; timeout 60s; }
@@ -184,6 +185,7 @@ fn the_rules_in_the_language_of_nft() {
         add rule postrouting ip6 daddr @masq_in6 masquerade comment "masq_in6"
         add rule forward ct state established,related accept comment "known"
         add rule forward iifgroup @inside jump limits comment "limits"
+        add rule forward iifname . ether saddr @guests jump limits comment "guest-limits"
         add rule forward iifname @internal jump internal comment "from-internal"
         add rule forward oifname @internal jump internal comment "to-internal"
         add rule forward oifgroup @inside jump enter comment "enter"
@@ -193,6 +195,7 @@ fn the_rules_in_the_language_of_nft() {
         add rule enter iifgroup . oifgroup @joined accept comment "joined"
         add rule enter ct status dnat accept comment "published"
         add rule enter iifgroup @inside drop comment "between"
+        add rule enter iifname . ether saddr @guests drop comment "guest-between"
         add rule enter oifgroup @closed drop comment "closed"
         add rule limits ip6 saddr :: return comment "nobody6"
         add rule limits ip saddr . rt ip nexthop @hops4 goto count comment "met4"
@@ -205,6 +208,7 @@ fn the_rules_in_the_language_of_nft() {
         add rule count add @connections4 { ip saddr ct count over 8192 } drop comment "connections4"
         add rule count add @connections6 { ip6 saddr ct count over 8192 } drop comment "connections6"
         add rule input iifgroup @inside jump visit comment "visit"
+        add rule input meta priority 7277:1 jump visit comment "guest"
         add rule visit ct state established,related accept comment "known"
         add rule visit icmpv6 type nd-neighbor-solicit accept comment "solicit"
         add rule visit icmpv6 type nd-neighbor-advert accept comment "advert"
@@ -212,6 +216,8 @@ fn the_rules_in_the_language_of_nft() {
         add rule visit iifgroup @hosted accept comment "hosted"
         add rule visit icmp type echo-request iifgroup . ip daddr @gateways4 accept comment "ping4"
         add rule visit icmpv6 type echo-request iifgroup . ip6 daddr @gateways6 accept comment "ping6"
+        add rule visit icmp type echo-request meta priority 7277:1 fib daddr . iif type local accept comment "guest-ping4"
+        add rule visit icmpv6 type echo-request meta priority 7277:1 fib daddr . iif type local accept comment "guest-ping6"
         add rule visit meta nfproto ipv4 udp dport 33434 iifgroup . ip daddr @gateways4 accept comment "trial4"
         add rule visit meta nfproto ipv6 udp dport 33434 iifgroup . ip6 daddr @gateways6 accept comment "trial6"
         add rule visit drop comment "host"
@@ -237,6 +243,7 @@ fn the_rules_in_the_language_of_nft() {
         add table bridge ropewalk
         add set bridge ropewalk legs { type ifname; }
         add set bridge ropewalk wires { type ifname; }
+        add set bridge ropewalk guests { type ifname; }
         add set bridge ropewalk macs { type ifname . ether_addr; }
         add set bridge ropewalk own4 { type ifname . ipv4_addr; }
         add set bridge ropewalk own6 { typeof iifname . @th,64,128; }
@@ -244,6 +251,9 @@ fn the_rules_in_the_language_of_nft() {
         add chain bridge ropewalk input { type filter hook input priority -300; policy accept; }
         add chain bridge ropewalk guard
         add chain bridge ropewalk wire
+        add chain bridge ropewalk wire4
+        add chain bridge ropewalk wire6
+        add chain bridge ropewalk wire_arp
         add chain bridge ropewalk arp4
         add chain bridge ropewalk v4
         add chain bridge ropewalk v6
@@ -252,16 +262,26 @@ fn the_rules_in_the_language_of_nft() {
         add rule bridge ropewalk prerouting iifname @wires goto wire comment "wires"
         add rule bridge ropewalk input ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname @legs drop comment "groups"
         add rule bridge ropewalk input ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname @wires drop comment "groups-wires"
+        add rule bridge ropewalk input iifname @guests meta priority set 7277:1 comment "guests"
         add rule bridge ropewalk guard iifname . ether saddr != @macs drop comment "own-mac"
         add rule bridge ropewalk guard ether type ip goto v4 comment "ipv4"
         add rule bridge ropewalk guard ether type ip6 goto v6 comment "ipv6"
         add rule bridge ropewalk guard ether type arp goto arp4 comment "arp"
         add rule bridge ropewalk guard drop comment "other"
         add rule bridge ropewalk wire iifname . ether saddr != @macs drop comment "own-mac"
-        add rule bridge ropewalk wire ether type ip accept comment "ipv4"
-        add rule bridge ropewalk wire ether type ip6 accept comment "ipv6"
-        add rule bridge ropewalk wire ether type arp accept comment "arp"
+        add rule bridge ropewalk wire ether type ip goto wire4 comment "ipv4"
+        add rule bridge ropewalk wire ether type ip6 goto wire6 comment "ipv6"
+        add rule bridge ropewalk wire ether type arp goto wire_arp comment "arp"
         add rule bridge ropewalk wire drop comment "other"
+        add rule bridge ropewalk wire4 udp sport 67 udp dport 68 drop comment "dhcp-server"
+        add rule bridge ropewalk wire4 icmp type redirect drop comment "redirect"
+        add rule bridge ropewalk wire6 icmpv6 type nd-router-advert drop comment "router"
+        add rule bridge ropewalk wire6 icmpv6 type nd-redirect drop comment "redirect"
+        add rule bridge ropewalk wire6 udp sport 547 udp dport 546 drop comment "dhcp-server"
+        add rule bridge ropewalk wire6 meta l4proto != 255 return comment "whole"
+        add rule bridge ropewalk wire6 drop comment "hidden"
+        add rule bridge ropewalk wire_arp @nh,0,48 != 4429186564 drop comment "shape"
+        add rule bridge ropewalk wire_arp iifname . arp saddr ether != @macs drop comment "sender-mac"
         add rule bridge ropewalk arp4 @nh,0,48 != 4429186564 drop comment "shape"
         add rule bridge ropewalk arp4 iifname . arp saddr ether != @macs drop comment "sender-mac"
         add rule bridge ropewalk arp4 arp saddr ip 0.0.0.0 accept comment "probe"

@@ -53,7 +53,7 @@ fn all_that_hangs_on_a_nic_moves_to_a_bridge_that_looks_like_it() {
     let shown = changes.iter().filter(|change| !base.contains(&change.key.id));
     let shown: String = shown.map(|change| format!("{}\n", describe(change, &found))).collect();
     expect![[r#"
-        + link rw-web bridge, address 02:00:00:00:00:01, mtu 1400, up, altname ropewalk.network.web
+        + link rw-web bridge, address 02:00:00:00:00:01, mtu 1400, up, altname ropewalk.network.web, group 2048355298
         ~ net/ipv4/conf/rw-web/rp_filter = 2
         ~ net/ipv6/conf/rw-web/disable_ipv6 = 0
         ~ net/ipv6/conf/rw-web/accept_dad = 0
@@ -104,22 +104,24 @@ fn a_sandbox_on_the_lan_is_held_to_its_addresses_and_led_by_the_lans_router() {
         &[],
         &host(),
         &expect![[r#"
-        + element bridge ropewalk legs { "rw1" }
-        + element bridge ropewalk macs { "rw1" . 02:72:00:00:00:01 }
-        + element bridge ropewalk own4 { "rw1" . 10.0.0.50 }
-        + element bridge ropewalk own6 { "rw1" . 0xfd0000aa000000000000000000000050 }
-        + element bridge ropewalk own6 { "rw1" . 0xfe80000000000000007200fffe000001 }
-        + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
-        + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
-        ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
-        ~ link eth0 down → up in netns:red
-        ~ link lo down → up in netns:red
-        ~ net/ipv6/conf/eth0/disable_ipv6 = 0 in netns:red
-        + address 10.0.0.50/24 dev eth0 in netns:red
-        + address fd00:aa::50/64 dev eth0 nodad in netns:red
-        + route default via 10.0.0.254 dev eth0 proto 114 in netns:red
-        + route default via fd00:aa::254 dev eth0 proto 114 in netns:red
-    "#]],
+            + element bridge ropewalk legs { "rw1" }
+            + element bridge ropewalk macs { "rw1" . 02:72:00:00:00:01 }
+            + element bridge ropewalk own4 { "rw1" . 10.0.0.50 }
+            + element bridge ropewalk own6 { "rw1" . 0xfd0000aa000000000000000000000050 }
+            + element bridge ropewalk own6 { "rw1" . 0xfe80000000000000007200fffe000001 }
+            + element bridge ropewalk guests { "rw1" }
+            + element inet ropewalk guests { "rw-web" . 02:72:00:00:00:01 }
+            + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
+            + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
+            ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
+            ~ link eth0 down → up in netns:red
+            ~ link lo down → up in netns:red
+            ~ net/ipv6/conf/eth0/disable_ipv6 = 0 in netns:red
+            + address 10.0.0.50/24 dev eth0 in netns:red
+            + address fd00:aa::50/64 dev eth0 nodad in netns:red
+            + route default via 10.0.0.254 dev eth0 proto 114 in netns:red
+            + route default via fd00:aa::254 dev eth0 proto 114 in netns:red
+        "#]],
     );
 }
 
@@ -133,6 +135,8 @@ fn a_sandbox_that_the_lan_gives_addresses_is_held_to_its_hardware_address() {
         &expect![[r#"
             + element bridge ropewalk wires { "rw1" }
             + element bridge ropewalk macs { "rw1" . 02:72:00:00:00:01 }
+            + element bridge ropewalk guests { "rw1" }
+            + element inet ropewalk guests { "rw-web" . 02:72:00:00:00:01 }
             + link rw1 veth, peer eth0 in netns:red, master rw-web, address fe:72:00:00:00:01, mtu 1500, up, altname ropewalk.netns-red.eth0, alias red:eth0
             + link eth0 veth, peer rw1 in host, address 02:72:00:00:00:01, mtu 1500, down in netns:red (implied)
             ~ member rw1 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)

@@ -38,7 +38,7 @@ pub(super) fn own(rule: &RuleKey) -> Option<Own> {
         "groups" | "groups-wires" => {
             ("frames that would teach a bridge a wrong place are dropped", SPOOFING)
         }
-        "between" => (
+        "between" | "guest-between" => (
             "networks do not reach each other unless one is let to",
             "create the network with --reach OTHER",
         ),

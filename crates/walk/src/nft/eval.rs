@@ -157,6 +157,8 @@ pub struct Outcome {
     pub nat: Option<Nat>,
     /// The mark of the packet afterwards.
     pub mark: u32,
+    /// Its priority afterwards.
+    pub priority: u32,
     /// The mark of its connection afterwards.
     pub ct_mark: Option<u32>,
     /// It was taken out of tracking.
@@ -202,7 +204,7 @@ fn same(a: &Outcome, b: &Outcome) -> bool {
     let nat = |o: &Outcome| o.nat.as_ref().map(|n| (n.kind, n.addr, n.port));
     a.end.decision == b.end.decision
         && nat(a) == nat(b)
-        && a.mark == b.mark
+        && (a.mark, a.priority) == (b.mark, b.priority)
         && a.notrack == b.notrack
 }
 
@@ -232,6 +234,7 @@ fn once(env: &Env<'_>, line: &Line, packet: &Packet, assume: &[bool]) -> (Outcom
         end,
         nat: run.nat,
         mark: run.packet.mark,
+        priority: run.packet.priority,
         ct_mark: run.ct_mark,
         notrack: run.notrack,
         ttl: run.packet.ttl,

@@ -4,7 +4,9 @@
 
 use std::net::IpAddr;
 
-use ropewalk_facts::nft::{Bytes, CmpOp, Element, Expr, NatKind, Rule, SetKey, Value, VerdictCode};
+use ropewalk_facts::nft::{
+    Bytes, CmpOp, Element, Expr, MetaKey, NatKind, Rule, SetKey, Value, VerdictCode,
+};
 use ropewalk_wire::nl::attrs;
 
 use super::eval::{Decision, Limit, Nat, Run, Step};
@@ -22,11 +24,14 @@ impl Run<'_> {
                 self.load(*dreg, loaded, 16)
             }
             Expr::MetaSet { key, sreg } => {
-                if key.0 == 3 {
-                    match self.regs.bytes(*sreg, 4).and_then(|b| b.first_chunk().copied()) {
-                        Some(mark) => self.packet.mark = u32::from_ne_bytes(mark),
-                        None => drop(self.doubt(rule, "meta mark set", None)),
+                let value = self.regs.bytes(*sreg, 4).and_then(|b| b.first_chunk().copied());
+                match (*key, value.map(u32::from_ne_bytes)) {
+                    (MetaKey::MARK, Some(mark)) => self.packet.mark = mark,
+                    (MetaKey::MARK, None) => drop(self.doubt(rule, "meta mark set", None)),
+                    (MetaKey::PRIORITY, value) => {
+                        self.packet.priority = value.unwrap_or(self.packet.priority);
                     }
+                    _ => {}
                 }
                 Step::Next
             }

@@ -50,6 +50,7 @@ pub(super) fn meta(env: &Env<'_>, packet: &Packet, key: MetaKey) -> Loaded {
     match key.0 {
         0 => Known(packet.len.to_ne_bytes().to_vec()),
         1 => Known(packet.ethertype().to_be_bytes().to_vec()),
+        2 => Known(packet.priority.to_ne_bytes().to_vec()),
         3 => Known(packet.mark.to_ne_bytes().to_vec()),
         4 => Known(index(env.node, env.iif)),
         5 => Known(index(env.node, env.oif)),

@@ -1,7 +1,7 @@
 # Pretending to be somebody else.
 evil, red, blue = scene["evil"], scene["red"], scene["blue"]
 ALL = "ff:ff:ff:ff:ff:ff"
-bridged = scene["mode"] == "bridge"
+bridged = scene["mode"] in ("bridge", "uplink")
 via = red["mac"] if bridged else scene["gateway_mac"]
 wire = Wire("evil")
 attacks = []
@@ -25,6 +25,9 @@ def meet():
     sh(f"sysctl -qw net.ipv4.neigh.{scene['link']}.locktime=0")
     for other in [red, blue]:
         sh(f"ping -c1 -W2 {other['ip4']}; ping -c1 -W2 {other['ip6']}")
+    if scene["mode"] == "uplink":
+        sh("ip netns exec lan sysctl -qw net.ipv4.neigh.eth0.locktime=0")
+        sh(f"ip netns exec lan ping -c1 -W2 {red['ip4']}; ip netns exec red ping -c1 -W2 10.0.0.2")
     sh(f"ip netns exec red ping -c1 -W2 {blue['ip4']}; ip netns exec red ping -c1 -W2 {blue['ip6']}")
 
 
@@ -232,5 +235,26 @@ def FDB_flood():
     return soon(lambda: after() > before + 300)
 
 
+if scene["mode"] == "uplink":
+    # The gateway is the host to those above; here it is the LAN's router.
+    router4 = "10.0.0.2"
+
+    @attack
+    def ARP_poisoning_of_the_LAN():
+        says = arp(2, evil["mac"], red["ip4"], scene["lan_mac"], router4)
+        wire.send(eth(scene["lan_mac"], evil["mac"], 0x0806, says))
+        return soon(lambda: lladdr("lan", red["ip4"]) == evil["mac"])
+
+    @attack
+    def ARP_poisoning_of_the_victim_for_the_router_of_the_LAN():
+        says = arp(2, evil["mac"], router4, red["mac"], red["ip4"])
+        wire.send(eth(red["mac"], evil["mac"], 0x0806, says))
+        return soon(lambda: lladdr("red", router4) == evil["mac"])
+
+    attacks.append(("IPv4 source of the router of the LAN", source4(router4, 4005)))
+
+
+if "only" in scene:
+    attacks = [(name, attack) for name, attack in attacks if name in scene["only"]]
 meet()
 run(attacks)

@@ -7,7 +7,7 @@ for gateway in scene["gateways"]:
 
 
 def neighbours():
-    return len(sh("ip -6 neigh show dev up0").splitlines())
+    return len(sh(f"ip -6 neigh show dev {scene.get('lan_link', 'up0')}").splitlines())
 
 
 def connections():

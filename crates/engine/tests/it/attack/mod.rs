@@ -26,6 +26,8 @@ enum Mode {
     Bridge,
     Routed,
     Flat,
+    /// Sandboxes give themselves their addresses.
+    L2,
 }
 
 struct Scene {
@@ -49,10 +51,11 @@ impl Scene {
             Mode::Bridge => bridge("web", &subnets),
             Mode::Routed => routed("web", &subnets),
             Mode::Flat => flat("web"),
+            Mode::L2 => RawNetwork { l2: true, ..bridge("web", &[]) },
         };
         let reach = wish.reach.clone();
         host.create(&RawNetwork { allow_spoofing: lifted, reach, ..network });
-        if lifted && mode == Mode::Bridge {
+        if lifted && matches!(mode, Mode::Bridge | Mode::L2) {
             host.sh("ip link set rw-web type bridge no_linklocal_learn 0");
         }
         let plain = || RawEndpoint { network: "web".into(), ..RawEndpoint::default() };
@@ -62,6 +65,11 @@ impl Scene {
                     "gateways": [v4, v6] })
         };
         let mut facts = match mode {
+            // There is none: it is a neighbour to those who look for it.
+            Mode::L2 => {
+                let of = |key| who[2].1[key].as_str().unwrap();
+                gateway(of("mac").into(), "rw-web", of("ip4"), of("ip6"))
+            }
             Mode::Bridge => {
                 gateway(mac_of(&host, "rw-web"), "rw-web", "192.168.15.1", "fd00:15::1")
             }
@@ -74,7 +82,7 @@ impl Scene {
             facts[name] = facts_of;
         }
         facts["mode"] = json!(match mode {
-            Mode::Bridge => "bridge",
+            Mode::Bridge | Mode::L2 => "bridge",
             Mode::Routed => "routed",
             Mode::Flat => "flat",
         });
@@ -105,11 +113,26 @@ fn compare(mode: Mode, attacks: &str, number: usize) {
 fn person(host: &Host, name: &str, wish: RawEndpoint) -> Value {
     let wish = RawEndpoint { sandbox: format!("new:{name}"), ..wish };
     let row = host.engine().attach(&wish.check().unwrap()).unwrap().row;
+    let addresses = match row.addresses.as_slice() {
+        [] => by_hand(host, name),
+        given => given.to_vec(),
+    };
     let local = host.sh(&format!("ip -n {name} -6 -o addr show dev eth0 scope link"));
     let local = local.split_whitespace().nth(3).and_then(|net| net.split('/').next()).unwrap();
     let ips: Vec<String> =
-        row.addresses.iter().map(|net| net.split('/').next().unwrap().to_owned()).collect();
+        addresses.iter().map(|net| net.split('/').next().unwrap().to_owned()).collect();
     json!({ "mac": mac_in(host, name), "ip4": ips[0], "ip6": ips[1], "leg": row.leg, "local6": local })
+}
+
+/// Addresses that a sandbox gives itself.
+fn by_hand(host: &Host, name: &str) -> Vec<String> {
+    let n = name.as_bytes()[0];
+    let all = [format!("192.168.15.{n}/24"), format!("fd00:15::{n}/64")];
+    for net in &all {
+        host.sh(&format!("ip -n {name} addr add {net} dev eth0"));
+    }
+    host.sh(&format!("while ip -n {name} addr show tentative | grep -q inet6; do sleep .05; done"));
+    all.into()
 }
 
 fn mac_in(host: &Host, ns: &str) -> String {
@@ -123,6 +146,38 @@ fn mac_of(host: &Host, dev: &str) -> String {
 #[test]
 fn nobody_on_a_bridge_pretends_to_be_another() {
     compare(Mode::Bridge, ADDRESSES, 30);
+}
+
+/// What nobody may send, whatever his addresses are.
+const AS_NOBODY: [&str; 16] = [
+    "source MAC of the victim",
+    "source MAC of the victim to a group of bridges",
+    "rogue RA",
+    "rogue RA in fragments",
+    "IPv6 that hides its transport header",
+    "rogue DHCP offer",
+    "rogue DHCP offer in fragments",
+    "rogue DHCPv6 reply",
+    "VLAN tag",
+    "double VLAN tags",
+    "priority tag",
+    "LLDP",
+    "EAPOL",
+    "PAUSE",
+    "STP",
+    "FDB flood",
+];
+
+#[test]
+fn who_gives_himself_addresses_is_no_router_nor_server() {
+    let tried = |lifted| {
+        let mut scene = Scene::new(Mode::L2, lifted);
+        scene.facts["only"] = json!(AS_NOBODY);
+        scene.run(ADDRESSES)
+    };
+    assert_eq!(tried(false), BTreeSet::new(), "under protection");
+    let all = AS_NOBODY.map(str::to_owned).into();
+    assert_eq!(tried(true), all, "without");
 }
 
 #[test]

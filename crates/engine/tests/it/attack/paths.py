@@ -4,6 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 evil, victim, link = scene["evil"], scene["victim"], scene["link"]
 HOST4, HOST6 = "10.0.0.1", "fd00:aa::1"
+uplink = scene["mode"] == "uplink"
 attacks, open_ways, kept = [], [], []
 
 
@@ -59,24 +60,32 @@ for ns in ["", "victim", "evil"]:
     listen(ns, 80)
     listen(ns, 81)
 sh(f"ip -n lan route add 192.168.16.0/24 via {HOST4}; ip -n lan route add fd00:16::/64 via {HOST6}")
-if scene["mode"] != "flat":
+if uplink:
+    sh(f"ip -n evil route add 192.168.16.0/24 via {HOST4}; ip -n evil route add fd00:16::/64 via {HOST6}")
+elif scene["mode"] != "flat":
     sh(f"ip -n lan route add 192.168.15.0/24 via {HOST4}; ip -n lan route add fd00:15::/64 via {HOST6}")
 local = sh(f"ip -6 -o addr show dev {link} scope link").split()[3].split("/")[0]
 
 for v, of in [("IPv4", "ip4"), ("IPv6", "ip6")]:
     attack(f"other network by {v}", tcp("evil", victim[of], 81))
-    attack(f"unpublished port from the LAN by {v}", tcp("lan", victim[of], 81))
-    attack(f"back from the other network by {v}", tcp("victim", evil[of], 81))
+    if uplink:
+        # The other network is a routed one, which is open to the LAN.
+        must(f"the other network from the LAN by {v}", tcp("lan", victim[of], 81))
+    else:
+        attack(f"unpublished port from the LAN by {v}", tcp("lan", victim[of], 81))
+        attack(f"back from the other network by {v}", tcp("victim", evil[of], 81))
 attack("other network by UDP", udp("evil", victim["ip4"], 5001, "victim"))
 up0 = sh("cat /sys/class/net/up0/address").strip()
 as_neighbour = frame("lan", up0, "192.168.16.77", victim["ip4"], 5002, "victim")
-attack("unpublished port from the LAN as a neighbour", as_neighbour)
+if not uplink:
+    attack("unpublished port from the LAN as a neighbour", as_neighbour)
 
 for n, gateway in enumerate(scene["gateways"]):
-    attack(f"host by its gateway address {n}", tcp("evil", gateway, 81))
+    if not uplink:
+        attack(f"host by its gateway address {n}", tcp("evil", gateway, 81))
     must(f"ping of gateway {n}", lambda to=gateway: "1 received" in sh(f"ip netns exec evil ping -c1 -W3 {to}"))
 attack("host by UDP to its gateway address", udp("evil", scene["gateway4"], 5003, ""))
-for address in [HOST4, HOST6, "192.168.16.1", "fd00:16::1"]:
+for address in [HOST4, HOST6] + ([] if uplink else ["192.168.16.1", "fd00:16::1"]):
     attack(f"host by {address}", tcp("evil", address, 81))
 attack("host by its link-local address", tcp("evil", f"{local}%eth0", 81))
 attack("host by broadcast", udp("evil", "255.255.255.255", 5004, ""))

@@ -81,6 +81,8 @@ pub(super) fn one(ty: &str, bytes: &[u8]) -> String {
             let pairs: Vec<_> = bytes.iter().map(|b| format!("{b:02x}")).collect();
             pairs.join(":")
         }
+        "classid" => number(ty, bytes)
+            .map_or_else(|| hex(bytes), |n| format!("{:x}:{:x}", n >> 16, n & 0xffff)),
         "mark" => number(ty, bytes).map_or_else(|| hex(bytes), |n| format!("{n:#010x}")),
         _ => {
             let word = flags(ty, bytes).or_else(|| {

@@ -2,6 +2,7 @@
 //!
 //!     lan: eth0 10.0.0.254, the gateway ── eth1, the host's NIC, with all that can hang on one
 
+mod attack;
 mod beside;
 mod guard;
 mod input;

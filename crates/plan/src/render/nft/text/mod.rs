@@ -16,6 +16,9 @@ use super::value;
 use regs::{Regs, Slot, What};
 use words::{Version, header};
 
+/// `ARPHRD_ETHER`.
+const ETHER: u16 = 1;
+
 /// What was said of a rule.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Said {
@@ -57,6 +60,7 @@ pub fn rule_text<'a>(
 /// What a condition that is not said yet is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Topic {
+    Link,
     Version,
     Transport,
 }
@@ -192,6 +196,7 @@ impl Teller<'_, '_> {
     fn payload(&mut self, what: &Payload) -> Slot {
         let header = header(what, self.version, self.proto);
         self.held.retain(|(topic, _)| match topic {
+            Topic::Link => what.base != 0,
             Topic::Version => !header.of_ip,
             Topic::Transport => !header.of_transport,
         });
@@ -218,6 +223,10 @@ impl Teller<'_, '_> {
             format!("{name} {}{}", sign(op, value::bits(ty).is_some()), value::one(ty, data));
         let topic = match name {
             _ if op != CmpOp::Eq => None,
+            // What nft asks before it looks into a frame.
+            "iiftype" if self.family == Family::Inet && data == ETHER.to_ne_bytes() => {
+                Some(Topic::Link)
+            }
             "meta nfproto" => Version::of_number(data).map(|_| Topic::Version),
             // What nft itself asks before it looks into a packet on a bridge: the one before
             // addresses, the other before ICMP and ARP.
@@ -231,6 +240,7 @@ impl Teller<'_, '_> {
             Some(Topic::Version) => {
                 self.version = Version::of_number(data).or_else(|| Version::of_protocol(data));
             }
+            Some(Topic::Link) => {}
             Some(Topic::Transport) => self.proto = data.first().copied(),
             None => return self.say(text),
         }
