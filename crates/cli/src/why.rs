@@ -25,7 +25,7 @@ pub(crate) fn why(args: &Why, json: bool) -> Result<Answer, Fault> {
     let (scan, question) = asked(args)?;
     let verdict = match &scan {
         Some(scan) => ropewalk_engine::why_in(scan, &question)?,
-        None => ropewalk_engine::why(&question)?,
+        None => ropewalk_engine::why(&question, !args.no_live)?,
     };
     let look = crate::fix::look(args);
     let answer = Answer::of(json, &verdict, |verdict| show::verdict(verdict, &look))?;

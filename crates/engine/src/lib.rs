@@ -27,6 +27,7 @@ mod host;
 mod journal;
 mod lan;
 mod list;
+mod live;
 mod lost;
 mod moved;
 mod network;

@@ -1,6 +1,7 @@
 //! Why a packet does not arrive: namespaces are read, its way is walked, the cause is named.
 //!
-//!     scan(visible) ─▶ Scan ─▶ walk ─▶ Verdict        nothing is sent, nothing is changed
+//!     scan(visible) ─▶ Scan ─▶ walk ─▶ Verdict        nothing is changed
+//!                                         └─ live: the packet is sent, and seen on its way
 //!
 //! Connections are asked for one by one: the walk says which tuples the packet had where, and the
 //! kernel whether it remembers such.  Never here: how a packet walks, what causes there are.
@@ -14,7 +15,7 @@ use ropewalk_walk::{Question, Verdict, World, called, diagnose, space, trip};
 
 use crate::code::Code;
 use crate::fault::Fault;
-use crate::need_root;
+use crate::{live, need_root};
 
 /// The code of an answer when nothing is wrong.
 pub(crate) const FINE: &str = "OK";
@@ -97,12 +98,17 @@ fn unknown(ns: &Ns) -> Fault {
     close.take(3).fold(fault, |fault, name| fault.or_try(format!("ropewalk why {name} …")))
 }
 
-/// Answers a question about this machine.
+/// Answers a question about this machine; `live`: and sends the packet, to see where it goes.
 ///
 /// # Errors
 /// As for [`snapshot`]; [`Code::BadInput`] for a protocol that is not known.
-pub fn why(question: &Question) -> Result<Verdict, Fault> {
-    predicted(&mut Kernel::new()?, question).map(|(_, verdict)| verdict)
+pub fn why(question: &Question, live: bool) -> Result<Verdict, Fault> {
+    let mut kernel = Kernel::new()?;
+    let (scan, mut verdict) = predicted(&mut kernel, question)?;
+    if live {
+        live::prove(&kernel, &scan, question, &mut verdict);
+    }
+    Ok(verdict)
 }
 
 /// The same, and what was found.

@@ -104,11 +104,16 @@ fn echo(kind: u8, ident: u16, sequence: u16) -> Vec<u8> {
     bytes.extend(ident.to_be_bytes());
     bytes.extend(sequence.to_be_bytes());
     bytes.extend(MARK);
-    let sum = checksum(&bytes).to_be_bytes();
-    if let Some(place) = bytes.get_mut(2..4) {
+    sum_up(bytes)
+}
+
+/// A message with its checksum filled in.
+pub(crate) fn sum_up(mut message: Vec<u8>) -> Vec<u8> {
+    let sum = checksum(&message).to_be_bytes();
+    if let Some(place) = message.get_mut(2..4) {
         place.copy_from_slice(&sum);
     }
-    bytes
+    message
 }
 
 /// The internet checksum (RFC 1071).

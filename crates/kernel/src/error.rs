@@ -68,6 +68,9 @@ pub enum Doing {
     OpenLan,
     SendLan,
     HearLan,
+    Listen,
+    SendProbe,
+    Trace,
 }
 
 impl fmt::Display for Doing {
@@ -89,6 +92,9 @@ impl fmt::Display for Doing {
             Self::OpenLan => "open the LAN behind",
             Self::SendLan => "send to the LAN",
             Self::HearLan => "hear the LAN",
+            Self::Listen => "listen to packets",
+            Self::SendProbe => "send a probe",
+            Self::Trace => "trace drops by BPF",
         })
     }
 }

@@ -15,7 +15,7 @@
 //!     Kernel::know_sets(&mut self, &Ns, impl IntoIterator<Item = nft::Set>)   saves asking for them
 //!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) · carrier(&mut self, &Ns, &IfName) · ping()
 //!     listeners(proto, port) -> Result<Vec<Listener{addr, both, holder}>, Error> · port_free(addr, proto, port)
-//!     Watch::{open() fds() drain() -> Result<Vec<Event>, Error>}          told of what changes
+//!     Watch::{open() fds() drain()}: told of what changes · Kernel::{ears probe}, Drops::{open take}: packets heard, sent, lost
 //!     Kernel::take_back(&mut self, &[Change]) -> Vec<Error>             undoes what is there of them
 //!     netns::{create delete open_named open_path open_pid current names exists facts}
 //!
@@ -25,6 +25,8 @@
 
 mod batch;
 mod below;
+mod drops;
+mod ears;
 mod echo;
 mod enter;
 mod errno;
@@ -38,6 +40,7 @@ mod links;
 mod listener;
 pub mod netns;
 mod port;
+mod probe;
 mod read;
 mod reply;
 mod run;
@@ -52,6 +55,8 @@ mod trial;
 mod watch;
 mod xt;
 
+pub use drops::{Drops, Lost, functions};
+pub use ears::{Ears, Overheard, Toward};
 pub use echo::ping;
 pub use enter::enter;
 pub use errno::Errno;
@@ -61,6 +66,7 @@ pub use holder::Holder;
 pub use lan::Lan;
 pub use listener::{Listener, listeners};
 pub use port::port_free;
+pub use probe::{Answered, Probe, Sending};
 pub use socket::{Protocol, Socket};
 pub use source::source_to;
 pub use space::Kernel;

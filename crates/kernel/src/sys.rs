@@ -5,6 +5,7 @@
 #![expect(unsafe_code, reason = "setsockopt, getsockopt and ioctl with numbers rustix has not")]
 
 pub(crate) mod bpf;
+pub(crate) mod packet;
 pub(crate) mod xt;
 
 use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};

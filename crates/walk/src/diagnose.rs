@@ -9,6 +9,7 @@ use ropewalk_facts::Ns;
 use serde::Serialize;
 
 use crate::causes;
+use crate::live::Live;
 use crate::question::Question;
 use crate::trace::{Stop, Trip, Why};
 use crate::trip::trip;
@@ -79,6 +80,9 @@ pub struct Verdict {
     pub then: Vec<Named>,
     /// What was not understood on the way.
     pub model_gaps: Vec<String>,
+    /// What was seen when packets were sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub live: Option<Live>,
 }
 
 /// A cause by its name and place.
@@ -225,6 +229,7 @@ fn verdict(world: &World, trip: &Trip, found: Found, checked: bool) -> Verdict {
             .map(|c| Named { code: c.code.to_owned(), place: c.place, sentence: c.sentence })
             .collect(),
         model_gaps,
+        live: None,
     }
 }
 

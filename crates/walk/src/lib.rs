@@ -12,6 +12,7 @@ mod causes;
 mod diagnose;
 mod l2;
 mod l3;
+mod live;
 pub mod mend;
 pub mod nft;
 mod packet;
@@ -25,6 +26,7 @@ mod way;
 mod world;
 
 pub use diagnose::{Evidence, Named, Verdict, diagnose};
+pub use live::{Dropped, Last, Live};
 pub use packet::{Ask, BROADCAST, NO_MAC, Packet};
 pub use question::{Question, called, proto, space};
 pub use resolve::Silence;

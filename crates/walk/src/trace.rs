@@ -26,13 +26,15 @@ pub struct Hop {
     pub dev: Option<IfName>,
     /// The link that it comes over to, of this namespace or another.
     pub over: Option<(Ns, IfName)>,
+    /// The link where somebody who listens sees it pass.
+    pub link: Option<IfName>,
 }
 
 impl Hop {
     /// What happens at a link, a chain or (`route`) a routing table.
     pub(crate) fn new(ns: &Ns, at: String, what: String, tuple: Tuple) -> Self {
         let dev = IfName::new(at.as_str()).ok().filter(|_| at != ROUTE);
-        Self { ns: ns.clone(), at, what, tuple, dev, over: None }
+        Self { ns: ns.clone(), at, what, tuple, link: dev.clone(), dev, over: None }
     }
 }
 

@@ -36,6 +36,10 @@ pub struct Step {
     pub packet: String,
     /// `ok`, or where it stops `drop`, `reject` (by a rule) or `stop`.
     pub verdict: &'static str,
+    /// How many of those that were sent were seen here, or dropped where it stops; nothing where
+    /// none can be seen, or none was sent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seen: Option<u16>,
 }
 
 /// The other end of a wire.
@@ -114,6 +118,7 @@ fn step(world: &World, hop: &Hop, n: usize) -> Step {
         action: hop.what.clone(),
         packet: packet(hop.tuple),
         verdict: "ok",
+        seen: None,
     }
 }
 
@@ -146,6 +151,7 @@ fn stopped(stop: &Stop, n: usize) -> Step {
         action: words(&stop.ns, stop),
         packet: packet(stop.packet.tuple()),
         verdict,
+        seen: None,
     }
 }
 

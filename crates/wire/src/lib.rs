@@ -11,10 +11,12 @@ pub mod ct;
 pub mod diag;
 mod error;
 mod family;
+pub mod heard;
 pub mod lan;
 pub mod nft;
 pub mod nl;
 pub mod rt;
+pub mod trace;
 #[cfg(test)]
 mod uapi;
 pub mod xt;

@@ -105,8 +105,8 @@ pub(crate) enum Verb {
     Agent(Agent),
     /// Say why a packet does not arrive, and what repairs it
     ///
-    /// The packet and its answer are walked through every namespace. Nothing is sent. The exit
-    /// status is 3 when it does not arrive.
+    /// The packet and its answer are walked through every namespace. Then it is sent, three times at
+    /// most, and seen on its way, unless with --no-live. The exit status is 3 when it does not arrive.
     Why(Why),
     /// Say what repairs it when a packet does not arrive, and do it with --apply
     ///

@@ -49,6 +49,9 @@ pub(crate) struct Why {
     /// Ask a snapshot instead of this machine; `-` is standard input
     #[arg(long, value_name = "FILE")]
     pub(crate) snapshot: Option<PathBuf>,
+    /// Send the packet, and see where it goes: so it is anyway, unless a snapshot is asked
+    #[arg(long, conflicts_with_all = ["no_live", "snapshot"])]
+    pub(crate) live: bool,
     /// Send nothing: predict only
     #[arg(long)]
     pub(crate) no_live: bool,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, clippy::indexing_slicing, reason = "tests")]
 
 mod crash;
+mod ears;
 mod execute;
 mod kinds;
 mod laws;

@@ -83,7 +83,8 @@ fn nothing_is_wrong_with_networks_that_work() {
         let said = asked(&host, question);
         assert_eq!(said["code"], "OK", "{question}: {said:#}");
         assert_eq!(said["model_gaps"], serde_json::json!([]), "{question}");
-        assert!(host.ok(&format!("why {question}")).contains("\nOK  "), "{question}");
+        assert_eq!(said["certainty"], "predicted+seen", "{question}: {said:#}");
+        assert!(host.ok(&format!("why {question} --no-live")).contains("\nOK  "), "{question}");
     }
 }
 
@@ -155,8 +156,13 @@ fn broken((breaks, question, code, place, probe): &Case) {
         (Some(*code), Some(place.replace("$leg", &leg).as_str())),
         "{breaks}: {said:#}"
     );
-    let page = host.run(&format!("why {question}"));
+    assert_eq!(said["certainty"], "predicted+seen", "{breaks}: {said:#}");
+    if *code == "FILTER_DROP" {
+        assert_eq!(said["live"]["drops"][0]["reason"], "NETFILTER_DROP", "{breaks}: {said:#}");
+    }
+    let page = host.run(&format!("why {question} --no-live"));
     assert_eq!(page.status, Some(3), "{breaks}");
+    assert!(page.out.contains("predicted\n"), "{breaks}: nothing was sent\n{}", page.out);
     let wide = page.out.lines().find(|line| line.chars().count() > 80);
     assert_eq!(wide, None, "{breaks}");
     assert!(page.out.contains("──✗"), "{breaks}: {}", page.out);
@@ -169,6 +175,21 @@ fn broken((breaks, question, code, place, probe): &Case) {
         "n=0; until {{ {probe}; }} || test $n = 40; do n=$((n+1)); sleep 0.1; done; {probe}"
     );
     assert!(host.net.try_sh(&again).0, "{breaks}: repaired by {fix}");
+}
+
+#[test]
+fn what_goes_otherwise_than_predicted_is_said() {
+    let (host, _server) = wired();
+    let visible = "red 198.51.100.8 --visible red,host";
+    let said = asked(&host, visible);
+    let (answered, seen) = (&said["live"]["answered"], &said["path"][1]["seen"]);
+    assert_eq!((answered.as_u64(), seen.as_u64()), (Some(1), Some(1)), "{said:#}");
+    host.net.sh("ip netns exec lan iptables -A INPUT -p icmp -j DROP");
+    let said = asked(&host, visible);
+    let finding = said["live"]["finding"].as_str().expect("a finding");
+    assert!(finding.contains("last seen going out of host:up0 (3 of 3)"), "{said:#}");
+    assert_eq!(said["live"]["request"]["packet"], "10.0.0.1 > 198.51.100.8", "masqueraded");
+    assert!(host.run(&format!("why {visible}")).out.contains("but seen otherwise\n"));
 }
 
 #[test]
@@ -193,7 +214,7 @@ fn protection_is_said_in_plain_words() {
         let said = asked(&host, question);
         let sentence = said["sentence"].as_str().expect("a sentence");
         assert!(sentence.contains(words), "{question}: {said:#}");
-        assert_eq!(said["certainty"], "predicted", "{question}");
+        assert_eq!(said["certainty"], "predicted+seen", "{question}: {said:#}");
     }
 }
 

@@ -214,6 +214,7 @@ impl Walker<'_> {
             return;
         }
         frame.hop(ns, bridge.as_str(), format!("passes it on to {}", to.name()));
+        frame.seen_at(to.name());
         self.egress(ns, to.name(), frame, out);
     }
 

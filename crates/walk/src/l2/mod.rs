@@ -58,6 +58,13 @@ impl Frame {
         self.hops.push(Hop::new(ns, at.into(), what.into(), tuple));
     }
 
+    /// Who listens sees the last hop at this link.
+    fn seen_at(&mut self, dev: &IfName) {
+        if let Some(hop) = self.hops.last_mut() {
+            hop.link = Some(dev.clone());
+        }
+    }
+
     /// The last hop led over to this link.
     fn over(&mut self, ns: &Ns, dev: &IfName) {
         if let Some(hop) = self.hops.last_mut() {

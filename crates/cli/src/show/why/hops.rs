@@ -1,6 +1,6 @@
 //! The hops of a way as a table: where, what happens, whether it goes on.
 //!
-//!      #  WHERE                  REQUEST                              VERDICT
+//!      #  WHERE                  REQUEST                              VERDICT  SEEN
 //!      1  c1                     route default via 10.50.0.1 dev eth0 ok
 //!
 //! Never here: which hops there are.
@@ -14,6 +14,8 @@ use crate::show::paint::{Paint, Tone};
 const NUMBER: usize = 4;
 /// The verdict.
 const VERDICT: usize = 7;
+/// How many were seen, where any was sent.
+const SEEN: usize = 4;
 /// No place is wider.
 const WIDEST: usize = 28;
 
@@ -25,6 +27,7 @@ struct Row {
     packet: Option<String>,
     verdict: String,
     tone: Tone,
+    seen: Option<u16>,
 }
 
 /// The table of `steps`, and of those that would follow.
@@ -50,6 +53,7 @@ pub(super) fn table(name: &str, steps: &[Step], would: &[Step], paint: Paint) ->
             packet,
             verdict: verdict.to_owned(),
             tone,
+            seen: step.seen,
         }
     };
     let mut rows: Vec<Row> = steps.iter().map(|step| row(step, false)).collect();
@@ -57,8 +61,12 @@ pub(super) fn table(name: &str, steps: &[Step], would: &[Step], paint: Paint) ->
     let head = ["WHERE".to_owned()];
     let places = rows.iter().map(|row| &row.place).chain(&head);
     let wide = places.map(|place| columns(place)).max().unwrap_or_default().min(WIDEST);
-    let room = WIDTH.saturating_sub(NUMBER + wide + 2 + 2 + VERDICT);
-    let title = format!(" #  {:wide$}  {:room$}  VERDICT", "WHERE", name.to_uppercase());
+    let sent = rows.iter().any(|row| row.seen.is_some());
+    let seen = if sent { 2 + SEEN } else { 0 };
+    let room = WIDTH.saturating_sub(NUMBER + wide + 2 + 2 + VERDICT + seen);
+    let name = name.to_uppercase();
+    let last = if sent { "  SEEN" } else { "" };
+    let title = format!(" #  {:wide$}  {name:room$}  VERDICT{last}", "WHERE");
     let mut text = format!("{}\n", paint.tone(Tone::Strong, &title));
     for row in &rows {
         text += &lines(row, wide, room, paint);
@@ -92,6 +100,10 @@ fn lines(row: &Row, wide: usize, room: usize, paint: Paint) -> String {
             text += &paint.tone(base, &left);
             text += &paint.tone(tone, &middle);
             text += &format!("  {}", paint.tone(row.tone, verdict));
+            if let Some(seen) = row.seen {
+                let gap = VERDICT.saturating_sub(columns(verdict)) + 2;
+                text += &format!("{}{seen:>SEEN$}", " ".repeat(gap));
+            }
         }
         text.push('\n');
     }

@@ -1,7 +1,7 @@
 //! The page of `ropewalk why`: the way in one line, the verdict, the hops, what shows it, what repairs it.
 //!
 //!     c1 eth0 ── vc1[br0] h ──✗ eth0 ┈┈ 198.51.100.8
-//!     NO  …       # WHERE REQUEST VERDICT       WHY …       FIX …
+//!     NO  …       # WHERE REQUEST VERDICT SEEN       SEEN …       WHY …       FIX …
 //!
 //! No line is wider than 80 columns.  Never here: what is wrong.
 
@@ -11,7 +11,7 @@ mod hops;
 mod tests;
 mod way;
 
-use ropewalk_walk::Verdict;
+use ropewalk_walk::{Live, Verdict};
 
 pub(super) use self::fill::{WIDTH, command, words};
 use super::paint::{Paint, Tone};
@@ -49,6 +49,7 @@ pub(crate) fn verdict(v: &Verdict, look: &Look) -> String {
         let line = format!("{INDENT}and the answer would come back");
         text += &format!("{}\n", paint.tone(Tone::Faint, &line));
     }
+    text += &v.live.as_ref().map(|live| seen(live, paint)).unwrap_or_default();
     text += &evidence(v, paint);
     text += &fix(v, look);
     for gap in &v.model_gaps {
@@ -75,6 +76,23 @@ pub(super) fn said(v: &Verdict, paint: Paint) -> String {
         text += &filled(&said, INDENT);
     }
     text
+}
+
+/// What was seen when it was sent.
+fn seen(live: &Live, paint: Paint) -> String {
+    let mut all = Vec::new();
+    if live.sent > 0 {
+        all.push(format!("sent {}, answered {}", live.sent, live.answered));
+    }
+    all.extend(live.finding.iter().chain(&live.told).cloned());
+    all.extend(live.drops.iter().map(|drop| {
+        let by = drop.stack.join(" < ");
+        let what = if drop.reply { "its answer" } else { "it" };
+        format!("{} dropped {what}, {} times: {} in {by}", drop.netns, drop.count, drop.reason)
+    }));
+    all.extend(live.without.iter().map(|what| format!("without {what}")));
+    let lines: Vec<String> = all.iter().flat_map(|line| words(line, WIDTH - UNDER.len())).collect();
+    format!("\n{}", labelled("SEEN", Tone::Strong, &lines, paint))
 }
 
 fn evidence(v: &Verdict, paint: Paint) -> String {

@@ -1,6 +1,6 @@
 //! Pages of verdicts: one whole, and many with names and sentences of any length.
 
-use ropewalk_walk::{Evidence, Named, Over, Step, Verdict, Would};
+use ropewalk_walk::{Dropped, Evidence, Live, Named, Over, Step, Verdict, Would};
 
 use super::*;
 use crate::show::paint::Color;
@@ -16,6 +16,7 @@ fn step(n: usize, netns: &str, stage: &'static str, object: &str, action: &str) 
         action: action.into(),
         packet: "10.50.0.2 > 198.51.100.8".into(),
         verdict: "ok",
+        seen: None,
     }
 }
 
@@ -73,7 +74,47 @@ fn dropped() -> Verdict {
         },
         then: Vec::new(),
         model_gaps: Vec::new(),
+        live: None,
     }
+}
+
+#[test]
+fn what_was_seen_stands_beside_what_was_predicted() {
+    let mut v = dropped();
+    v.certainty = "predicted+seen".into();
+    for (step, seen) in v.path.iter_mut().zip([None, Some(3), Some(3), None, Some(2)]) {
+        step.seen = seen;
+    }
+    let reason = "NETFILTER_DROP".into();
+    let stack = vec!["nft_do_chain".to_owned(), "ip_forward".to_owned()];
+    let drop = Dropped { netns: "h".into(), device: None, reason, stack, reply: false, count: 2 };
+    let finding = Some("the model says that it gets through; it was refused".into());
+    let drops = vec![drop];
+    v.live = Some(Live { sent: 3, drops, finding, ..Live::default() });
+    let text = verdict(&v, &Look::default());
+    let (before, after) = text.split_once("\n\nWHY").unwrap_or_default();
+    assert!(after.contains("FIX"), "{after}");
+    expect_test::expect![[r#"
+        c1 eth0 ── vc1[br0] h ──✗ eth0 ┈┈ 198.51.100.8
+        NO  no rule accepts, so the policy drops 10.50.0.2 to 198.51.100.8:
+            ip/filter/FORWARD in h, at the hook forward
+            [FILTER_DROP] at h:ip/filter/FORWARD, predicted+seen
+
+         #  WHERE                REQUEST                                   VERDICT  SEEN
+         1  c1                   route default via 10.50.0.1 dev eth0      ok
+                                 10.50.0.2 > 198.51.100.8
+         2  c1:eth0              goes over to h vc1                        ok          3
+         3  h:br0                hands it up to the host                   ok          3
+         4  h                    route default via 172.31.0.1 dev eth0     ok
+         5  h ip/filter/FORWARD  no rule accepts, the policy is drop       DROP        2
+         6  h:eth0               leaves for 172.31.0.1                     (would)
+                                 172.31.0.2 > 198.51.100.8
+            and the answer would come back
+
+        SEEN sent 3, answered 0
+             the model says that it gets through; it was refused
+             h dropped it, 2 times: NETFILTER_DROP in nft_do_chain < ip_forward"#]]
+    .assert_eq(before);
 }
 
 #[test]
@@ -172,6 +213,7 @@ impl Dice {
             dev: some(self.roll(2)).then(|| self.name()),
             over: some(self.roll(2)).then_some(over),
             packet: format!("{} > {}", self.name(), self.name()),
+            seen: some(self.roll(3)).then_some(3),
             verdict: if self.roll(4) == 0 { "drop" } else { "ok" },
             ..step(n, &self.name(), stage.unwrap_or(&"link"), &self.name(), &self.sentence())
         }
@@ -195,6 +237,8 @@ fn no_line_is_wider_than_80_columns() {
         v.then =
             vec![Named { code: "NO_SNAT".into(), place: dice.name(), sentence: dice.sentence() }];
         v.model_gaps = vec![dice.sentence()];
+        let (told, finding) = (vec![dice.sentence()], Some(dice.sentence()));
+        v.live = Some(Live { told, finding, ..Live::default() });
         let look = Look { repair: Some(dice.sentence()), ..Look::default() };
         for line in verdict(&v, &look).lines() {
             assert!(fill::columns(line) <= WIDTH, "{} columns: {line}", fill::columns(line));

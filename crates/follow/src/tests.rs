@@ -1,0 +1,195 @@
+#![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
+
+use std::collections::BTreeSet;
+
+use ropewalk_facts::Ns;
+use ropewalk_facts::seen::Tuple;
+use ropewalk_walk::{Ending, Hop, Journey, Question, Stop, Trip, Why, World, trip};
+use ropewalk_wire::heard::{Layer, read};
+
+use super::*;
+
+const MARK: [u8; 8] = *b"\x12\x34mark42";
+
+fn ns(name: &str) -> Ns {
+    Ns::new(format!("netns:{name}"))
+}
+
+fn spot(name: &str, dev: &str, out: bool) -> Spot {
+    Spot { ns: ns(name), dev: dev.parse().unwrap(), out, past: false }
+}
+
+fn ip(proto: u8, src: [u8; 4], dst: [u8; 4], rest: &[u8]) -> Vec<u8> {
+    let head = [0x45, 0, 0, 60, 0, 1, 0, 0, 64, proto, 0, 0];
+    [&head[..], &src, &dst, rest].concat()
+}
+
+fn echo(kind: u8, number: u8, mark: &[u8]) -> Vec<u8> {
+    [&[kind, 0, 0, 0, 0x12, 0x34, 0, number][..], mark].concat()
+}
+
+fn tcp(ports: (u16, u16), numbers: (u32, u32), flags: u8) -> Vec<u8> {
+    let mut all = [ports.0.to_be_bytes(), ports.1.to_be_bytes()].concat();
+    all.extend(numbers.0.to_be_bytes());
+    all.extend(numbers.1.to_be_bytes());
+    all.extend([0x50, flags, 0, 0, 0, 0, 0, 0]);
+    all
+}
+
+const RED: [u8; 4] = [10, 9, 0, 2];
+const HOST: [u8; 4] = [172, 31, 0, 2];
+const FAR: [u8; 4] = [198, 51, 100, 8];
+
+fn follower(proto: u8) -> Follower {
+    let (from, dst) = (ns("red"), FAR.into());
+    Follower::new(Mark { proto, from, mark: MARK, ports: vec![40_001, 40_002], dst })
+}
+
+fn parts(follower: &Follower) -> Vec<Part> {
+    follower.sightings.iter().map(|s| s.part).collect()
+}
+
+fn hear(follower: &mut Follower, at: u64, spot: &Spot, bytes: &[u8]) {
+    if let Some(heard) = read(bytes, Layer::Network, &[]) {
+        follower.take(spot, at, &heard);
+    }
+}
+
+#[test]
+fn an_echo_is_known_behind_a_masquerade_and_others_are_not() {
+    let mut f = follower(1);
+    hear(&mut f, 1, &spot("red", "eth0", true), &ip(1, RED, FAR, &echo(8, 2, &MARK)));
+    hear(&mut f, 2, &spot("h", "up0", true), &ip(1, HOST, FAR, &echo(8, 2, &MARK)));
+    hear(&mut f, 3, &spot("h", "up0", true), &ip(1, HOST, FAR, &echo(8, 2, b"somebody")));
+    hear(&mut f, 4, &spot("h", "up0", false), &ip(1, FAR, HOST, &echo(0, 2, &MARK)));
+    let about = [&[3, 1, 0, 0, 0, 0, 0, 0][..], &ip(1, RED, FAR, &echo(8, 2, &MARK))].concat();
+    hear(&mut f, 5, &spot("red", "eth0", false), &ip(1, [10, 9, 0, 1], RED, &about));
+    assert_eq!(
+        parts(&f),
+        [Part::Request(2), Part::Request(2), Part::Answer(2), Part::Told((3, 1))]
+    );
+    assert_eq!(f.sightings[1].tuple.src, std::net::IpAddr::from(HOST));
+}
+
+#[test]
+fn a_connection_is_known_by_its_numbers() {
+    let mut f = follower(6);
+    let (red, host) = (spot("red", "eth0", true), spot("h", "up0", true));
+    hear(&mut f, 1, &host, &ip(6, HOST, FAR, &tcp((40_002, 80), (70, 0), 2)));
+    hear(&mut f, 2, &red, &ip(6, RED, FAR, &tcp((40_002, 80), (70, 0), 2)));
+    hear(&mut f, 3, &host, &ip(6, HOST, FAR, &tcp((50_000, 8080), (70, 0), 2)));
+    hear(&mut f, 4, &host, &ip(6, FAR, HOST, &tcp((8080, 50_000), (9, 71), 0x12)));
+    hear(&mut f, 5, &host, &ip(6, FAR, HOST, &tcp((8080, 50_000), (9, 99), 0x12)));
+    assert_eq!(parts(&f), [Part::Request(1), Part::Request(1), Part::Answer(1)]);
+}
+
+#[test]
+fn a_datagram_is_answered_by_whatever_comes_back() {
+    let mut f = follower(17);
+    let datagram = |ports: [u8; 4], payload: &[u8]| [&ports[..], &[0; 4], payload].concat();
+    let red = spot("red", "eth0", true);
+    let marked = [&MARK[..], &[1]].concat();
+    hear(&mut f, 1, &red, &ip(17, RED, FAR, &datagram([1, 2, 0, 53], &marked)));
+    hear(&mut f, 2, &red, &ip(17, FAR, RED, &datagram([0, 53, 1, 2], b"ok")));
+    hear(&mut f, 3, &red, &ip(17, FAR, RED, &datagram([0, 54, 1, 2], b"ok")));
+    assert_eq!(parts(&f), [Part::Request(1), Part::Answer(1)]);
+}
+
+fn tuple() -> Tuple {
+    Tuple { src: RED.into(), dst: FAR.into(), proto: 1, sport: 0, dport: 0 }
+}
+
+fn hop(name: &str, dev: &str) -> Hop {
+    let (at, link) = (dev.to_owned(), dev.parse().ok());
+    let (what, dev, over) = (String::new(), None, None);
+    Hop { ns: ns(name), at, what, tuple: tuple(), dev, over, link }
+}
+
+/// What is walked where there is nothing.
+fn nowhere() -> Trip {
+    trip(&World::default(), &question())
+}
+
+fn packet() -> ropewalk_walk::Packet {
+    nowhere().stop().unwrap().packet.clone()
+}
+
+fn question() -> Question {
+    Question {
+        src: "red".to_owned(),
+        dst: FAR.into(),
+        proto: "icmp".to_owned(),
+        dport: None,
+        sport: None,
+        saddr: None,
+        size: None,
+        df: false,
+        family: None,
+        visible: Vec::new(),
+    }
+}
+
+/// red eth0 ── h br0, up0 ── where h stops it, or not.
+fn walked(stop: Option<Why>) -> Trip {
+    let hops = vec![hop("red", "eth0"), hop("h", "br0")];
+    let passes = stop.is_none();
+    let end = match stop {
+        Some(why) => {
+            let dev = "br0".parse().ok();
+            Ending::Stopped(Box::new(Stop { ns: ns("h"), dev, why, packet: packet() }))
+        }
+        None => Ending::Delivered { ns: ns("h"), dev: "br0".parse().unwrap(), packet: packet() },
+    };
+    let back = Ending::Delivered { ns: ns("red"), dev: "eth0".parse().unwrap(), packet: packet() };
+    Trip {
+        request: Journey { hops, end },
+        reply: passes.then(|| Journey { hops: vec![hop("red", "eth0")], end: back }),
+        ..nowhere()
+    }
+}
+
+fn seen(name: &str, dev: &str, at: u64, part: Part) -> Sighting {
+    Sighting { spot: spot(name, dev, false), at, part, tuple: tuple(), tunnelled: false }
+}
+
+fn judged(stop: Option<Why>, sightings: &[Sighting], answered: &[u16]) -> Seen {
+    let answered = BTreeSet::from_iter(answered.iter().copied());
+    let reply = Reply { sent: 3, answered, ..Reply::default() };
+    judge(&walked(stop), &question(), sightings, &reply, Vec::new())
+}
+
+#[test]
+fn what_goes_as_predicted_is_counted_hop_by_hop() {
+    let all = [
+        seen("red", "eth0", 1, Part::Request(0)),
+        seen("h", "br0", 2, Part::Request(0)),
+        seen("red", "eth0", 3, Part::Request(1)),
+        seen("red", "eth0", 4, Part::Answer(0)),
+    ];
+    let found = judged(None, &all, &[0]);
+    assert!(found.live.agrees, "{found:?}");
+    assert_eq!((found.path, found.reply), (vec![Some(2), Some(1)], vec![Some(1)]));
+    let stopped = judged(Some(Why::NotForwarding), &all[..3], &[]);
+    assert!(stopped.live.agrees, "{stopped:?}");
+}
+
+#[test]
+fn what_goes_otherwise_is_said() {
+    let lost = judged(None, &[seen("red", "eth0", 1, Part::Request(0))], &[]);
+    assert_eq!(
+        lost.live.finding.unwrap(),
+        "the model says that it gets through; it was last seen coming in by red:eth0 (1 of 3), and no answer was seen"
+    );
+    assert_eq!(lost.path, [Some(1), Some(0)]);
+    let passed = judged(Some(Why::NotForwarding), &[], &[0, 2]);
+    assert!(passed.live.finding.unwrap().ends_with("2 of 3 were answered"));
+    let short = judged(Some(Why::NotForwarding), &[], &[]);
+    assert!(short.live.finding.unwrap().ends_with("it was never seen to leave red"));
+    let far = [
+        seen("red", "eth0", 1, Part::Request(0)),
+        seen("h", "br0", 2, Part::Request(0)),
+        seen("u", "eth0", 3, Part::Request(0)),
+    ];
+    let beyond = judged(Some(Why::NotForwarding), &far, &[]);
+    assert!(beyond.live.finding.unwrap().ends_with("stops in h; it was seen in u"));
+}
