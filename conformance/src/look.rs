@@ -19,8 +19,7 @@ tc qdisc show 2>/dev/null | sed -E 's/qdisc ([a-z]+) [0-9a-f]+:/qdisc \1/' || tr
 nft -s list ruleset 2>/dev/null | grep -v '^# Warning' || true
 for v in '' 6; do ip${v}tables-save 2>/dev/null | grep -v '^#' | sed -E 's/\[[0-9]+:[0-9]+\]//' || true; done
 sysctl -e net.ipv4.ip_forward net.ipv6.conf.all.forwarding
-find /var/lib/cni /run -type f -not -name 'last_reserved_ip*' -not -name '*lock*' -not -path '/run/w/*' \
-    -not -path '/run/netns/*' | LC_ALL=C sort";
+find /var/lib/cni /run/cni -type f -not -name 'last_reserved_ip*' -not -name '*lock*' 2>/dev/null | LC_ALL=C sort";
 
 impl Host {
     /// What a command prints as JSON; an empty list if it prints nothing.

@@ -27,8 +27,6 @@ pub(crate) enum Need {
     Tbf,
     /// /dev/net/tun.
     Tun,
-    /// A NIC on a PCI bus that may be given away.
-    Pci,
     /// The programs of firewalld and D-Bus.
     Firewalld,
     /// dnsmasq.
@@ -58,7 +56,6 @@ impl Need {
             "ip link add v type ifb && tc qdisc add dev v root tbf rate 1mbit burst 10k latency 25ms",
         ),
         (Self::Tun, "/dev/net/tun", "ip tuntap add dev v mode tap"),
-        (Self::Pci, "a PCI NIC that may be given away", "false"),
         (
             Self::Firewalld,
             "the programs firewalld and dbus-daemon",

@@ -58,6 +58,14 @@ impl Report {
         self.lines.iter().filter(failed).filter(|line| line.check.level == level).count()
     }
 
+    /// The checks that failed, as `plugin/name`.
+    #[must_use]
+    pub fn failing(&self) -> Vec<String> {
+        let failed = |line: &&Line| matches!(line.verdict, Verdict::Failed { .. });
+        let name = |line: &Line| format!("{}/{}", line.plugin, line.check.name);
+        self.lines.iter().filter(failed).map(name).collect()
+    }
+
     /// How many checks passed.
     #[must_use]
     pub fn passed(&self) -> usize {

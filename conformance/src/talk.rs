@@ -11,7 +11,7 @@ use std::os::fd::AsFd as _;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
@@ -23,6 +23,8 @@ use crate::host::enter;
 const PATIENCE: Duration = Duration::from_millis(2500);
 /// How long is waited for one that must not come.
 const SHORT: Duration = Duration::from_millis(300);
+/// How long it takes until a question by UDP is asked again.
+const AGAIN: Duration = Duration::from_millis(150);
 
 /// A server on a thread of its own.
 #[derive(Debug)]
@@ -122,6 +124,19 @@ impl Host {
             _ => ask_udp(address, patience, None),
         })
     }
+
+    /// As [`Host::ask`] by UDP, from a port of the client's that stays the same.
+    pub(crate) fn ask_from(
+        &self,
+        container: &str,
+        port: u16,
+        at: &str,
+    ) -> Result<Option<String>, Miss> {
+        let Ok(address) = at.parse::<SocketAddr>() else {
+            return wrong(at, "an address with a port", "none");
+        };
+        self.within(container, || ask_udp(address, PATIENCE, Some(port)))
+    }
 }
 
 fn ask_tcp(at: SocketAddr, patience: Duration) -> Option<String> {
@@ -132,15 +147,21 @@ fn ask_tcp(at: SocketAddr, patience: Duration) -> Option<String> {
     Some(answer)
 }
 
+/// A question may get lost while links come up: it is asked again.
 fn ask_udp(at: SocketAddr, patience: Duration, port: Option<u16>) -> Option<String> {
     let any = if at.is_ipv4() { "0.0.0.0" } else { "[::]" };
     let socket = UdpSocket::bind(format!("{any}:{}", port.unwrap_or_default())).ok()?;
     socket.connect(at).ok()?;
-    socket.set_read_timeout(Some(patience)).ok()?;
-    socket.send(b"who").ok()?;
-    let mut answer = [0; 200];
-    let length = socket.recv(&mut answer).ok()?;
-    Some(String::from_utf8_lossy(answer.get(..length)?).into_owned())
+    socket.set_read_timeout(Some(AGAIN)).ok()?;
+    let begun = Instant::now();
+    while begun.elapsed() < patience {
+        socket.send(b"who").ok();
+        let mut answer = [0; 200];
+        if let Ok(length) = socket.recv(&mut answer) {
+            return Some(String::from_utf8_lossy(answer.get(..length)?).into_owned());
+        }
+    }
+    None
 }
 
 fn answer(ear: &Ear, name: &str, over: &AtomicBool) {

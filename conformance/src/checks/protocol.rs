@@ -251,7 +251,8 @@ fn vanished(host: &Host) -> Held {
     host.lan()?;
     let before = host.state()?;
     let ran = full(host, "ADD", &[("NETNS", "/run/netns/gone")], &own_conf(host))?;
-    if ["firewall", "portmap"].contains(&host.plugin.as_str()) && ran.status == Some(0) {
+    if ["firewall", "portmap", "bandwidth"].contains(&host.plugin.as_str()) && ran.status == Some(0)
+    {
         // They need not look at it.
         return Ok(());
     }

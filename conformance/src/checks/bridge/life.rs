@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 
-use super::{bridge, dual, leg, masq_chain, no_links_but, ports, routed};
+use super::{bridge, dual, gone, leg, masq_chain, no_links_but, ports, routed};
 use crate::Host;
 use crate::check::{Held, has, same, that, unchanged};
 use crate::look::ip;
@@ -52,12 +52,6 @@ pub(super) fn del_gone(host: &Host) -> Held {
     host.sh("ip netns del c2")?;
     host.del_bare(&net, "c2")?;
     gone(host, &before)
-}
-
-/// The host is as before, once the kernel has taken a namespace's links away.
-fn gone(host: &Host, before: &str) -> Held {
-    host.does("for i in $(seq 100); do [ $(ls /sys/class/net/br0/brif | wc -l) -le 1 ] && break; sleep 0.05; done");
-    unchanged("the host", before, &host.state()?)
 }
 
 pub(super) fn check(host: &Host) -> Held {
@@ -175,7 +169,7 @@ pub(super) fn same_again(host: &Host) -> Held {
 }
 
 pub(super) fn check_masquerade(host: &Host) -> Held {
-    for (backend, who) in [("nftables", "c1"), ("iptables", "c2")] {
+    for (backend, who) in [("iptables", "c1"), ("nftables", "c2")] {
         let net = routed(json!({ "ipMasq": true, "ipMasqBackend": backend }));
         let result = host.add(&net, who)?;
         host.check(&net, who, &result)?.quiet()?;

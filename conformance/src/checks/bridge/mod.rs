@@ -9,7 +9,7 @@ mod way;
 use serde_json::{Value, json};
 
 use crate::Host;
-use crate::check::{Check, Held, Miss, better, contract, that, wrong};
+use crate::check::{Check, Held, Miss, better, contract, that, unchanged, wrong};
 use crate::look::name;
 use crate::need::Need;
 use crate::net::Net;
@@ -117,11 +117,8 @@ pub(super) const CHECKS: &[Check] = &[
     )
     .needs(&[Need::VlanFiltering])
     .since("1.4.0"),
-    contract(
-        "bad-vlan",
-        "a vlan outside 0-4094 is refused, and so is an impossible vlanTrunk",
-        vlan::bad,
-    ),
+    contract("bad-vlan", "a vlan outside 0-4094 is refused", vlan::bad),
+    contract("bad-trunk", "an impossible vlanTrunk is refused", vlan::bad_trunk).since("1.2.0"),
     contract("reach", "containers reach each other, the host, and are reached by it", way::reach),
     contract(
         "masquerade",
@@ -284,4 +281,16 @@ fn no_links_but(host: &Host, container: &str, names: &[&str]) -> Held {
     let links = host.links(container)?;
     let fits = links.iter().all(|link| names.contains(&link.as_str()));
     that(fits, "the links", &format!("{names:?}"), format!("{links:?}"))
+}
+
+/// The host is as before, once the kernel has taken the links of a namespace away: one container is
+/// left on the bridge.
+pub(super) fn gone(host: &Host, before: &str) -> Held {
+    host.does(
+        "for i in $(seq 100); do
+            [ $(ls /sys/class/net/br0/brif | wc -l) -le 1 ] && break
+            sleep 0.05
+        done",
+    );
+    unchanged("the host", before, &host.state()?)
 }
