@@ -28,6 +28,15 @@ pub struct Rule {
     /// Mark and mask of the packet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mark: Option<(u32, u32)>,
+    /// Protocol (`ipproto`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ipproto: Option<u8>,
+    /// Source ports, the first and the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sport: Option<(u16, u16)>,
+    /// Destination ports, the first and the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dport: Option<(u16, u16)>,
     /// The condition is inverted (`not`).
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub not: bool,

@@ -231,7 +231,11 @@ pub(crate) fn rule(x: &Rule) -> Words {
         Some((mark, mask)) => words.say("fwmark").word(format_args!("{mark:#x}/{mask:#x}")),
         None => words,
     };
+    let ports = |range: Option<(u16, u16)>| range.map(|(first, last)| format!("{first}-{last}"));
     words
+        .opt("ipproto", x.ipproto)
+        .opt("sport", ports(x.sport))
+        .opt("dport", ports(x.dport))
         .opt("pref", Some(x.priority))
         .say(&x.action.to_string())
         .opt("suppress_prefixlength", x.suppress)

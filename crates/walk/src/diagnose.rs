@@ -99,6 +99,8 @@ pub struct Named {
 
 /// How many faults are looked for behind one another.
 const DEEPEST: usize = 3;
+/// What it is worth, in hops, that a port leads to somebody.
+const LED: usize = 500;
 /// How many candidates are tried.
 const TRIED: usize = 200;
 
@@ -107,8 +109,14 @@ const TRIED: usize = 200;
 pub fn diagnose(world: &World, question: &Question) -> Verdict {
     let trip = trip(world, question);
     let mut found = Found::default();
-    let passes = trip.passes();
-    let checked = passes || search(world, question, &trip, 0, &mut found);
+    let mut checked = trip.passes() || search(world, question, &trip, 0, &mut found);
+    if trip.passes()
+        && let Some(taken) = causes::taken_for_own(&Case { world, question, trip: &trip })
+    {
+        found.causes.push(taken);
+        checked = true;
+    }
+    causes::rename(&trip, &mut found.causes);
     verdict(world, &trip, found, checked)
 }
 
@@ -129,6 +137,14 @@ fn search(
     depth: usize,
     found: &mut Found,
 ) -> bool {
+    // Who did not answer, with nothing in the way, does not answer for a change elsewhere.
+    let mut base = world.clone();
+    for (ns, dev, ip) in &trip.mute {
+        if let Some(node) = base.node_mut(ns) {
+            node.mute.push((dev.clone(), *ip));
+        }
+    }
+    let world = &base;
     let case = Case { world, question, trip };
     let mut all = causes::candidates(&case);
     all.sort_by_key(|c| c.rank);
@@ -151,7 +167,10 @@ fn search(
             found.after = Some(after);
             return true;
         }
-        let gain = after.length();
+        // A port that is led elsewhere is further than one that refuses.
+        let refused = after.stop().is_some_and(|s| matches!(s.why, Why::NoListener));
+        let led = candidate.code.starts_with("DNAT") && !refused;
+        let gain = after.length() + if led { LED } else { 0 };
         if gain > trip.length() && further.as_ref().is_none_or(|(best, ..)| gain > *best) {
             further = Some((gain, candidate, other, after));
         }
@@ -180,7 +199,9 @@ fn verdict(world: &World, trip: &Trip, found: Found, checked: bool) -> Verdict {
     });
     let mut model_gaps: Vec<String> = doubts.chain(programs).collect();
     model_gaps.dedup();
-    let proven = checked && found.iter().all(|c| !c.fix.is_empty() && c.change.is_some());
+    let proven = checked
+        && !found.is_empty()
+        && found.iter().all(|c| !c.fix.is_empty() && c.change.is_some());
     let mut all = found.into_iter();
     let first = all.next();
     let rest: Vec<Candidate> = all.collect();
@@ -220,7 +241,7 @@ fn verdict(world: &World, trip: &Trip, found: Found, checked: bool) -> Verdict {
         certainty: certainty.to_owned(),
         evidence,
         fix,
-        fix_checked: proven && stop.is_some(),
+        fix_checked: proven,
         path: way::steps(world, &trip.request),
         reply: trip.reply.as_ref().map(|r| way::steps(world, r)).unwrap_or_default(),
         would: would.unwrap_or_default(),
@@ -262,11 +283,30 @@ impl Case<'_> {
     }
 }
 
+impl Case<'_> {
+    /// Those, and the hosts that their links lead to.
+    pub(crate) fn near(&self) -> Vec<Ns> {
+        /// A host with more links than this is not a container.
+        const FEW: usize = 8;
+        let mut all = self.concerned();
+        for ns in all.clone() {
+            let Some(node) = self.world.node(&ns).filter(|n| n.devs.len() <= FEW) else { continue };
+            for peer in node.devs.values().filter_map(|d| d.other()) {
+                if self.world.node(&peer.ns).is_some() && !all.contains(&peer.ns) {
+                    all.push(peer.ns.clone());
+                }
+            }
+        }
+        all
+    }
+}
+
 fn gather<'s>(stop: &'s Stop, all: &mut Vec<&'s Stop>) {
     all.push(stop);
     match &stop.why {
         Why::Unresolved { because, .. } => because.iter().for_each(|s| gather(s, all)),
         Why::Outer(inner) => gather(inner, all),
+        Why::TooBig { lost: Some(inner), .. } => gather(inner, all),
         _ => {}
     }
 }

@@ -66,9 +66,13 @@ impl Walker<'_> {
         let Some(node) = self.node(ns) else {
             return Err(Self::stop(ns, None, Why::NotRead, &p));
         };
+        let lo = IfName::new("lo").ok();
+        if p.dst.is_loopback() && node.devs.values().any(|d| d.loopback() && !d.link.up) {
+            return Err(Self::stop(ns, lo.as_ref(), Why::Down, &p));
+        }
         let bound = !p.src.is_unspecified();
         let ask =
-            route::Ask { src: bound.then_some(p.src), iif: None, oif: oif.cloned(), mark: p.mark };
+            route::Ask { src: bound.then_some(p.src), oif: oif.cloned(), ..route::Ask::of(&p) };
         let taken = self.route(node, &p, &ask)?;
         let hop = self.way(node, &taken.route, p.dst, &ask);
         if !bound {
@@ -76,9 +80,10 @@ impl Walker<'_> {
                 Self::stop(ns, hop.as_ref().and_then(|h| h.dev.as_ref()), Why::NoSource, &p)
             })?;
         }
+        let limit = first_hops(node, &taken.route, hop.as_ref(), p.v6());
+        p.ttl = limit.filter(|_| self.depth == 0).unwrap_or(p.ttl);
         let to = hop.as_ref().and_then(|h| h.dev.as_ref());
         self.routed(ns, described(&taken.route, hop.as_ref()), to, &p);
-        let lo = IfName::new("lo").ok();
         let local = taken.route.kind == RouteKind::Local;
         let dev = if local { lo.clone() } else { hop.as_ref().and_then(|h| h.dev.clone()) };
         let before = (p.dst, p.mark);
@@ -87,7 +92,7 @@ impl Walker<'_> {
             &mut p,
         )?;
         if before != (p.dst, p.mark) {
-            let ask = route::Ask { src: Some(p.src), iif: None, oif: None, mark: p.mark };
+            let ask = route::Ask::of(&p);
             let taken = self.route(node, &p, &ask)?;
             let hop = self.way(node, &taken.route, p.dst, &ask);
             return self.leave(node, p, &taken, hop.as_ref());
@@ -217,17 +222,23 @@ impl Walker<'_> {
         let local = node.owns(p.src);
         if p.df || (p.v6() && !local) {
             let route = route == Some(mtu) && mtu < link;
-            let told = local || self.told(node, p);
-            return Err(Self::stop(&node.ns, Some(name), Why::TooBig { mtu, route, told }, p));
+            let lost = if local { None } else { self.told(node, p).err() };
+            let told = lost.is_none();
+            return Err(Self::stop(
+                &node.ns,
+                Some(name),
+                Why::TooBig { mtu, route, told, lost },
+                p,
+            ));
         }
         p.len = mtu;
         Ok(())
     }
 
     /// Whether the message that a packet is too long gets back to who sent it.
-    fn told(&mut self, node: &Node, p: &Packet) -> bool {
+    fn told(&mut self, node: &Node, p: &Packet) -> Result<(), Box<Stop>> {
         if self.depth > 2 {
-            return true;
+            return Ok(());
         }
         let (icmp, number) = if p.v6() { ((2, 0), proto::ICMP6) } else { ((3, 4), proto::ICMP) };
         let unset: IpAddr = if p.v6() {
@@ -250,7 +261,7 @@ impl Walker<'_> {
         self.depth += 1;
         let end = self.travel(&node.ns, error, None);
         self.depth -= 1;
-        !matches!(end, Ending::Stopped(_))
+        if let Ending::Stopped(stop) = end { Err(stop) } else { Ok(()) }
     }
 
     fn route(&mut self, node: &Node, p: &Packet, ask: &route::Ask) -> Result<Box<Taken>, Stop> {
@@ -306,7 +317,7 @@ impl Walker<'_> {
                 return Err(stop(Why::Localnet, &p));
             }
         }
-        let ask = route::Ask { src: Some(p.src), iif: Some(dev.clone()), oif: None, mark: p.mark };
+        let ask = route::Ask { iif: Some(dev.clone()), ..route::Ask::of(&p) };
         let taken = self.route(node, &p, &ask)?;
         match taken.route.kind {
             RouteKind::Local | RouteKind::Broadcast | RouteKind::Anycast => {
@@ -334,7 +345,7 @@ impl Walker<'_> {
             return Err(stop(Why::Ttl, &p));
         }
         p.ttl -= 1;
-        let ask = route::Ask { src: Some(p.src), iif: Some(dev.clone()), oif: None, mark: p.mark };
+        let ask = route::Ask { iif: Some(dev.clone()), ..route::Ask::of(&p) };
         let hop = self.way(node, &taken.route, p.dst, &ask);
         let Some(out) = hop.as_ref().and_then(|h| h.dev.clone()) else {
             return Err(stop(Why::NoRoute, &p));
@@ -365,7 +376,7 @@ impl Walker<'_> {
             return Ok(());
         }
         let mark = if node.conf_max(dev, "src_valid_mark") != 0 { mark } else { 0 };
-        let ask = route::Ask { src: Some(dst), iif: Some(dev.clone()), oif: None, mark };
+        let ask = route::Ask { src: Some(dst), iif: Some(dev.clone()), mark, ..Default::default() };
         let back = match route::lookup(node, src, &ask) {
             Answer::Route(taken) => taken,
             _ if mode == 0 => return Ok(()),
@@ -390,6 +401,16 @@ impl Walker<'_> {
         let (ns, dev) = (ns.clone(), dev.clone());
         Ok(Step::End(Box::new(Ending::Delivered { ns, dev, packet: p })))
     }
+}
+
+/// The hops that packets of a route or, in IPv6, of its link may take, where either says so.
+fn first_hops(node: &Node, route: &Route, hop: Option<&NextHop>, v6: bool) -> Option<u8> {
+    let of_link = || {
+        let dev = hop.and_then(|h| h.dev.as_ref()).filter(|_| v6)?;
+        u32::try_from(node.conf(true, dev.as_str(), "hop_limit")).ok()
+    };
+    let found = node.hops_of(route).or_else(of_link)?;
+    u8::try_from(found).ok().filter(|hops| *hops > 0)
 }
 
 fn described(route: &Route, hop: Option<&NextHop>) -> String {

@@ -9,6 +9,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "a cause looks at few of many ways to stop")]
 
 mod causes;
+mod classic;
 mod diagnose;
 mod l2;
 mod l3;

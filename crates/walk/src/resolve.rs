@@ -49,15 +49,21 @@ impl Walker<'_> {
         if dev.loopback() || dev.noarp() {
             return known(dev.mac());
         }
+        if self.depth == 0 {
+            self.asked.push((ns.clone(), name.clone(), ip));
+        }
         let entry =
             node.neighs.iter().find(|n| n.key.dev == *name && n.key.ip == ip && !n.key.proxy);
         let state = entry.map_or(0, |e| e.state);
         if let Some(mac) = entry.filter(|_| state & FIXED != 0).and_then(|e| e.mac) {
             return known(mac);
         }
+        if let Some(table) = node.crowded(ip.is_ipv6()).filter(|_| entry.is_none()) {
+            return Err(Self::stop(ns, Some(name), Why::NeighboursFull(table.room), p));
+        }
         let request = question(node, name, dev.mac(), ip, p);
         let spread = self.ask(ns, name, request.clone())?;
-        let (answers, reasons) = self.answers(ns, name, ip, &request, &spread);
+        let (answers, mut reasons) = self.answers(ns, name, ip, &request, &spread);
         let listed = entry.and_then(|e| e.mac).filter(|_| state & (INCOMPLETE | FAILED) == 0);
         if let Some(mac) = listed
             && (answers.contains(&mac) || answers.is_empty() || state & REACHABLE != 0)
@@ -70,8 +76,14 @@ impl Walker<'_> {
             return known(*mac);
         }
         let elsewhere = self.world.owners(ip).any(|(other, a)| *other != *ns || a.key.dev != *name);
-        if !spread.outside.is_empty() && !elsewhere && state & (INCOMPLETE | FAILED) == 0 {
-            return Ok(Owner { mac: Mac([2, 0, 0, 0, 0, 0xff]), outside: true });
+        if let Some(gate) = spread.outside.first().filter(|_| !elsewhere) {
+            match self.answered_from_outside(ns, name, ip, &request, gate) {
+                Err(stop) => reasons.extend(stop),
+                Ok(()) if state & (INCOMPLETE | FAILED) == 0 => {
+                    return Ok(Owner { mac: STRANGER, outside: true });
+                }
+                Ok(()) => self.mute.push((ns.clone(), name.clone(), ip)),
+            }
         }
         let because = [reasons, spread.losses].concat();
         Err(Self::stop(ns, Some(name), Why::Unresolved { ip, because }, p))
@@ -212,6 +224,41 @@ impl Walker<'_> {
             .unwrap_or_else(|| Self::stop(&arrival.ns, Some(&arrival.dev), Why::Swallowed, &p)))
     }
 
+    /// Whether the answer of somebody outside would get to who asked, and why not.
+    fn answered_from_outside(
+        &mut self,
+        ns: &Ns,
+        name: &IfName,
+        ip: IpAddr,
+        request: &Packet,
+        (gate, link): &(Ns, IfName),
+    ) -> Result<(), Vec<Stop>> {
+        let answer = Packet {
+            src: ip,
+            dst: request.src,
+            smac: STRANGER,
+            dmac: request.smac,
+            icmp: (136, 0),
+            ask: Some(Ask { from: ip, whose: ip, answer: true }),
+            conn: None,
+            untracked: false,
+            physin: None,
+            physout: None,
+            ..request.clone()
+        };
+        self.depth += 1;
+        let mut spread = Spread::default();
+        self.ingress(gate, link, Frame::new(answer), &mut spread);
+        let got = spread.arrivals.iter().find(|a| a.ns == *ns && a.dev == *name).cloned();
+        let shown = got.map(|mut got| self.shown_in(ns, name, &mut got.packet));
+        self.depth -= 1;
+        match shown {
+            Some(Ok(())) => Ok(()),
+            Some(Err(stop)) => Err(vec![stop]),
+            None => Err(spread.losses),
+        }
+    }
+
     /// Whether a host answers for an address on a link.
     fn speaks_for(
         &mut self,
@@ -226,7 +273,11 @@ impl Walker<'_> {
             if node.conf(true, dev.as_str(), "disable_ipv6") != 0 {
                 return Err(stop(Why::Disabled));
             }
-            return Ok(own || would_proxy(node, dev, ip));
+            let proxies = would_proxy(node, dev, ip);
+            if proxies && !own && node.conf(true, dev.as_str(), "forwarding") == 0 {
+                return Err(stop(Why::NotForwarding));
+            }
+            return Ok(own || proxies);
         }
         let ask =
             route::Ask { src: Some(request.src), iif: Some(dev.clone()), ..Default::default() };
@@ -241,14 +292,16 @@ impl Walker<'_> {
         if taken.route.kind == RouteKind::Local {
             return self.own_arp(node, dev, ip, request).map(|()| true);
         }
-        if taken.route.kind != RouteKind::Unicast || !node.forwards(false, dev) {
-            return Ok(false);
-        }
         let out = taken.route.hops.first().and_then(|h| h.dev.clone());
-        if out.as_ref() == Some(dev) {
+        if taken.route.kind != RouteKind::Unicast || out.as_ref() == Some(dev) {
             return Ok(false);
         }
-        Ok(node.conf_max(dev, "proxy_arp") != 0 || proxied(node, dev, ip))
+        match (would_proxy(node, dev, ip), node.forwards(false, dev)) {
+            (false, _) => Ok(false),
+            // Who does not forward does not speak for others.
+            (true, false) => Err(stop(Why::NotForwarding)),
+            (true, true) => Ok(true),
+        }
     }
 
     /// `arp_ignore` and `arp_filter`.
@@ -298,7 +351,7 @@ impl Walker<'_> {
         p: &Packet,
     ) -> Result<Mac, Stop> {
         let Some(node) = self.node(ns) else { return Err(Self::stop(ns, None, Why::NotRead, p)) };
-        let mut request = question(node, dev, Mac([2, 0, 0, 0, 0, 0xff]), ip, p);
+        let mut request = question(node, dev, STRANGER, ip, p);
         request.src = from;
         self.depth += 1;
         let mut spread = Spread::default();
@@ -339,7 +392,7 @@ fn would_proxy(node: &Node, dev: &IfName, ip: IpAddr) -> bool {
     if ip.is_ipv6() {
         let on = node.conf(true, dev.as_str(), "proxy_ndp") != 0
             || node.conf(true, "all", "proxy_ndp") != 0;
-        return on && proxied(node, dev, ip) && node.forwards(true, dev);
+        return on && proxied(node, dev, ip);
     }
     node.conf_max(dev, "proxy_arp") != 0 || proxied(node, dev, ip)
 }
@@ -387,5 +440,7 @@ fn question(node: &Node, dev: &IfName, mac: Mac, ip: IpAddr, p: &Packet) -> Pack
     }
 }
 
+/// The hardware address of somebody where nobody may look.
+const STRANGER: Mac = Mac([2, 0, 0, 0, 0, 0xff]);
 /// The hardware address of nobody.
 pub(crate) const NOBODY: Mac = NO_MAC;

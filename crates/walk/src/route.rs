@@ -10,6 +10,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use ropewalk_facts::{Addr, IfName, NextHop, Route, RouteKind, Rule, RuleAction};
 
+use crate::packet::Packet;
 use crate::world::Node;
 
 /// What the tables are asked with.
@@ -23,6 +24,17 @@ pub struct Ask {
     pub oif: Option<IfName>,
     /// Its mark.
     pub mark: u32,
+    /// Its protocol and ports.
+    pub flow: Option<(u8, u16, u16)>,
+}
+
+impl Ask {
+    /// As a packet asks: with its source, mark, protocol and ports.
+    #[must_use]
+    pub fn of(p: &Packet) -> Self {
+        let flow = Some((p.proto, p.sport, p.dport));
+        Self { src: Some(p.src), iif: None, oif: None, mark: p.mark, flow }
+    }
 }
 
 /// What the tables say.
@@ -115,7 +127,21 @@ fn matches(rule: &Rule, dst: IpAddr, ask: &Ask) -> bool {
     let oif = rule.oif.as_ref().is_none_or(|dev| ask.oif.as_ref() == Some(dev));
     let mark = rule.mark.is_none_or(|(mark, mask)| (ask.mark & mask) == mark);
     let all = inside(&rule.from, ask.src) && inside(&rule.to, Some(dst)) && iif && oif && mark;
-    all != rule.not
+    (all && of_flow(rule, ask)) != rule.not
+}
+
+/// Protocol and ports of a rule: who asks without them meets no rule that has them.
+fn of_flow(rule: &Rule, ask: &Ask) -> bool {
+    if rule.ipproto.is_none() && rule.sport.is_none() && rule.dport.is_none() {
+        return true;
+    }
+    let Some((proto, sport, dport)) = ask.flow else { return false };
+    let within = |range: Option<(u16, u16)>, port: u16| {
+        range.is_none_or(|(first, last)| (first..=last).contains(&port))
+    };
+    rule.ipproto.is_none_or(|p| p == proto)
+        && within(rule.sport, sport)
+        && within(rule.dport, dport)
 }
 
 /// The best route of a table: the longest prefix, and among equals the lowest metric.
@@ -210,6 +236,9 @@ mod tests {
                 mark: None,
                 not: false,
                 suppress: None,
+                ipproto: None,
+                sport: None,
+                dport: None,
                 action: RuleAction::Lookup(*table),
                 proto: proto::KERNEL,
             });

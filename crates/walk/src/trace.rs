@@ -92,6 +92,8 @@ pub enum Why {
         route: bool,
         /// The sender is told.
         told: bool,
+        /// Where the message about it gets lost.
+        lost: Option<Box<Stop>>,
     },
     /// A rule or policy.
     Filter {
@@ -111,6 +113,8 @@ pub enum Why {
         /// Why those who might answer do not.
         because: Vec<Stop>,
     },
+    /// There is no room for one neighbour more: so many may be there.
+    NeighboursFull(u32),
     /// It does not answer, by a setting of its own.
     Silent(Silence),
     /// The link is down.
@@ -239,6 +243,10 @@ pub struct Trip {
     pub ttls: Vec<(Ns, ChainKey)>,
     /// Rules that translated, with the packet before.
     pub nats: Vec<(Ns, Who, Tuple)>,
+    /// Whose hardware addresses were asked for on the way.
+    pub asked: Vec<(Ns, IfName, IpAddr)>,
+    /// Neighbours where nobody may look that were asked in vain, with nothing in the way.
+    pub mute: Vec<(Ns, IfName, IpAddr)>,
     /// Connections that were looked up: where, and as what.
     pub looked_up: Vec<(Ns, Tuple)>,
 }

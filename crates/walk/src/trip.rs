@@ -55,6 +55,8 @@ fn one(world: &World, question: &Question, leg: usize) -> (Trip, usize) {
         ttls: std::mem::take(&mut walker.ttls),
         nats: std::mem::take(&mut walker.nats),
         looked_up: std::mem::take(&mut walker.looked_up),
+        asked: std::mem::take(&mut walker.asked),
+        mute: std::mem::take(&mut walker.mute),
     };
     (trip, walker.legs)
 }
@@ -174,7 +176,9 @@ fn from_outside(
         return Ending::Stopped(Box::new(Walker::stop(ns, None, Why::NotRead, packet)));
     };
     let near = node.addrs_of(dev).any(|a| a.key.net.contains(&back.dst));
-    if !near && private(back.dst) {
+    // A translated source that nobody has is no way back either.
+    let nobody = request_source(walker, packet) && walker.world.owners(back.dst).next().is_none();
+    if !near && (private(back.dst) || nobody) {
         let why = Why::NoWayBack(back.dst);
         return Ending::Stopped(Box::new(Walker::stop(ns, Some(dev), why, packet)));
     }
@@ -193,6 +197,11 @@ fn from_outside(
         back.dmac = node.devs.get(dev).map_or(crate::resolve::NOBODY, |d| d.mac());
     }
     walker.enter(ns, dev, back)
+}
+
+/// The source that the packet has now is one that a rule gave it.
+fn request_source(walker: &Walker<'_>, packet: &Packet) -> bool {
+    walker.nats.iter().any(|(_, _, before)| before.src != packet.src)
 }
 
 /// An address on the link, for who asks from there: that of the way that the request took.

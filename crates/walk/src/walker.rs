@@ -37,6 +37,8 @@ pub(crate) struct Walker<'w> {
     pub(crate) ttls: Vec<(Ns, ChainKey)>,
     pub(crate) nats: Vec<(Ns, nft::Who, Tuple)>,
     pub(crate) looked_up: Vec<(Ns, Tuple)>,
+    pub(crate) asked: Vec<(Ns, IfName, std::net::IpAddr)>,
+    pub(crate) mute: Vec<(Ns, IfName, std::net::IpAddr)>,
     /// Which of several ways is taken, and how many there are at most.
     pub(crate) leg: usize,
     pub(crate) legs: usize,
@@ -68,6 +70,8 @@ impl<'w> Walker<'w> {
             ttls: Vec::new(),
             nats: Vec::new(),
             looked_up: Vec::new(),
+            asked: Vec::new(),
+            mute: Vec::new(),
             leg,
             legs: 1,
             budget: PATIENCE,

@@ -184,6 +184,7 @@ fn words(ns: &Ns, stop: &Stop) -> String {
         },
         Why::Unresolved { ip, .. } => format!("nobody answers for {ip}"),
         Why::Silent(_) => format!("does not answer for {}", p.dst),
+        Why::NeighboursFull(room) => format!("the table of neighbours is full: {room}"),
         Why::Down => "is down".to_owned(),
         Why::NoCarrier => "its other end is down".to_owned(),
         Why::Loose => "leads nowhere".to_owned(),

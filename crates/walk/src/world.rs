@@ -8,7 +8,9 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
-use ropewalk_facts::seen::{Device, Flow, Listener, Port, Scan, Seen, Unusable};
+use ropewalk_facts::seen::{
+    Device, Flow, Listener, NeighTable, Port, Scan, Seen, SeenRoute, Unusable,
+};
 use ropewalk_facts::{Addr, Body, Fdb, IfName, Link, Mac, Neigh, Ns, Peer, Route, Rule};
 
 use crate::nft::Ruleset;
@@ -51,6 +53,12 @@ pub struct Node {
     pub flows: Vec<Flow>,
     /// Tables of iptables-legacy.
     pub legacy: Vec<String>,
+    /// Routes that stand beside others of the same key, in order, and those with a hop limit.
+    pub seen_routes: Vec<SeenRoute>,
+    /// The tables of neighbours.
+    pub tables: Vec<NeighTable>,
+    /// Neighbours where nobody may look that were asked in vain.
+    pub mute: Vec<(IfName, IpAddr)>,
 }
 
 /// A link.
@@ -125,6 +133,7 @@ impl World {
         }
         let ready = |(ns, mut node): (Ns, Node)| {
             node.rules.sort_by_key(|rule| rule.priority);
+            node.beside();
             node.nft.arrange();
             (ns, Rc::new(node))
         };
@@ -143,11 +152,17 @@ impl World {
     }
 
     /// Forgets that asking for a neighbour has failed: once something has changed, it is asked
-    /// again (`NUD_INCOMPLETE`, `NUD_FAILED`).
+    /// again (`NUD_INCOMPLETE`, `NUD_FAILED`). Those where nobody may look and nothing was in the
+    /// way stay silent.
     pub fn forget(&mut self) {
         let failed = |n: &Neigh| !n.key.proxy && n.state & 0x21 != 0;
         for node in self.nodes.values_mut().filter(|node| node.neighs.iter().any(failed)) {
-            Rc::make_mut(node).neighs.retain(|n| !failed(n));
+            let node = Rc::make_mut(node);
+            let mute = std::mem::take(&mut node.mute);
+            let stays =
+                |n: &Neigh| mute.iter().any(|(dev, ip)| *dev == n.key.dev && *ip == n.key.ip);
+            node.neighs.retain(|n| !failed(n) || stays(n));
+            node.mute = mute;
         }
     }
 
@@ -175,8 +190,43 @@ impl Node {
             learned: seen.learned.clone(),
             flows: seen.flows.clone(),
             legacy: seen.legacy.clone(),
+            seen_routes: seen.routes.clone(),
+            tables: seen.tables.clone(),
             ..Self::default()
         }
+    }
+
+    /// Puts routes that stand beside one another in their places: the first of them counts.
+    fn beside(&mut self) {
+        let seen = self.seen_routes.clone();
+        for twin in &seen {
+            let of = |r: &Route| r.key == twin.route.key;
+            if seen.iter().filter(|s| of(&s.route)).count() < 2 {
+                continue;
+            }
+            self.routes.retain(|r| r != &twin.route);
+            let last = self.routes.iter().rposition(of).map(|at| at + 1);
+            let before = seen.iter().take_while(|s| !std::ptr::eq(*s, twin)).any(|s| of(&s.route));
+            match last.filter(|_| before) {
+                Some(at) => self.routes.insert(at, twin.route.clone()),
+                None => {
+                    self.routes.retain(|r| !of(r));
+                    self.routes.push(twin.route.clone());
+                }
+            }
+        }
+    }
+
+    /// How many hops packets that take a route may take, where it says so.
+    #[must_use]
+    pub fn hops_of(&self, route: &Route) -> Option<u32> {
+        self.seen_routes.iter().find(|s| s.route == *route).and_then(|s| s.hops)
+    }
+
+    /// A neighbour more has no room.
+    #[must_use]
+    pub fn crowded(&self, v6: bool) -> Option<NeighTable> {
+        self.tables.iter().find(|t| t.v6 == v6 && t.room > 0 && t.entries >= t.room).copied()
     }
 
     fn take(&mut self, body: &Body, seen: Option<&Seen>) {

@@ -42,6 +42,9 @@ pub struct Device {
     /// As `tc_in`, on the way out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tc_out: Vec<String>,
+    /// What the filters of tc do, where all of those of a way are understood.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filters: Vec<Filter>,
     /// VXLAN: where frames for stations go that are not known (`remote`, `group`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub remote: Option<IpAddr>,
@@ -52,6 +55,30 @@ pub struct Device {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<Port>,
 }
+
+/// A filter of tc that is a program of BPF.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filter {
+    /// On the way out, else on the way in.
+    pub out: bool,
+    /// Type of the frames that it looks at (`ETH_P_*`), 3 for all.
+    pub proto: u16,
+    /// What it returns is what is done (`direct-action`).
+    pub direct: bool,
+    /// An action of its own follows, which is not known.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub acts: bool,
+    /// Its instructions: classic ones.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub code: Vec<Classic>,
+    /// What it always returns, where it is of the newer kind and so simple.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub always: Option<u32>,
+}
+
+/// An instruction of classic BPF (`struct sock_filter`): code, jumps, number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Classic(pub u16, pub u8, pub u8, pub u32);
 
 /// A program of XDP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,7 +12,7 @@ use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-pub use device::{Device, Port, Qdisc, Xdp};
+pub use device::{Classic, Device, Filter, Port, Qdisc, Xdp};
 
 use crate::name::{IfName, Ns};
 use crate::route::Route;
@@ -58,6 +58,13 @@ pub struct Seen {
     /// What was learned of single addresses beside the tables, by redirects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub learned: Vec<Route>,
+    /// Routes that facts do not tell apart or not wholly, in the kernel's order: those that another
+    /// one of the same table, prefix and metric stands beside, and those with a hop limit.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub routes: Vec<SeenRoute>,
+    /// The tables of neighbours, which all namespaces share.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<NeighTable>,
     /// Connections that were asked for one by one.
     #[serde(default)]
     pub flows: Vec<Flow>,
@@ -82,6 +89,27 @@ pub struct Listener {
     /// How many connections wait to be taken, and how many may.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backlog: Option<(u32, u32)>,
+}
+
+/// A route with what its fact does not say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenRoute {
+    /// The route.
+    pub route: Route,
+    /// How many hops packets that take it may take (`hoplimit`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hops: Option<u32>,
+}
+
+/// A table of neighbours (`ip ntable`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NeighTable {
+    /// That of IPv6.
+    pub v6: bool,
+    /// How many entries it has.
+    pub entries: u32,
+    /// How many it may have (`gc_thresh3`).
+    pub room: u32,
 }
 
 /// An address that cannot be used.

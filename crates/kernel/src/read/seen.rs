@@ -5,9 +5,10 @@
 //! Never here: facts, connections (those are asked for one by one), what any of it means.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use ropewalk_facts::seen::{Device, Listener, Seen, Tuple, Unusable};
-use ropewalk_facts::{IfName, Ns, Peer, Route};
+use ropewalk_facts::seen::{Device, Listener, Seen, SeenRoute, Tuple, Unusable};
+use ropewalk_facts::{IfName, Ns, Peer, Route, RouteKey, RouteKind};
 use ropewalk_wire::rt::seen::{self as wire, Way};
 use ropewalk_wire::rt::{self, OtherEnd};
 use ropewalk_wire::{ct, diag};
@@ -42,6 +43,9 @@ const SETTINGS: [&str; 17] = [
     "net/ipv4/tcp_mtu_probing",
 ];
 
+/// The counter of advertisements of routers.
+const HEARD: &str = "Icmp6InRouterAdvertisements";
+
 /// Tables of iptables-legacy that are loaded, one a line.
 const LEGACY: [(&str, &str); 3] = [
     ("ip", "/proc/thread-self/net/ip_tables_names"),
@@ -60,6 +64,9 @@ impl Kernel {
         self.traffic_control(ns, &mut seen)?;
         seen.unusable = self.unusable(ns, &seen.devices)?;
         seen.learned = self.learned(ns)?;
+        seen.routes = self.twins(ns)?;
+        seen.tables =
+            self.space_mut(ns)?.rt.dump(&wire::tables(), |m| wire::table(&m)).unwrap_or_default();
         self.inside(ns, || {
             settings(&mut seen);
             sockets(&mut seen);
@@ -131,6 +138,17 @@ impl Kernel {
                 };
                 device.tc_in = of(Way::In);
                 device.tc_out = of(Way::Out);
+                for way in [Way::In, Way::Out] {
+                    let code = rt
+                        .dump(&wire::filters(device.index, way), |m| wire::filter_code(&m, way))
+                        .unwrap_or_default();
+                    device.filters.extend(code.into_iter().map(|(mut filter, id)| {
+                        let code =
+                            id.filter(|_| filter.code.is_empty()).and_then(|id| program(id).ok());
+                        filter.always = code.and_then(|code| wire::always(&code));
+                        filter
+                    }));
+                }
             }
         }
         Ok(())
@@ -147,6 +165,31 @@ impl Kernel {
             all.extend(replies.iter().filter_map(|r| rt::learned(&r.message(), links)));
         }
         all.retain(|route| route.hops.iter().any(|hop| hop.via.is_some()));
+        Ok(all)
+    }
+
+    /// Routes that stand beside another of the same key, and those with a hop limit: facts have
+    /// one route a key, and no hop limit.
+    fn twins(&mut self, ns: &Ns) -> Result<Vec<SeenRoute>, Error> {
+        let mut all = Vec::new();
+        for v6 in [false, true] {
+            let rt = &mut self.space_mut(ns)?.rt;
+            let replies =
+                rt.dump(&rt::routes_dump(v6)?, |m| Some(Reply::of(&m))).unwrap_or_default();
+            let links = &self.space(ns)?.links;
+            all.extend(replies.iter().filter_map(|r| rt::route_seen(&r.message(), links)));
+        }
+        // Every link has its own of these.
+        let own = |ip: IpAddr| match ip {
+            IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast(),
+            IpAddr::V4(_) => false,
+        };
+        all.retain(|r| r.route.kind != RouteKind::Local && !own(r.route.key.dst.addr()));
+        let mut seen: BTreeMap<RouteKey, usize> = BTreeMap::new();
+        for route in &all {
+            *seen.entry(route.route.key.clone()).or_default() += 1;
+        }
+        all.retain(|r| r.hops.is_some() || seen.get(&r.route.key).is_some_and(|n| *n > 1));
         Ok(all)
     }
 
@@ -191,6 +234,12 @@ fn settings(seen: &mut Seen) {
         if let Ok(text) = std::fs::read_to_string(format!("/proc/sys/{path}")) {
             seen.settings.insert(path.to_owned(), text.trim_end().to_owned());
         }
+    }
+    // How many advertisements of routers came, listened to or not.
+    let counters = std::fs::read_to_string("/proc/thread-self/net/snmp6").unwrap_or_default();
+    let heard = counters.lines().find_map(|l| l.strip_prefix(HEARD)).map(str::trim);
+    if let Some(count) = heard.filter(|count| *count != "0") {
+        seen.settings.insert(HEARD.to_owned(), count.to_owned());
     }
     for (family, file) in LEGACY {
         let names = std::fs::read_to_string(file).unwrap_or_default();

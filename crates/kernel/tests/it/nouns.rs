@@ -297,6 +297,9 @@ fn policy_rules() {
         mark: Some((0x10, 0xff)),
         not: true,
         suppress: None,
+        ipproto: None,
+        sport: None,
+        dport: None,
         action: RuleAction::Lookup(1000),
         proto: proto::ROPEWALK,
     };

@@ -171,6 +171,9 @@ fn rules_neighbours_and_forwarding_entries() {
         iif: Some(name("a")),
         oif: None,
         mark: Some((0x10, 0xff)),
+        ipproto: Some(6),
+        sport: None,
+        dport: Some((80, 90)),
         not: true,
         suppress: Some(0),
         action: RuleAction::Lookup(100),
@@ -182,6 +185,9 @@ fn rules_neighbours_and_forwarding_entries() {
         mark: Some((1, u32::MAX)),
         not: false,
         suppress: None,
+        ipproto: None,
+        sport: None,
+        dport: None,
         action: RuleAction::Prohibit,
         ..rule.clone()
     };
@@ -198,7 +204,7 @@ fn rules_neighbours_and_forwarding_entries() {
     expect![[r#"
         #!/bin/sh
         set -e
-        ip rule add not from 10.5.0.0/16 iif a fwmark 0x10/0xff pref 1000 lookup 100 suppress_prefixlength 0 protocol 114
+        ip rule add not from 10.5.0.0/16 iif a fwmark 0x10/0xff ipproto 6 dport 80-90 pref 1000 lookup 100 suppress_prefixlength 0 protocol 114
         ip -6 rule add from all iif a fwmark 0x1 pref 1000 prohibit protocol 114
         ip neigh replace 10.1.0.9 lladdr 02:00:00:00:00:09 dev a nud permanent
         ip neigh replace proxy fd00::8 dev a

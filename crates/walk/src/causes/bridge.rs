@@ -1,7 +1,7 @@
 //! Bridges: members that are none, addresses in the wrong place, flags of members, wrong stations.
 
 use ropewalk_facts::seen::Port;
-use ropewalk_facts::{IfName, LinkKind, Ns};
+use ropewalk_facts::{IfName, LinkKind, Ns, Route};
 
 use super::edit::{self, node};
 use super::{evidence, place, within};
@@ -12,7 +12,7 @@ use crate::world::{Dev, Node, World};
 
 /// The address sits on a member, so the bridge takes its frames.
 pub(super) fn ip_on_port(case: &Case<'_>, add: &mut Vec<Candidate>) {
-    for ns in case.concerned() {
+    for ns in case.near() {
         let Some(n) = case.world.node(&ns) else { continue };
         for addr in n.addrs.iter().filter(|a| !edit::link_local(a.key.net.addr())) {
             let (dev, net) = (addr.key.dev.clone(), addr.key.net);
@@ -23,20 +23,46 @@ pub(super) fn ip_on_port(case: &Case<'_>, add: &mut Vec<Candidate>) {
             };
             let (at, to) = (ns.clone(), bridge.clone());
             let from = dev.clone();
+            // The routes by the member go with its last address.
+            let lost: Vec<Route> = n
+                .routes
+                .iter()
+                .filter(|r| r.proto != ropewalk_facts::proto::KERNEL && !r.derived)
+                .filter(|r| r.key.dst.addr().is_ipv6() == net.addr().is_ipv6())
+                .filter(|r| r.hops.iter().any(|h| h.dev.as_ref() == Some(&dev) && h.via.is_some()))
+                .cloned()
+                .collect();
+            let again = lost.iter().filter_map(|r| {
+                let via = r.hops.first()?.via?;
+                let v = edit::ip(via.is_ipv6());
+                let to = super::written(r.key.dst);
+                Some(within(&ns, &format!("{v} route replace {to} via {via} dev {bridge}")))
+            });
+            let mut fix = vec![
+                within(&ns, &format!("ip addr del {net} dev {dev}")),
+                within(
+                    &ns,
+                    &format!(
+                        "ip addr add {net} dev {bridge}{}",
+                        if net.addr().is_ipv6() { " nodad" } else { "" }
+                    ),
+                ),
+            ];
+            fix.extend(again);
             add.push(Candidate {
                 code: "IP_ON_BRIDGE_PORT",
                 place: place(&ns, Some(&dev)),
                 sentence: format!("{dev} is a member of {bridge}, yet carries {net}: the bridge takes its frames, so the address belongs on {bridge}"),
                 evidence: vec![evidence(&ns, dev.as_str(), format!("master {bridge}, {net}"), &format!("ip addr show dev {dev}"))],
-                fix: vec![
-                    within(&ns, &format!("ip addr del {net} dev {dev}")),
-                    within(&ns, &format!("ip addr add {net} dev {bridge}")),
-                ],
+                fix,
                 rank: 2,
                 change: Some(Box::new(move |w: &mut World| {
                     node(w, &at, |n| {
                         edit::del_addr(n, &from, net.addr());
                         edit::add_addr(n, &to, net);
+                        for hop in n.routes.iter_mut().filter(|r| lost.contains(r)).flat_map(|r| &mut r.hops) {
+                            hop.dev = Some(to.clone());
+                        }
                     });
                 })),
             });
@@ -48,7 +74,7 @@ pub(super) fn ip_on_port(case: &Case<'_>, add: &mut Vec<Candidate>) {
 pub(super) fn no_address(case: &Case<'_>, add: &mut Vec<Candidate>) {
     let Some(stop) = case.trip.stop() else { return };
     let v6 = stop.packet.v6();
-    for ns in case.concerned() {
+    for ns in case.near() {
         let Some(n) = case.world.node(&ns) else { continue };
         for bridge in n.devs.values().filter(|d| d.link.kind == LinkKind::Bridge) {
             let mine = n.addrs_of(bridge.name()).filter(|a| {
@@ -74,7 +100,12 @@ pub(super) fn no_address(case: &Case<'_>, add: &mut Vec<Candidate>) {
 }
 
 /// The address that a bridge should have: the gateway of a station behind it, in its prefix.
-fn wanted(world: &World, ns: &Ns, bridge: &IfName, v6: bool) -> Vec<(ipnet::IpNet, String)> {
+pub(super) fn wanted(
+    world: &World,
+    ns: &Ns,
+    bridge: &IfName,
+    v6: bool,
+) -> Vec<(ipnet::IpNet, String)> {
     let Some(n) = world.node(ns) else { return Vec::new() };
     let mut all: Vec<(ipnet::IpNet, String)> = Vec::new();
     for member in n.members(bridge) {
@@ -125,20 +156,27 @@ pub(super) fn not_on_bridge(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 continue;
             }
             for bridge in bridges.iter().filter(|b| dev.link.master.as_ref() != Some(**b)) {
-                if dev
-                    .link
-                    .master
-                    .as_ref()
-                    .is_some_and(|own| !belongs(case.world, n, dev, own, bridge))
-                {
+                let own = dev.link.master.as_ref();
+                let twice = own.is_some_and(|own| same_subnet(n, own, bridge));
+                if own.is_some_and(|own| !twice && !belongs(case.world, n, dev, own, bridge)) {
                     continue;
                 }
+                // Of two bridges, the one that was made later is more likely the wrong one.
+                let index = |bridge: &IfName| n.devs.get(bridge).map_or(0, |d| d.seen.index);
+                let alone = own
+                    .is_some_and(|own| n.members(own).count() == 1 && index(own) > index(bridge));
                 let (at, to, name) = (ns.clone(), (*bridge).clone(), dev.name().clone());
                 let (code, sentence) = match &dev.link.master {
                     None => (
                         "NOT_ON_BRIDGE",
                         format!(
                             "{name} is a member of no bridge, so its frames never reach {bridge}"
+                        ),
+                    ),
+                    Some(other) if twice => (
+                        "SUBNET_OVERLAP",
+                        format!(
+                            "{other} and {bridge} have the same subnet, and {name} is a member of {other} while the others are on {bridge}"
                         ),
                     ),
                     Some(other) => (
@@ -150,7 +188,7 @@ pub(super) fn not_on_bridge(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 };
                 add.push(Candidate {
                     code,
-                    place: place(ns, Some(&name)),
+                    place: place(ns, Some(own.filter(|_| twice).unwrap_or(&name))),
                     sentence,
                     evidence: vec![evidence(
                         ns,
@@ -162,7 +200,7 @@ pub(super) fn not_on_bridge(case: &Case<'_>, add: &mut Vec<Candidate>) {
                         &format!("ip link show dev {name}"),
                     )],
                     fix: vec![within(ns, &format!("ip link set {name} master {bridge}"))],
-                    rank: 4,
+                    rank: if alone || own.is_none() { 4 } else { 5 },
                     change: Some(Box::new(move |w: &mut World| {
                         node(w, &at, |n| {
                             if let Some(dev) = n.devs.get_mut(&name) {
@@ -176,6 +214,13 @@ pub(super) fn not_on_bridge(case: &Case<'_>, add: &mut Vec<Candidate>) {
             }
         }
     }
+}
+
+/// Both bridges have addresses of one subnet.
+fn same_subnet(n: &Node, here: &IfName, there: &IfName) -> bool {
+    let of =
+        |bridge| n.addrs_of(bridge).map(|a| a.key.net).filter(|net| !edit::link_local(net.addr()));
+    of(here).any(|a| of(there).any(|b| a.contains(&b.addr()) || b.contains(&a.addr())))
 }
 
 /// The station behind a member is of the subnet of `there`, and not of `here`.

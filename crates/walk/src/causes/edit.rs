@@ -107,7 +107,7 @@ pub(super) fn masquerade(n: &mut Node, from: IpNet) {
     let table = TableKey::new(family, "why");
     let key = table.chain("post");
     let base =
-        Base { kind: "nat".to_owned(), hook: 4, priority: i32::MAX, drop: false, devs: Vec::new() };
+        Base { kind: "nat".to_owned(), hook: 4, priority: i32::MIN, drop: false, devs: Vec::new() };
     let (offset, bytes, mask) = match from.trunc() {
         IpNet::V4(net) => (12, net.network().octets().to_vec(), net.netmask().octets().to_vec()),
         IpNet::V6(net) => (8, net.network().octets().to_vec(), net.netmask().octets().to_vec()),
@@ -158,13 +158,110 @@ pub(super) fn gateways(world: &World, ns: &Ns, v6: bool) -> Vec<(IpAddr, IfName)
             .filter(|n| n.key.dev == addr.key.dev && near(n.key.ip) && n.mac.is_some());
         all.extend(known.map(|n| (2, n.key.ip, addr.key.dev.clone())));
         // By custom the first address of the subnet.
-        if let Some(first) = addr.key.net.hosts().next().filter(|ip| near(*ip)) {
+        let custom = addr.key.net.hosts().find(|ip| *ip != addr.key.net.network());
+        if let Some(first) = custom.filter(|ip| near(*ip)) {
             all.push((4, first, addr.key.dev.clone()));
         }
     }
+    all.extend(beyond(world, node, v6).into_iter().map(|(ip, dev)| (5, ip, dev)));
     all.sort();
-    all.dedup_by(|a, b| a.1 == b.1);
+    let mut known: Vec<IpAddr> = Vec::new();
+    all.retain(|(_, ip, _)| {
+        !known.contains(ip) && {
+            known.push(*ip);
+            true
+        }
+    });
     all.into_iter().map(|(_, ip, dev)| (ip, dev)).collect()
+}
+
+/// For a link without a subnet: the addresses of the link at its other end.
+fn beyond(world: &World, node: &Node, v6: bool) -> Vec<(IpAddr, IfName)> {
+    let mut all = Vec::new();
+    for dev in node.devs.values().filter(|d| !d.loopback()) {
+        let wide = |a: &&Addr| {
+            a.key.net.addr().is_ipv6() == v6 && a.key.net.prefix_len() < a.key.net.max_prefix_len()
+        };
+        let subnet = node.addrs_of(dev.name()).filter(wide).any(|a| !link_local(a.key.net.addr()));
+        let Some(peer) = dev.other().filter(|_| !subnet) else { continue };
+        let Some(far) = world.node(&peer.ns) else { continue };
+        let master = far.devs.get(&peer.name).and_then(|d| d.link.master.clone());
+        let own = far.addrs_of(master.as_ref().unwrap_or(&peer.name));
+        let fits = own.map(|a| a.key.net.addr()).filter(|ip| ip.is_ipv6() == v6);
+        all.extend(fits.map(|ip| (ip, dev.name().clone())));
+    }
+    all
+}
+
+/// What a link without an address should have, and the gateway beside it: for a bridge what its
+/// members expect of it, else what is asked for or free in the subnet of the bridge beyond.
+pub(super) fn lacking(
+    world: &World,
+    ns: &Ns,
+    dev: &IfName,
+    dst: IpAddr,
+) -> Option<(IpNet, Option<IpAddr>)> {
+    let v6 = dst.is_ipv6();
+    let d = world.dev(ns, dev)?;
+    if d.kind() == "bridge" {
+        return super::bridge::wanted(world, ns, dev, v6)
+            .into_iter()
+            .next()
+            .map(|(net, _)| (net, None));
+    }
+    let peer = d.other()?;
+    let host = world.node(&peer.ns)?;
+    let bridge = host.devs.get(&peer.name)?.link.master.clone()?;
+    let near = host.addrs_of(&bridge).map(|a| a.key.net);
+    let net = near.into_iter().find(|n| n.addr().is_ipv6() == v6 && !link_local(n.addr()))?;
+    let unused = |ip: &IpAddr| world.owners(*ip).next().is_none();
+    let asked = Some(dst).filter(|ip| net.contains(ip) && unused(ip));
+    let ip = asked.or_else(|| net.hosts().take(250).skip(100).find(unused))?;
+    Some((IpNet::new(ip, net.prefix_len()).ok()?, Some(net.addr())))
+}
+
+/// A rule that leads one port of an address elsewhere, in front of all others.
+pub(super) fn dnat(n: &mut Node, from: (IpAddr, u8, u16), to: (IpAddr, u16), local: bool) {
+    use ropewalk_facts::nft::{Base, Chain, MetaKey, NatKind, TableKey};
+    let (dst, number, port) = from;
+    let v6 = dst.is_ipv6();
+    let family = if v6 { Family::Ip6 } else { Family::Ip };
+    let key = TableKey::new(family, "why").chain(if local { "out" } else { "pre" });
+    let hook = if local { 3 } else { 0 };
+    let base =
+        Base { kind: "nat".to_owned(), hook, priority: i32::MIN, drop: false, devs: Vec::new() };
+    let bytes = |ip: IpAddr| match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    };
+    let is = |data: Vec<u8>| Expr::Cmp { sreg: Reg(0), op: CmpOp::Eq, data: Bytes(data) };
+    let load =
+        |base, offset, len| Expr::Payload { what: Payload { base, offset, len }, dreg: Reg(0) };
+    let exprs = vec![
+        if v6 { load(1, 24, 16) } else { load(1, 16, 4) },
+        is(bytes(dst)),
+        Expr::Meta { key: MetaKey(16), dreg: Reg(0) },
+        is(vec![number]),
+        load(2, 2, 2),
+        is(port.to_be_bytes().to_vec()),
+        Expr::Immediate { dreg: Reg(0), data: Bytes(bytes(to.0)) },
+        Expr::Immediate { dreg: Reg(4), data: Bytes(to.1.to_be_bytes().to_vec()) },
+        Expr::Nat {
+            kind: NatKind::Dnat,
+            family,
+            addr: Some(Reg(0)),
+            proto: Some(Reg(4)),
+            flags: 0,
+        },
+    ];
+    let rule = Rule { key: RuleKey { chain: key.clone(), tag: "why".to_owned() }, exprs, at: None };
+    let chain = Chain { key: key.clone(), base: Some(base) };
+    n.nft.chains.insert(key, crate::nft::Line { chain, rules: vec![rule] });
+}
+
+/// An address and a port as they are written.
+pub(super) fn socket(ip: IpAddr, port: u16) -> String {
+    std::net::SocketAddr::new(ip, port).to_string()
 }
 
 /// A bridge with an address, one of its subnet that is free, and the bridge's own: those of the

@@ -77,19 +77,71 @@ fn code(
     let limited = |(ns, doubt): &(Ns, crate::nft::Doubt)| {
         *ns == stop.ns && doubt.limit.is_some() && doubt.who.base == who.base
     };
+    let meant = asks_for_neighbours(case, stop, who);
     match who.base.table.family {
         Family::Arp => return "ARP_FILTER_DROP",
-        Family::Bridge | Family::Netdev if stop.packet.is_arp() => return "ARP_FILTER_DROP",
+        Family::Bridge | Family::Netdev if stop.packet.is_arp() && meant => {
+            return "ARP_FILTER_DROP";
+        }
+        Family::Bridge | Family::Netdev if discovery && meant => return "ND_FILTERED",
         Family::Bridge | Family::Netdev => return "L2_FILTER_DROP",
         Family::Inet | Family::Ip | Family::Ip6 | Family::Iptables | Family::Ip6tables => {}
     }
     match decision {
-        _ if stop.packet.ask.is_some() && discovery => "ND_FILTERED",
+        _ if discovery && (meant || !bridged) => "ND_FILTERED",
         _ if case.trip.doubts.iter().chain(&case.trip.limited).any(limited) => "RATE_LIMIT",
         _ if bridged => "BRIDGE_NF_DROP",
         Decision::Reject => "FILTER_REJECT",
         _ if case.trip.back() => "FILTER_DROP_REPLY",
         _ => "FILTER_DROP",
+    }
+}
+
+/// The rule looks for ARP or neighbour discovery, and not for everything.
+fn asks_for_neighbours(case: &Case<'_>, stop: &Stop, who: &Who) -> bool {
+    use ropewalk_facts::nft::Expr;
+    let n = case.world.node(&stop.ns);
+    let Some((key, n)) = who.rule.as_ref().zip(n) else { return false };
+    let line = n.nft.chains.get(&key.chain);
+    let Some(rule) = line.and_then(|l| l.rules.iter().find(|r| r.key == *key)) else {
+        return false;
+    };
+    let kind = |data: &[u8]| match data {
+        [n] => (133..=137).contains(n),
+        [8, 6] => true,
+        _ => false,
+    };
+    rule.exprs.iter().any(|expr| match expr {
+        Expr::Cmp { data, .. } => kind(&data.0),
+        Expr::Lookup { set, .. } => {
+            let elements = n.nft.elements.get(&key.chain.table.set(set.clone()));
+            let keys = || elements.into_iter().flatten().map(|e| e.key.key.0.as_slice());
+            keys().any(kind) && !keys().any(|k| matches!(k, [128 | 129]))
+        }
+        Expr::Xt { target, name, data, .. } => {
+            !*target && name == "icmp6" && data.0.first().is_some_and(|n| kind(&[*n]))
+        }
+        _ => false,
+    })
+}
+
+/// The commands that let a packet through that a rule has stopped.
+pub(super) fn repair_of(stop: &Stop) -> Vec<String> {
+    match &stop.why {
+        Why::Filter { who, hook, bridged, .. } => {
+            let kind = if stop.packet.v6() { "icmpv6" } else { "icmp" };
+            match iptables(&who.base) {
+                Some(tool) => vec![within(
+                    &stop.ns,
+                    &format!(
+                        "{tool} -t {} -I {} -p {kind} -j ACCEPT",
+                        who.base.table.table, who.base.chain
+                    ),
+                )],
+                None => repair(stop, who, *hook, *bridged).0,
+            }
+        }
+        _ => Vec::new(),
     }
 }
 

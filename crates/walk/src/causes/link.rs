@@ -31,6 +31,19 @@ pub(super) fn down(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 let v = if v6 { "ip -6" } else { "ip" };
                 fix.push(within(ns, &format!("{v} route add default via {via} dev {name}")));
             }
+            // IPv6 takes addresses and routes of a link away when it goes down.
+            let own = n
+                .addrs_of(&name)
+                .any(|a| a.key.net.addr().is_ipv6() == v6 && !edit::link_local(a.key.net.addr()));
+            let missing = edit::lacking(case.world, ns, &name, case.question.dst)
+                .filter(|_| v6 && !own && !lo && dev.link.master.is_none());
+            if let Some((net, via)) = &missing {
+                fix.push(within(ns, &format!("ip addr add {net} dev {name} nodad")));
+                let lacks = via.filter(|_| bare);
+                fix.extend(lacks.map(|via| {
+                    within(ns, &format!("ip -6 route replace default via {via} dev {name}"))
+                }));
+            }
             let at = ns.clone();
             let dev_name = name.clone();
             add.push(Candidate {
@@ -46,7 +59,13 @@ pub(super) fn down(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 fix,
                 rank: 2,
                 change: Some(Box::new(move |w: &mut World| {
-                    raise(w, &at, &dev_name, gateway.as_ref())
+                    raise(w, &at, &dev_name, gateway.as_ref());
+                    let Some((net, via)) = missing else { return };
+                    node(w, &at, |n| {
+                        edit::add_addr(n, &dev_name, net);
+                        let default = edit::everything(true);
+                        n.routes.extend(via.map(|via| edit::route(default, &dev_name, Some(via))));
+                    });
                 })),
             });
         }
@@ -81,6 +100,9 @@ pub(super) fn down(case: &Case<'_>, add: &mut Vec<Candidate>) {
     }
 }
 
+/// The address that `lo` has as long as it is up.
+const V6_LO: std::net::IpAddr = std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+
 fn raise(w: &mut World, ns: &Ns, name: &IfName, gateway: Option<&(std::net::IpAddr, IfName)>) {
     let mut peer = None;
     node(w, ns, |n| {
@@ -91,6 +113,9 @@ fn raise(w: &mut World, ns: &Ns, name: &IfName, gateway: Option<&(std::net::IpAd
         }
         let nets: Vec<_> = n.addrs_of(name).map(|a| a.key.net).collect();
         nets.into_iter().for_each(|net| edit::routes_of(n, name, net));
+        if name.as_str() == "lo" && !n.addrs.iter().any(|a| a.key.net.addr() == V6_LO) {
+            edit::add_addr(n, name, edit::host(V6_LO));
+        }
         if let Some((via, dev)) = gateway {
             n.routes.push(edit::route(edit::everything(via.is_ipv6()), dev, Some(*via)));
         }
@@ -170,9 +195,9 @@ pub(super) fn traffic_control(case: &Case<'_>, add: &mut Vec<Candidate>) {
                         dev.seen.qdiscs.clear();
                         dev.seen.tc_in.clear();
                         dev.seen.tc_out.clear();
+                        dev.seen.filters.clear();
                         dev.seen.xdp = None;
                     }
-                    n.neighs.retain(|x| x.state & 0x80 != 0);
                 });
             })),
         });

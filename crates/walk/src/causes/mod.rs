@@ -8,15 +8,18 @@
 mod bridge;
 mod edit;
 mod filter;
+mod hops;
 mod link;
 mod nat;
 mod neighbour;
 mod own;
 mod policy;
+mod publish;
 mod routing;
 mod segment;
 mod service;
 mod size;
+mod source;
 mod tunnel;
 mod v6;
 
@@ -43,16 +46,20 @@ const CAUSES: &[Cause] = &[
     nat::no_way_back,
     nat::other_source,
     nat::conntrack,
-    nat::stale_target,
+    nat::notrack,
+    publish::stale_target,
     neighbour::silent,
     neighbour::wrong_entry,
     neighbour::duplicate,
     neighbour::nobody,
     neighbour::proxy,
+    neighbour::full,
     policy::refused,
     policy::rules,
     policy::settings,
-    policy::source,
+    source::source,
+    source::bound_source,
+    policy::no_main,
     routing::no_route,
     routing::host_route,
     routing::wrong_route,
@@ -63,11 +70,30 @@ const CAUSES: &[Cause] = &[
     segment::duplicate_mac,
     segment::subnets,
     segment::overlap,
-    nat::too_broad,
+    segment::captured,
+    segment::readdressed,
+    publish::too_broad,
     service::listener,
     size::mtu,
     tunnel::vxlan,
+    tunnel::wrong_entry,
 ];
+
+pub(crate) use neighbour::taken_for_own;
+
+/// A packet that goes round in circles dies of its hop limit, whatever route sends it there.
+pub(crate) fn rename(trip: &crate::trace::Trip, found: &mut [Candidate]) {
+    let round = trip.stop().is_some_and(|s| matches!(s.why, Why::Ttl | Why::Loop));
+    for cause in found.iter_mut().filter(|_| round) {
+        if matches!(cause.code, "WRONG_ROUTE" | "WRONG_NEXTHOP") {
+            cause.code = "TTL_EXPIRED";
+            cause.sentence = format!(
+                "it goes round in circles until it may take no more hops: {}",
+                cause.sentence
+            );
+        }
+    }
+}
 
 /// All that may be the cause.
 pub(crate) fn candidates(case: &Case<'_>) -> Vec<Candidate> {
@@ -99,6 +125,11 @@ pub(crate) fn iptables(chain: &ChainKey) -> Option<&'static str> {
         Family::Ip6 if upper => Some("ip6tables"),
         _ => None,
     }
+}
+
+/// A prefix as ip-route(8) writes it.
+pub(crate) fn written(net: ipnet::IpNet) -> String {
+    if net.prefix_len() == 0 { "default".to_owned() } else { net.to_string() }
 }
 
 /// A command in a namespace.
@@ -208,6 +239,10 @@ pub(crate) fn fallback(stop: &Stop, back: bool, owned: bool) -> (&'static str, S
             format!("the answer comes from {} and not from whom was asked", p.src),
         ),
         Why::NoWayBack(ip) => ("NO_SNAT", format!("nobody outside knows the way back to {ip}")),
+        Why::NeighboursFull(room) => (
+            "NEIGH_TABLE_FULL",
+            format!("the table of neighbours has {room} entries, and {ns} needs one more"),
+        ),
         Why::Silent(_) => ("ARP_IGNORE", format!("{ns} does not answer ARP for {to}")),
         Why::NotForUs(_) => {
             ("NEIGH_WRONG_MAC", format!("{ns} gets it with another hardware address"))

@@ -6,7 +6,7 @@ use ropewalk_facts::nft::{ChainKey, Expr, Family, NatKind};
 use ropewalk_facts::{IfName, Ns};
 
 use super::edit::{self, node};
-use super::{chain_place, evidence, iptables, place, within};
+use super::{chain_place, evidence, place, within};
 use crate::diagnose::{Candidate, Case};
 use crate::question::called;
 use crate::trace::{Stop, Why};
@@ -65,29 +65,8 @@ pub(super) fn no_way_back(case: &Case<'_>, add: &mut Vec<Candidate>) {
     let chains = snat_chains(n);
     let tool = if ip.is_ipv6() { "ip6tables" } else { "iptables" };
     let fix = within(&ns, &format!("{tool} -t nat -I POSTROUTING -s {net} -o {dev} -j MASQUERADE"));
-    let untracked = stop.packet.untracked || raw(n).is_some() && untracks(n);
-    let (code, at, sentence, fixes) = match (
-        untracked.then(|| raw(n)).flatten(),
-        shadow(n, &chains),
-    ) {
-        (Some(chain), _) => (
-            "NOTRACK_NO_NAT",
-            chain_place(&ns, &chain),
-            format!(
-                "a rule takes the packets of {net} out of connection tracking, and what is not tracked is not translated"
-            ),
-            vec![within(
-                &ns,
-                &format!(
-                    "nft insert rule {} {} {} {} saddr {net} accept",
-                    chain.table.family.name(),
-                    chain.table.table,
-                    chain.chain,
-                    if ip.is_ipv6() { "ip6" } else { "ip" }
-                ),
-            )],
-        ),
-        (None, Some(chain)) if matches!(stop.why, Why::NoWayBack(_)) => (
+    let (code, at, sentence, fixes) = match shadow(n, &chains) {
+        Some(chain) if matches!(stop.why, Why::NoWayBack(_)) => (
             "NAT_RULE_SHADOWED",
             chain_place(&ns, &chain),
             format!(
@@ -114,16 +93,13 @@ pub(super) fn no_way_back(case: &Case<'_>, add: &mut Vec<Candidate>) {
         fix: fixes,
         rank: match stop.why {
             Why::NoWayBack(_) => 3,
+            // In IPv6 a route is what is missing, where nothing else is translated.
+            _ if ip.is_ipv6() && chains.iter().all(|c| c.table.family == Family::Ip) => 12,
             _ if outward(n, case.question.dst, &dev) => 9,
             _ => 12,
         },
         change: Some(Box::new(move |w: &mut World| {
             node(w, &where_, |n| {
-                for line in n.nft.chains.values_mut() {
-                    if line.chain.base.as_ref().is_some_and(|b| b.priority <= -200) {
-                        line.rules.retain(|r| !r.exprs.iter().any(notracks));
-                    }
-                }
                 let nat_accept = |l: &&mut crate::nft::Line| {
                     l.chain.base.as_ref().is_some_and(|b| b.kind == "nat" && b.hook == 4)
                 };
@@ -152,16 +128,45 @@ fn notracks(expr: &Expr) -> bool {
     }
 }
 
-fn raw(n: &Node) -> Option<ChainKey> {
-    n.nft
-        .chains
-        .values()
-        .find(|l| l.rules.iter().any(|r| r.exprs.iter().any(notracks)))
-        .map(|l| l.chain.key.clone())
-}
-
-fn untracks(n: &Node) -> bool {
-    raw(n).is_some()
+/// A rule takes packets out of connection tracking, and what is not tracked is not translated.
+pub(super) fn notrack(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let Some(stop) = case.trip.stop() else { return };
+    for ns in case.concerned() {
+        let Some(n) = case.world.node(&ns) else { continue };
+        for line in n.nft.chains.values() {
+            let rules: Vec<_> = line
+                .rules
+                .iter()
+                .filter(|r| r.exprs.iter().any(notracks))
+                .map(|r| r.key.clone())
+                .collect();
+            if rules.is_empty() {
+                continue;
+            }
+            // The last first: those of iptables-legacy have numbers.
+            let fix = rules.iter().rev().flat_map(|r| super::filter::remove(stop, &ns, r).0);
+            let (at, chain) = (ns.clone(), line.chain.key.clone());
+            add.push(Candidate {
+                code: "NOTRACK_NO_NAT",
+                place: chain_place(&ns, &chain),
+                sentence: format!(
+                    "a rule of {} in {} takes packets out of connection tracking, and what is not tracked is not translated",
+                    crate::nft::path(&chain),
+                    called(&ns)
+                ),
+                evidence: vec![evidence(&ns, chain.chain.clone(), "notrack", "nft -a list ruleset")],
+                fix: fix.collect(),
+                rank: 2,
+                change: Some(Box::new(move |w: &mut World| {
+                    node(w, &at, |n| {
+                        if let Some(line) = n.nft.chains.get_mut(&chain) {
+                            line.rules.retain(|r| !r.exprs.iter().any(notracks));
+                        }
+                    });
+                })),
+            });
+        }
+    }
 }
 
 /// A chain in which a rule that decides otherwise stands before the translation.
@@ -296,137 +301,4 @@ pub(super) fn conntrack(case: &Case<'_>, add: &mut Vec<Candidate>) {
             });
         }
     }
-}
-
-/// A published port takes what is meant for somebody else, too.
-pub(super) fn too_broad(case: &Case<'_>, add: &mut Vec<Candidate>) {
-    let q = case.question;
-    let Some((ns, who, before)) = case.trip.nats.iter().find(|(_, _, t)| t.dst == q.dst) else {
-        return;
-    };
-    let Some(n) = case.world.node(ns) else { return };
-    let translated = case
-        .trip
-        .request
-        .hops
-        .iter()
-        .any(|h| h.ns == *ns && h.what.starts_with("translates the destination"));
-    if n.owns(q.dst) || !translated || q.dst.is_loopback() {
-        return;
-    }
-    let base = who.base.clone();
-    let (dst, port) = (q.dst, before.dport);
-    let exempt = match iptables(&base) {
-        Some(tool) => format!(
-            "{tool} -t {} -I {} -d {dst} -p {} --dport {port} -j ACCEPT",
-            base.table.table, base.chain, q.proto
-        ),
-        None => format!(
-            "nft insert rule {} {} {} {} daddr {dst} {} dport {port} accept",
-            base.table.family.name(),
-            base.table.table,
-            base.chain,
-            if dst.is_ipv6() { "ip6" } else { "ip" },
-            q.proto
-        ),
-    };
-    let (at, src) = (ns.clone(), before.src);
-    add.push(Candidate {
-        code: "DNAT_TOO_BROAD",
-        place: chain_place(ns, &who.chain),
-        sentence: format!(
-            "a rule of {} that publishes port {port} asks for no address, so it leads away what is meant for {dst}, too",
-            who.chain.chain
-        ),
-        evidence: vec![evidence(
-            ns,
-            who.chain.chain.clone(),
-            format!("{dst}:{port} is translated"),
-            "nft list ruleset",
-        )],
-        fix: vec![within(ns, &exempt)],
-        rank: 1,
-        change: Some(Box::new(move |w: &mut World| {
-            node(w, &at, |n| {
-                if let Some(line) = n.nft.chains.get_mut(&base) {
-                    line.rules.insert(0, edit::accept(&base, src, dst));
-                }
-            });
-        })),
-    });
-}
-
-/// The destination is translated to an address that is nobody's, or the source is.
-pub(super) fn stale_target(case: &Case<'_>, add: &mut Vec<Candidate>) {
-    let Some(stop) = case.trip.stop() else { return };
-    let hops = case.trip.request.hops.iter();
-    let changed = hops.clone().rfind(|h| h.what.starts_with("translates the "));
-    let Some(hop) = changed else { return };
-    let source = hop.what.starts_with("translates the source");
-    let lost = matches!(
-        stop.why,
-        Why::Unresolved { .. } | Why::NoRoute | Why::NoWayBack(_) | Why::WrongWay(_)
-    );
-    if !lost || source != case.trip.back() {
-        return;
-    }
-    let wrong = stop.packet.dst;
-    if case.world.owners(wrong).next().is_some() {
-        return;
-    }
-    let (code, sentence) = if source {
-        (
-            "SNAT_WRONG_SOURCE",
-            format!(
-                "the source is translated to {wrong}, which is nobody's address, so the answer goes nowhere"
-            ),
-        )
-    } else {
-        (
-            "DNAT_STALE_TARGET",
-            format!("the published port leads to {wrong}, which is nobody's address any more"),
-        )
-    };
-    let fix = better(case, &hop.ns, &hop.at, source);
-    add.push(Candidate {
-        code,
-        place: format!("{}:{}", called(&hop.ns), hop.at),
-        sentence,
-        evidence: vec![evidence(&hop.ns, hop.at.clone(), hop.what.clone(), "nft list ruleset")],
-        fix,
-        rank: 2,
-        change: None,
-    });
-}
-
-/// Commands that translate to who is there: the namespace that listens on the port.
-fn better(case: &Case<'_>, ns: &Ns, chain: &str, source: bool) -> Vec<String> {
-    let q = case.question;
-    let v6 = q.dst.is_ipv6();
-    let tool = if v6 { "ip6tables" } else { "iptables" };
-    let _ = (chain, Family::Ip);
-    if source {
-        let Some(stop) = case.trip.stop() else { return Vec::new() };
-        let dev = stop.dev.clone().filter(|_| stop.ns == *ns);
-        let out = dev.map(|d| format!(" -o {d}")).unwrap_or_default();
-        return vec![within(ns, &format!("{tool} -t nat -I POSTROUTING{out} -j MASQUERADE"))];
-    }
-    let (Some(number), Some(dport)) = (q.number(), q.dport) else { return Vec::new() };
-    let target =
-        case.world.nodes.iter().filter(|(other, _)| *other != ns && **other != q.from()).find_map(
-            |(_, n)| {
-                let l = n.listeners.iter().find(|l| l.proto == number && !l.addr.is_loopback())?;
-                let a =
-                    n.addrs.iter().find(|a| a.scope.0 == 0 && a.key.net.addr().is_ipv6() == v6)?;
-                Some((a.key.net.addr(), l.port))
-            },
-        );
-    let Some((ip, port)) = target else { return Vec::new() };
-    vec![within(
-        ns,
-        &format!(
-            "{tool} -t nat -I PREROUTING -d {} -p {} --dport {dport} -j DNAT --to-destination {ip}:{port}",
-            q.dst, q.proto
-        ),
-    )]
 }

@@ -68,7 +68,7 @@ pub(super) fn silent(case: &Case<'_>, add: &mut Vec<Candidate>) {
             })),
         });
     }
-    for ns in case.concerned() {
+    for ns in case.near() {
         let Some(n) = case.world.node(&ns) else { continue };
         for dev in n.devs.values().filter(|d| {
             d.noarp() && !d.loopback() && matches!(d.kind(), "veth" | "bridge" | "macvlan" | "")
@@ -88,18 +88,9 @@ pub(super) fn silent(case: &Case<'_>, add: &mut Vec<Candidate>) {
                         }
                         n.neighs.retain(|x| x.key.dev != name || x.state & 0x40 == 0);
                     });
-                    forget(w);
                 })),
             });
         }
-    }
-}
-
-/// What failed before may succeed now.
-fn forget(w: &mut World) {
-    let all: Vec<Ns> = w.nodes.keys().cloned().collect();
-    for ns in all {
-        node(w, &ns, |n| n.neighs.retain(|x| x.key.proxy || x.state & 0x21 == 0));
     }
 }
 
@@ -150,6 +141,7 @@ pub(super) fn duplicate(case: &Case<'_>, add: &mut Vec<Candidate>) {
         ips.push(stop.packet.dst);
         ips.push(stop.packet.src);
     }
+    ips.extend(case.trip.asked.iter().map(|(_, _, ip)| *ip));
     ips.sort();
     ips.dedup();
     for ip in ips {
@@ -196,7 +188,10 @@ pub(super) fn duplicate(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     ),
                 )
             } else {
-                let seen = table(case.world, &case.question.from(), ip)
+                let asked = case.trip.asked.iter().find(|(_, _, asked)| *asked == ip);
+                let seen = asked
+                    .map(|(ns, dev, _)| (ns.clone(), dev.clone()))
+                    .or_else(|| table(case.world, &case.question.from(), ip))
                     .unwrap_or_else(|| (ns.clone(), dev.clone()));
                 let _ = asker;
                 fix.push(format!(
@@ -225,6 +220,7 @@ pub(super) fn duplicate(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     .collect(),
                 fix,
                 rank: if routes { 2 } else { 3 },
+                // The one that is asked for stays with who listens there, if anybody does.
                 change: Some(Box::new(move |w: &mut World| {
                     node(w, &at, |n| {
                         edit::del_addr(n, &from, ip);
@@ -391,10 +387,60 @@ pub(super) fn proxy(case: &Case<'_>, add: &mut Vec<Candidate>) {
                         } else {
                             edit::set(w, &at, &format!("net/ipv4/conf/{name}/proxy_arp"), "1");
                         }
-                        forget(w);
                     })),
                 });
             }
         }
     }
+}
+
+/// There is no room for one neighbour more.
+pub(super) fn full(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for stop in case.stops() {
+        let Why::NeighboursFull(room) = stop.why else { continue };
+        let v6 = stop.packet.v6();
+        let of = |n: &crate::world::Node| {
+            n.neighs.iter().filter(|x| !x.key.proxy && x.key.ip.is_ipv6() == v6).count()
+        };
+        let most = case.world.nodes.iter().max_by_key(|(_, n)| of(n)).map(|(ns, _)| ns.clone());
+        let at = most.unwrap_or_else(|| stop.ns.clone());
+        let path = format!("net.ipv{}.neigh.default.gc_thresh3", if v6 { 6 } else { 4 });
+        add.push(Candidate {
+            code: "NEIGH_TABLE_FULL",
+            place: called(&stop.ns).to_owned(),
+            sentence: format!(
+                "the table of neighbours, which all namespaces of the machine share, has its {room} entries, so {} cannot ask for another",
+                called(&stop.ns)
+            ),
+            evidence: vec![evidence(&stop.ns, path.clone(), room.to_string(), if v6 { "ip -6 ntable show" } else { "ip ntable show name arp_cache" })],
+            fix: vec![
+                format!("sysctl -w {path}={}", room.saturating_mul(8)),
+                within(&at, &format!("ip {}neigh flush all", if v6 { "-6 " } else { "" })),
+            ],
+            rank: 0,
+            change: Some(Box::new(move |w: &mut World| {
+                let all: Vec<Ns> = w.nodes.keys().cloned().collect();
+                all.iter().for_each(|ns| node(w, ns, |n| n.tables.clear()));
+            })),
+        });
+    }
+}
+
+/// It passes, but not to the one that is meant: the host has the address of its own container.
+pub(crate) fn taken_for_own(case: &Case<'_>) -> Option<Candidate> {
+    let crate::trace::Ending::Delivered { ns, packet, .. } = &case.trip.request.end else {
+        return None;
+    };
+    let ip = packet.dst;
+    let beside = |d: &crate::world::Dev, far: &Ns| d.other().is_some_and(|p| p.ns == *far);
+    let n = case.world.node(ns)?;
+    let own = case
+        .world
+        .owners(ip)
+        .find(|(far, _)| *far != ns && n.devs.values().any(|d| beside(d, far)));
+    own.filter(|_| *ns != case.question.from() && !ip.is_loopback() && !edit::link_local(ip))?;
+    let mut all = Vec::new();
+    duplicate(case, &mut all);
+    let here = format!("{}:", called(ns));
+    all.into_iter().find(|c| c.code == "DUP_IP_ON_HOST" && c.place.starts_with(&here))
 }

@@ -1,6 +1,5 @@
 //! What a host refuses by a setting, a rule or a route: forwarding, filters of sources, blackholes.
 
-use ropewalk_facts::nft::{ChainKey, Expr};
 use ropewalk_facts::{IfName, Ns, RouteKind, RuleAction, table};
 
 use super::edit::{self, node};
@@ -143,6 +142,9 @@ pub(super) fn settings(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     add,
                 );
             }
+            Why::Localnet if stop.packet.src.is_loopback() && *ns != case.question.from() => {
+                super::source::from_loopback(case, stop, add);
+            }
             Why::Localnet => switch(
                 case,
                 ns,
@@ -189,7 +191,7 @@ pub(super) fn settings(case: &Case<'_>, add: &mut Vec<Candidate>) {
             _ => {}
         }
     }
-    ttl(case, add);
+    super::hops::ttl(case, add);
 }
 
 /// The way back to the source, by the link that it came in by.
@@ -210,80 +212,6 @@ fn way_back(case: &Case<'_>, stop: &Stop, dev: &IfName, add: &mut Vec<Candidate>
             change: Some(Box::new(move |w: &mut World| {
                 node(w, &at, |n| n.routes.push(edit::route(net, &out, Some(via))));
             })),
-        });
-    }
-}
-
-/// The hop limit: what packets of the sender begin with, or what a rule sets.
-fn ttl(case: &Case<'_>, add: &mut Vec<Candidate>) {
-    for stop in case.stops().into_iter().filter(|s| matches!(s.why, Why::Ttl)) {
-        let sender = match case.trip.request.end {
-            crate::trace::Ending::Delivered { ref ns, .. } if case.trip.back() => ns.clone(),
-            _ => case.question.from(),
-        };
-        let v6 = stop.packet.v6();
-        let path = if v6 { "net/ipv6/conf/all/hop_limit" } else { "net/ipv4/ip_default_ttl" };
-        let dots = path.replace('/', ".");
-        let Some(n) = case.world.node(&sender) else { continue };
-        if n.number(path) < 32 {
-            let at = sender.clone();
-            let found = n.number(path);
-            add.push(Candidate {
-                code: "TTL_EXPIRED",
-                place: called(&sender).to_owned(),
-                sentence: format!(
-                    "packets of {} may take {found} hops, which ends them in {}",
-                    called(&sender),
-                    called(&stop.ns)
-                ),
-                evidence: vec![evidence(
-                    &sender,
-                    dots.clone(),
-                    found.to_string(),
-                    &format!("sysctl {dots}"),
-                )],
-                fix: vec![within(&sender, &format!("sysctl -w {dots}=64"))],
-                rank: 3,
-                change: Some(Box::new(move |w: &mut World| edit::set(w, &at, path, "64"))),
-            });
-        }
-        for (ns, chain) in &case.trip.ttls {
-            set_by_rule(case, stop, ns, chain, add);
-        }
-    }
-}
-
-/// A chain sets the hop limit: its rules that do.
-fn set_by_rule(case: &Case<'_>, stop: &Stop, ns: &Ns, chain: &ChainKey, add: &mut Vec<Candidate>) {
-    let Some(n) = case.world.node(ns) else { return };
-    let sets = |expr: &Expr| match expr {
-        Expr::Xt { target, name, .. } => *target && matches!(name.as_str(), "TTL" | "HL"),
-        Expr::Opaque { name, .. } => name == "payload",
-        _ => false,
-    };
-    let table = &chain.table;
-    let lines = n.nft.chains.values().filter(|l| l.chain.key.table == *table);
-    let rules = lines.flat_map(|l| &l.rules).filter(|r| r.exprs.iter().any(sets));
-    for rule in rules {
-        let (fix, change) = super::filter::remove(stop, ns, &rule.key);
-        add.push(Candidate {
-            code: "TTL_EXPIRED",
-            place: called(ns).to_owned(),
-            sentence: format!(
-                "a rule of {} in {} sets how many hops a packet may take, which ends it in {}",
-                rule.key.chain.chain,
-                called(ns),
-                called(&stop.ns)
-            ),
-            evidence: vec![evidence(
-                ns,
-                crate::nft::path(&rule.key.chain),
-                "sets the hop limit",
-                "nft -a list ruleset",
-            )],
-            fix,
-            rank: 2,
-            change: Some(change),
         });
     }
 }
@@ -317,11 +245,6 @@ fn switch(
         fix: paths.iter().map(|p| within(ns, &format!("sysctl -w {}={value}", dots(p)))).collect(),
         change: Some(Box::new(move |w: &mut World| {
             paths.iter().for_each(|p| edit::set(w, &at, p, value));
-            node(w, &at, |n| n.neighs.retain(|x| x.key.proxy || x.state & 0x21 == 0));
-            let every: Vec<Ns> = w.nodes.keys().cloned().collect();
-            for ns in every {
-                node(w, &ns, |n| n.neighs.retain(|x| x.key.proxy || x.state & 0x21 == 0));
-            }
         })),
         ..base
     });
@@ -351,9 +274,9 @@ fn forwarding(case: &Case<'_>, stop: &Stop, dev: &IfName, add: &mut Vec<Candidat
             edit::set(w, &at, &set, "1");
             let devs: Vec<IfName> =
                 w.node(&at).map(|n| n.devs.keys().cloned().collect()).unwrap_or_default();
-            if off && !v6 {
-                devs.iter()
-                    .for_each(|d| edit::set(w, &at, &format!("net/ipv4/conf/{d}/forwarding"), "1"));
+            let family = if v6 { 6 } else { 4 };
+            for dev in devs.iter().filter(|_| off) {
+                edit::set(w, &at, &format!("net/ipv{family}/conf/{dev}/forwarding"), "1");
             }
             if !off {
                 edit::set(w, &at, &format!("net/ipv4/conf/{here}/forwarding"), "1");
@@ -417,37 +340,45 @@ fn wrong_gateway(case: &Case<'_>, stop: &Stop, add: &mut Vec<Candidate>) {
     }
 }
 
-/// The source address is one that no answer finds.
-pub(super) fn source(case: &Case<'_>, add: &mut Vec<Candidate>) {
-    let Some(stop) = case.trip.stop() else { return };
-    if !case.trip.back() {
-        return;
-    }
-    let from = case.question.from();
-    let Some(n) = case.world.node(&from) else { return };
-    for route in
-        n.routes.iter().filter(|r| r.prefsrc.is_some() && !r.derived && r.key.table != table::LOCAL)
-    {
-        let Some(src) = route.prefsrc.filter(|src| *src == stop.packet.dst) else { continue };
-        let at = from.clone();
-        let key = route.key.clone();
-        let hop = route.hops.first().cloned();
-        let via = hop.as_ref().and_then(|h| h.via).map(|v| format!(" via {v}")).unwrap_or_default();
-        let dev = hop.and_then(|h| h.dev).map(|d| format!(" dev {d}")).unwrap_or_default();
-        let net = if route.key.dst.prefix_len() == 0 {
-            "default".to_owned()
-        } else {
-            route.key.dst.to_string()
+/// No rule leads to the main table any more.
+pub(super) fn no_main(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for ns in case.concerned() {
+        let Some(n) = case.world.node(&ns) else { continue };
+        let v6 = case.question.dst.is_ipv6();
+        let main =
+            |r: &&ropewalk_facts::Rule| r.v6 == v6 && r.action == RuleAction::Lookup(table::MAIN);
+        if n.rules.iter().any(|r| main(&r)) || !n.rules.iter().any(|r| r.v6 == v6) {
+            continue;
+        }
+        let at = ns.clone();
+        let rule = ropewalk_facts::Rule {
+            v6,
+            priority: 32766,
+            from: None,
+            to: None,
+            iif: None,
+            oif: None,
+            mark: None,
+            ipproto: None,
+            sport: None,
+            dport: None,
+            not: false,
+            suppress: None,
+            action: RuleAction::Lookup(table::MAIN),
+            proto: ropewalk_facts::proto::KERNEL,
         };
         add.push(Candidate {
-            code: "WRONG_SOURCE",
-            place: called(&from).to_owned(),
-            sentence: format!("{} sends from {src}, as its route for {net} says, and no answer finds that address", called(&from)),
-            evidence: vec![evidence(&from, "route", format!("{net} src {src}"), "ip route show")],
-            fix: vec![within(&from, &format!("{} route replace {net}{via}{dev}", edit::ip(stop.packet.v6())))],
+            code: "POLICY_ROUTE",
+            place: called(&ns).to_owned(),
+            sentence: format!(
+                "no rule of {} leads to the main table, so its routes are not looked at",
+                called(&ns)
+            ),
+            evidence: vec![evidence(&ns, "rule", "none for the main table", "ip rule show")],
+            fix: vec![within(&ns, &format!("{} rule add pref 32766 lookup main", edit::ip(v6)))],
             rank: 3,
             change: Some(Box::new(move |w: &mut World| {
-                node(w, &at, |n| n.routes.iter_mut().filter(|r| r.key == key).for_each(|r| r.prefsrc = None));
+                node(w, &at, |n| n.rules.push(rule.clone()))
             })),
         });
     }

@@ -6,16 +6,12 @@ use ipnet::IpNet;
 use ropewalk_facts::{Ns, RouteKind, table};
 
 use super::edit::{self, node};
-use super::{evidence, place, within};
+use super::{evidence, place, within, written};
 use crate::diagnose::{Candidate, Case};
 use crate::question::called;
 use crate::route::{self, Answer};
 use crate::trace::Why;
 use crate::world::World;
-
-fn written(net: IpNet) -> String {
-    if net.prefix_len() == 0 { "default".to_owned() } else { net.to_string() }
-}
 
 /// No route, there or back.
 pub(super) fn no_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
@@ -55,7 +51,10 @@ pub(super) fn no_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
     for (via, dev) in edit::gateways(case.world, ns, v6) {
         let dst = if bare { edit::everything(v6) } else { owner.unwrap_or_else(|| edit::host(to)) };
         let at = ns.clone();
-        let line = format!("{} route add {} via {via} dev {dev}", edit::ip(v6), written(dst));
+        let near = n.addrs_of(&dev).any(|a| a.key.net.contains(&via)) || edit::link_local(via);
+        let onlink = if near { "" } else { " onlink" };
+        let line =
+            format!("{} route add {} via {via} dev {dev}{onlink}", edit::ip(v6), written(dst));
         add.push(Candidate {
             code,
             place: called(ns).to_owned(),
@@ -132,10 +131,6 @@ pub(super) fn host_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 rank: 4,
                 change: Some(Box::new(move |w: &mut World| {
                     node(w, &at, |n| n.routes.push(edit::route(net, &out, None)));
-                    let all: Vec<Ns> = w.nodes.keys().cloned().collect();
-                    for ns in all {
-                        node(w, &ns, |n| n.neighs.retain(|x| x.key.proxy || x.state & 0x21 == 0));
-                    }
                 })),
             });
         }
@@ -163,7 +158,13 @@ pub(super) fn wrong_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
             }
             let via = route.hops.first().and_then(|h| h.via);
             let dev = route.hops.first().and_then(|h| h.dev.clone());
-            if route.key.dst.prefix_len() > 0 {
+            let worse = |r: &ropewalk_facts::Route| {
+                r.key.dst == route.key.dst
+                    && r.key.table == route.key.table
+                    && r.key.metric > route.key.metric
+            };
+            let beaten = n.routes.iter().any(worse);
+            if route.key.dst.prefix_len() > 0 || beaten {
                 let at = ns.clone();
                 let key = route.key.clone();
                 add.push(Candidate {
@@ -184,12 +185,22 @@ pub(super) fn wrong_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     fix: vec![within(
                         &ns,
                         &format!(
-                            "{} route del {net}{}",
+                            "{} route del {net}{}{}{}",
                             edit::ip(v6),
-                            via.map(|v| format!(" via {v}")).unwrap_or_default()
+                            via.map(|v| format!(" via {v}")).unwrap_or_default(),
+                            if route.key.table == table::MAIN {
+                                String::new()
+                            } else {
+                                format!(" table {}", route.key.table)
+                            },
+                            if beaten {
+                                format!(" metric {}", route.key.metric)
+                            } else {
+                                String::new()
+                            }
                         ),
                     )],
-                    rank: 8,
+                    rank: if beaten { 4 } else { 8 },
                     change: Some(Box::new(move |w: &mut World| {
                         node(w, &at, |n| n.routes.retain(|r| r.key != key))
                     })),
@@ -219,7 +230,7 @@ pub(super) fn wrong_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
                         &ns,
                         &format!("{} route replace {net} via {better} dev {out}", edit::ip(v6)),
                     )],
-                    rank: 11,
+                    rank: if nearer(case.world, via, better, case.question.dst) { 7 } else { 11 },
                     change: Some(Box::new(move |w: &mut World| {
                         node(w, &at, |n| {
                             for r in n.routes.iter_mut().filter(|r| r.key == key) {
@@ -236,6 +247,23 @@ pub(super) fn wrong_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
             }
         }
     }
+}
+
+/// The host at `better` has the target on one of its own links, and that at `via` has not.
+fn nearer(world: &World, via: IpAddr, better: IpAddr, dst: IpAddr) -> bool {
+    let has = |gateway: IpAddr| {
+        world.owners(gateway).any(|(ns, _)| {
+            let Some(n) = world.node(ns) else { return false };
+            match route::lookup(n, dst, &route::Ask::default()) {
+                Answer::Route(t) => {
+                    t.route.kind == RouteKind::Local
+                        || t.route.hops.first().is_some_and(|h| h.via.is_none())
+                }
+                _ => false,
+            }
+        })
+    };
+    has(better) && !has(via)
 }
 
 fn dead_leg(case: &Case<'_>, ns: &Ns, route: &ropewalk_facts::Route, add: &mut Vec<Candidate>) {
@@ -360,20 +388,28 @@ pub(super) fn mask(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     sentence: format!("{} has {net} where the network is /{len}, so it takes others for neighbours, or neighbours for others", called(ns)),
                     evidence: vec![evidence(ns, dev.as_str(), net.to_string(), &format!("ip addr show dev {dev}"))],
                     fix,
-                    rank: 5,
+                    rank: if single(case.world, n, &dev, net) { 11 } else { 5 },
                     change: Some(Box::new(move |w: &mut World| {
                         node(w, &at, |n| {
                             edit::del_addr(n, &d, net.addr());
                             n.routes.retain(|r| r.key.dst != net.trunc() || !r.hops.iter().any(|h| h.dev.as_ref() == Some(&d) && h.via.is_none()));
                             edit::add_addr(n, &d, right);
                             let _ = &keep;
-                            n.neighs.retain(|x| x.key.proxy || x.state & 0x21 == 0);
                         });
                     })),
                 });
             }
         }
     }
+}
+
+/// A single address that is meant so: the link leads to no bridge with a subnet around it.
+fn single(world: &World, n: &crate::world::Node, dev: &ropewalk_facts::IfName, net: IpNet) -> bool {
+    let Some(peer) = n.devs.get(dev).and_then(|d| d.other()) else { return false };
+    let Some(host) = world.node(&peer.ns) else { return false };
+    let bridge = host.devs.get(&peer.name).and_then(|d| d.link.master.clone());
+    let around = |bridge| host.addrs_of(bridge).any(|a| a.key.net.contains(&net.addr()));
+    net.prefix_len() == net.max_prefix_len() && !bridge.as_ref().is_some_and(around)
 }
 
 /// A redirect that is remembered leads elsewhere than the table does today.

@@ -108,7 +108,7 @@ pub(super) fn subnets(case: &Case<'_>, add: &mut Vec<Candidate>) {
     let v6 = case.question.dst.is_ipv6();
     let from = case.question.from();
     let mut ends: Vec<(Ns, IfName, IpNet)> = Vec::new();
-    for ns in case.concerned() {
+    for ns in case.near() {
         let Some(n) = case.world.node(&ns) else { continue };
         let own = n.addrs.iter().filter(|a| {
             a.key.net.addr().is_ipv6() == v6
@@ -204,9 +204,12 @@ pub(super) fn overlap(case: &Case<'_>, add: &mut Vec<Candidate>) {
             });
             for other in others {
                 let (at, out, net) = (ns.clone(), other.key.dev.clone(), edit::host(*ip));
+                // The one that came later, most likely, is the emptier one.
+                let size = |dev: &IfName| n.members(dev).count();
+                let extra = if size(&used) < size(&out) { used.clone() } else { out.clone() };
                 add.push(Candidate {
                     code: "SUBNET_OVERLAP",
-                    place: place(&ns, Some(&out)),
+                    place: place(&ns, Some(&extra)),
                     sentence: format!(
                         "{} has {} on both {used} and {out}; what goes to {ip} leaves by {used}, and {ip} is behind {out}",
                         called(&ns),
@@ -220,6 +223,117 @@ pub(super) fn overlap(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     })),
                 });
             }
+        }
+    }
+}
+
+/// A subnet of one link takes in an address of the world outside.
+pub(super) fn captured(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let dst = case.question.dst;
+    for ns in case.concerned() {
+        let Some(n) = case.world.node(&ns) else { continue };
+        let ask = route::Ask::default();
+        let Answer::Route(taken) = route::lookup(n, dst, &ask) else { continue };
+        let hop = taken.route.hops.first();
+        let Some(used) = hop.filter(|h| h.via.is_none()).and_then(|h| h.dev.clone()) else {
+            continue;
+        };
+        let net = taken.route.key.dst;
+        let default = edit::everything(dst.is_ipv6());
+        let out = n.routes.iter().filter(|r| r.key.dst == default).find_map(|r| {
+            let hop = r.hops.first()?;
+            Some((hop.via?, hop.dev.clone()?))
+        });
+        let Some((via, out)) = out.filter(|(_, out)| *out != used) else { continue };
+        let connected = taken.route.derived && n.addrs_of(&used).any(|a| a.key.net.contains(&dst));
+        let stations = case.world.nodes.iter().filter(|(other, _)| **other != ns);
+        let used_by =
+            stations.flat_map(|(_, far)| &far.addrs).any(|a| net.contains(&a.key.net.addr()));
+        if !connected || used_by && !public(dst) || case.world.owners(dst).next().is_some() {
+            continue;
+        }
+        let (at, to) = (ns.clone(), edit::host(dst));
+        let v = edit::ip(dst.is_ipv6());
+        let by = out.clone();
+        add.push(Candidate {
+            code: "SUBNET_OVERLAP",
+            place: place(&ns, Some(&used)),
+            sentence: format!(
+                "{} has {net} on {used}, so it looks there for {dst}, which is somebody else's: the same subnet is used twice",
+                called(&ns)
+            ),
+            evidence: vec![evidence(&ns, "route", format!("{net} dev {used}"), &format!("ip route get {dst}"))],
+            fix: vec![within(&ns, &format!("{v} route replace {to} via {via} dev {out}"))],
+            rank: 7,
+            change: Some(Box::new(move |w: &mut World| {
+                node(w, &at, |n| n.routes.push(edit::route(to, &by, Some(via))));
+            })),
+        });
+    }
+}
+
+fn public(ip: IpAddr) -> bool {
+    match ip {
+        IpAddr::V4(ip) => !(ip.is_private() || ip.is_loopback() || ip.is_link_local()),
+        IpAddr::V6(ip) => !(ip.is_unicast_link_local() || ip.is_unique_local() || ip.is_loopback()),
+    }
+}
+
+/// The sender's subnet is not that of its bridge, so nobody there is its gateway.
+pub(super) fn readdressed(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let Some(stop) = case.trip.stop() else { return };
+    let lost = matches!(
+        stop.why,
+        Why::Unresolved { .. } | Why::NoRoute | Why::Astray | Why::NoWayBack(_) | Why::WrongWay(_)
+    );
+    let v6 = case.question.dst.is_ipv6();
+    let ends = [case.question.from()]
+        .into_iter()
+        .chain(case.world.owners(case.question.dst).map(|(ns, _)| ns.clone()));
+    for ns in ends.filter(|_| lost) {
+        let Some(n) = case.world.node(&ns) else { continue };
+        for dev in n.devs.values().filter(|d| d.kind() == "veth" && d.link.master.is_none()) {
+            let name = dev.name().clone();
+            let own = |a: &&ropewalk_facts::Addr| {
+                a.key.net.addr().is_ipv6() == v6
+                    && !edit::link_local(a.key.net.addr())
+                    && a.key.net.prefix_len() < a.key.net.max_prefix_len()
+            };
+            let Some(old) = n.addrs_of(&name).find(own).map(|a| a.key.net) else { continue };
+            let Some((new, Some(via))) = edit::lacking(case.world, &ns, &name, old.addr()) else {
+                continue;
+            };
+            if old.contains(&via) || new.contains(&old.addr()) || old.addr() == case.question.dst {
+                continue;
+            }
+            let v = edit::ip(v6);
+            let nodad = if v6 { " nodad" } else { "" };
+            let at = ns.clone();
+            let bare_name = name.clone();
+            add.push(Candidate {
+                code: "SUBNET_MISMATCH",
+                place: place(&ns, Some(&name)),
+                sentence: format!(
+                    "{} has {old}, while the bridge that it is on has {}: nobody there is in its subnet",
+                    called(&ns),
+                    ipnet::IpNet::new(via, new.prefix_len()).map(|n| n.to_string()).unwrap_or_default()
+                ),
+                evidence: vec![evidence(&ns, name.as_str(), old.to_string(), &format!("ip addr show dev {name}"))],
+                fix: vec![
+                    within(&ns, &format!("ip addr del {old} dev {name}")),
+                    within(&ns, &format!("ip addr add {new} dev {name}{nodad}")),
+                    within(&ns, &format!("{v} route replace default via {via} dev {name}")),
+                ],
+                rank: 5,
+                change: Some(Box::new(move |w: &mut World| {
+                    node(w, &at, |n| {
+                        edit::del_addr(n, &bare_name, old.addr());
+                        n.routes.retain(|r| !r.hops.iter().any(|h| h.dev.as_ref() == Some(&bare_name) && h.via.is_some_and(|v| v.is_ipv6() == v6)));
+                        edit::add_addr(n, &bare_name, new);
+                        n.routes.push(edit::route(edit::everything(v6), &bare_name, Some(via)));
+                    });
+                })),
+            });
         }
     }
 }

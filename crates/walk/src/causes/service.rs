@@ -4,11 +4,13 @@ use std::net::IpAddr;
 
 use ropewalk_facts::nft::{Expr, NatKind};
 
+use super::edit;
+use super::publish::{Rule, first_in, served};
 use super::{evidence, within};
 use crate::diagnose::{Candidate, Case};
 use crate::question::{called, proto};
 use crate::trace::{Stop, Why};
-use crate::world::Node;
+use crate::world::{Node, World};
 
 /// Nobody takes what is sent to the port.
 pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
@@ -55,7 +57,8 @@ pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
     if let Some(l) = here().next() {
         let sentence =
             format!("the service in {name} listens on {} alone and not on {}", l.addr, p.dst);
-        add.push(plain("NO_LISTENER", name, sentence, shown(l.addr.to_string()), Vec::new()));
+        let fix = relay(stop, p.dst, l.addr, l.port);
+        add.push(plain("NO_LISTENER", name, sentence, shown(l.addr.to_string()), fix));
         return;
     }
     published(case, stop, n, add);
@@ -69,19 +72,21 @@ pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
         .get(&stop.ns)
         .and_then(|n| n.listeners.iter().find(|l| l.proto == p.proto && !l.addr.is_loopback()));
     if let (Some(hop), Some(l)) = (translated, port) {
-        let tool = if p.v6() { "ip6tables" } else { "iptables" };
         let q = case.question;
-        let fix = within(
-            &hop.ns,
-            &format!(
-                "{tool} -t nat -I PREROUTING -d {} -p {} --dport {} -j DNAT --to-destination {}:{}",
-                q.dst,
-                q.proto,
-                q.dport.unwrap_or(0),
-                p.dst,
-                l.port
-            ),
-        );
+        let (dst, number, asked) = (q.dst, p.proto, q.dport.unwrap_or(0));
+        let to = (p.dst, l.port);
+        let by = case
+            .trip
+            .nats
+            .iter()
+            .find(|(ns, who, _)| *ns == hop.ns && crate::nft::path(&who.base) == hop.at);
+        let rule =
+            Rule { dst: Some(dst), port: Some((q.proto.clone(), asked)), to: Some(to), dev: None };
+        let chain = by.map(|(_, who, _)| &who.base);
+        let local = q.from() == hop.ns;
+        let usual = if local { "OUTPUT" } else { "PREROUTING" };
+        let fix = first_in(&hop.ns, chain, p.v6(), usual, &rule);
+        let at = hop.ns.clone();
         add.push(Candidate {
             code: "DNAT_WRONG_PORT",
             place: format!("{}:{}", called(&hop.ns), hop.at),
@@ -89,7 +94,9 @@ pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
             evidence: vec![evidence(&hop.ns, hop.at.clone(), hop.what.clone(), "nft list ruleset")],
             fix: vec![fix],
             rank: 6,
-            change: None,
+            change: Some(Box::new(move |w: &mut World| {
+                edit::node(w, &at, |n| edit::dnat(n, (dst, number, asked), to, local));
+            })),
         });
     }
     add.push(plain("NO_LISTENER", name, sentence, shown("nobody".to_owned()), serve(stop)));
@@ -194,12 +201,11 @@ fn published(case: &Case<'_>, stop: &Stop, n: &Node, add: &mut Vec<Candidate>) {
         .chains
         .values()
         .find_map(|l| l.rules.iter().find(|r| publishes(r, p.dport)).map(|r| (l, r)));
-    let Some((line, _)) = rule else { return missing(case, stop, n, 16, add) };
+    let Some((line, _)) = rule else { return missing(case, stop, 16, add) };
     if case.question.from() == stop.ns {
         let chain = &line.chain.key;
         let mut all = Vec::new();
-        missing(case, stop, n, 5, &mut all);
-        let q = case.question;
+        missing(case, stop, 5, &mut all);
         for mut c in all {
             c.code = "DNAT_NOT_FOR_LOCAL";
             c.sentence = format!(
@@ -208,52 +214,44 @@ fn published(case: &Case<'_>, stop: &Stop, n: &Node, add: &mut Vec<Candidate>) {
                 chain.chain,
                 called(&stop.ns)
             );
-            c.fix = c.fix.into_iter().map(|f| f.replace("-A PREROUTING", "-A OUTPUT")).collect();
-            let _ = q;
             add.push(c);
         }
         return;
     }
-    missing(case, stop, n, 5, add);
+    missing(case, stop, 5, add);
 }
 
 /// Leads the port to the namespace behind that listens.
-fn missing(case: &Case<'_>, stop: &Stop, n: &Node, rank: u8, add: &mut Vec<Candidate>) {
-    let p = &stop.packet;
+fn missing(case: &Case<'_>, stop: &Stop, rank: u8, add: &mut Vec<Candidate>) {
+    let (p, q) = (&stop.packet, case.question);
     let v6 = p.v6();
-    let target = case
-        .world
-        .nodes
-        .iter()
-        .filter(|(ns, _)| **ns != stop.ns && **ns != case.question.from())
-        .find_map(|(ns, far)| {
-            let l = far.listeners.iter().find(|l| l.proto == p.proto && !l.addr.is_loopback())?;
-            let near = |ip: IpAddr| n.addrs.iter().any(|a| a.key.net.contains(&ip));
-            let a = far.addrs.iter().find(|a| {
-                a.key.net.addr().is_ipv6() == v6 && a.scope.0 == 0 && near(a.key.net.addr())
-            })?;
-            Some((ns.clone(), a.key.net.addr(), l.port))
-        });
-    let Some((to, ip, port)) = target else { return };
+    let Some((ip, port)) = served(case.world, &q.from(), &stop.ns, p.proto, v6) else { return };
+    let to = case.world.owners(ip).next().map_or(String::new(), |(ns, _)| called(ns).to_owned());
+    let local = q.from() == stop.ns;
     let tool = if v6 { "ip6tables" } else { "iptables" };
-    let q = case.question;
+    let chain = if local { "OUTPUT" } else { "PREROUTING" };
     let line = format!(
-        "{tool} -t nat -A PREROUTING -d {} -p {} --dport {} -j DNAT --to-destination {ip}:{port}",
-        p.dst, q.proto, p.dport
+        "{tool} -t nat -A {chain} -d {} -p {} --dport {} -j DNAT --to-destination {}",
+        p.dst,
+        q.proto,
+        p.dport,
+        edit::socket(ip, port)
     );
+    let (at, from) = (stop.ns.clone(), (p.dst, p.proto, p.dport));
     add.push(Candidate {
         code: "DNAT_MISSING",
         place: called(&stop.ns).to_owned(),
         sentence: format!(
-            "nothing publishes {} port {} of {} to {}, where the service is",
+            "nothing publishes {} port {} of {} to {to}, where the service is",
             q.proto,
             p.dport,
-            called(&stop.ns),
-            called(&to)
+            called(&stop.ns)
         ),
         evidence: vec![evidence(&stop.ns, "nat", "no rule for it", "nft list ruleset")],
         fix: vec![within(&stop.ns, &line)],
         rank,
-        change: None,
+        change: Some(Box::new(move |w: &mut World| {
+            edit::node(w, &at, |n| edit::dnat(n, from, (ip, port), local));
+        })),
     });
 }

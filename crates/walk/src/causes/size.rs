@@ -87,10 +87,13 @@ pub(super) fn mtu(case: &Case<'_>, add: &mut Vec<Candidate>) {
                         format!("{dst} mtu {mtu}"),
                         &format!("ip route show {dst}"),
                     )],
-                    fix: vec![within(
-                        ns,
-                        &format!("{} route replace {dst}{via}{out}", super::edit::ip(to.is_ipv6())),
-                    )],
+                    fix: {
+                        let v = super::edit::ip(to.is_ipv6());
+                        let mut fix =
+                            vec![within(ns, &format!("{v} route replace {dst}{via}{out}"))];
+                        fix.extend(forget(case));
+                        fix
+                    },
                     rank: 2,
                     change: Some(Box::new(move |w: &mut World| {
                         node(w, &at, |n| {
@@ -99,7 +102,7 @@ pub(super) fn mtu(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     })),
                 });
             }
-            Why::TooBig { mtu, told, .. } => {
+            Why::TooBig { mtu, told, lost, .. } => {
                 let sentence = if *told {
                     format!(
                         "{dev} in {} takes {mtu} bytes, and {len} are sent that must not be broken",
@@ -111,18 +114,16 @@ pub(super) fn mtu(case: &Case<'_>, add: &mut Vec<Candidate>) {
                         called(ns)
                     )
                 };
-                let (tool, kind) =
-                    if stop.packet.v6() { ("ip6tables", "icmpv6") } else { ("iptables", "icmp") };
-                let fix = if *told {
-                    vec![within(ns, &format!("ip link set {dev} mtu {len}"))]
-                } else {
-                    vec![
-                        within(ns, &format!("{tool} -I OUTPUT -p {kind} -j ACCEPT")),
-                        within(
-                            &case.question.from(),
-                            &format!("{tool} -I INPUT -p {kind} -j ACCEPT"),
-                        ),
-                    ]
+                let fix = match lost {
+                    // The rule that the message meets is repaired.
+                    Some(lost) if matches!(lost.why, Why::Filter { .. }) => {
+                        super::filter::repair_of(lost).into_iter().chain(forget(case)).collect()
+                    }
+                    Some(_) | None => {
+                        let mut fix = vec![within(ns, &format!("ip link set {dev} mtu {len}"))];
+                        fix.extend(forget(case));
+                        fix
+                    }
                 };
                 add.push(Candidate {
                     code: if *told { "MTU_MISMATCH" } else { "MTU_BLACKHOLE" },
@@ -142,6 +143,12 @@ pub(super) fn mtu(case: &Case<'_>, add: &mut Vec<Candidate>) {
             _ => {}
         }
     }
+}
+
+/// The sender forgets the sizes that it was told of before.
+fn forget(case: &Case<'_>) -> Option<String> {
+    let v = super::edit::ip(case.question.dst.is_ipv6());
+    Some(within(&case.question.from(), &format!("{v} route flush cache")))
 }
 
 /// The containers' links take what the tunnel takes.

@@ -181,3 +181,47 @@ fn remote(
         });
     }
 }
+
+/// An entry for one station leads to a host where that station is not.
+pub(super) fn wrong_entry(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let all = tunnels(case.world);
+    for (ns, dev, spec) in &all {
+        let Some(n) = case.world.node(ns) else { continue };
+        let own = n.fdb.iter().filter(|f| f.key.own && f.key.dev == *dev && f.key.mac.0 != [0; 6]);
+        for entry in own {
+            let (Some(dst), mac) = (entry.key.dst, entry.key.mac) else { continue };
+            let station =
+                case.world.nodes.iter().find(|(_, far)| far.devs.values().any(|d| d.mac() == mac));
+            let Some((owner, _)) = station else { continue };
+            let there = all.iter().any(|(other, _, peer)| {
+                let has =
+                    peer.local == Some(dst) || case.world.owners(dst).any(|(o, _)| o == other);
+                other != ns && peer.vni == spec.vni && has
+            });
+            if there {
+                continue;
+            }
+            let (at, key) = (ns.clone(), entry.key.clone());
+            add.push(Candidate {
+                code: "VXLAN_WRONG_REMOTE",
+                place: place(ns, Some(dev)),
+                sentence: format!(
+                    "{dev} in {} sends what is for {mac}, which is {}'s, to {dst}, where it is not",
+                    called(ns),
+                    called(owner)
+                ),
+                evidence: vec![evidence(
+                    ns,
+                    dev.as_str(),
+                    format!("{mac} dst {dst}"),
+                    &format!("bridge fdb show dev {dev}"),
+                )],
+                fix: vec![within(ns, &format!("bridge fdb del {mac} dev {dev} dst {dst}"))],
+                rank: 2,
+                change: Some(Box::new(move |w: &mut World| {
+                    node(w, &at, |n| n.fdb.retain(|f| f.key != key));
+                })),
+            });
+        }
+    }
+}

@@ -33,6 +33,11 @@ pub(super) fn advertisements(case: &Case<'_>, add: &mut Vec<Candidate>) {
         } else {
             "accept_ra is 0"
         };
+        // Only who hears routers lacks their routes because it does not listen.
+        let heard = n.number("Icmp6InRouterAdvertisements");
+        if heard == 0 && edit::gateways(case.world, ns, true).iter().any(|(_, d)| d == name) {
+            continue;
+        }
         add.push(Candidate {
             code: "ACCEPT_RA",
             place: place(ns, Some(name)),
@@ -50,7 +55,7 @@ pub(super) fn advertisements(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 within(ns, &format!("sysctl -w net.ipv6.conf.{name}.accept_ra=2")),
                 "sleep 3".to_owned(),
             ],
-            rank: 8,
+            rank: if heard > 0 { 8 } else { 13 },
             change: None,
         });
     }
@@ -61,7 +66,7 @@ pub(super) fn addresses(case: &Case<'_>, add: &mut Vec<Candidate>) {
     if !case.question.dst.is_ipv6() {
         return;
     }
-    for ns in case.concerned() {
+    for ns in case.near() {
         let Some(n) = case.world.node(&ns) else { continue };
         for bad in n.unusable.iter().filter(|u| !edit::link_local(u.addr)) {
             let net = n.addrs.iter().find(|a| a.key.net.addr() == bad.addr).map(|a| a.key.net);
@@ -78,6 +83,7 @@ pub(super) fn addresses(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 .find(|(o, _)| **o != ns)
                 .map(|(o, _)| called(o).to_owned());
             let who = other.map(|o| format!(" ({o} has it too)")).unwrap_or_default();
+            wanted_here(case, &ns, &bad.dev, net, add);
             add.push(Candidate {
                 code: "DAD_FAILED",
                 place: place(&ns, Some(&bad.dev)),
@@ -101,7 +107,6 @@ pub(super) fn addresses(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     node(w, &at, |n| {
                         edit::del_addr(n, &dev, net.addr());
                         edit::add_addr(n, &dev, new);
-                        n.neighs.retain(|x| x.key.proxy || x.state & 0x21 == 0);
                     });
                 })),
             });
@@ -110,11 +115,48 @@ pub(super) fn addresses(case: &Case<'_>, add: &mut Vec<Candidate>) {
     }
 }
 
+/// The address that failed is one that others ask for: so it is the other one that has to go.
+fn wanted_here(case: &Case<'_>, ns: &Ns, dev: &IfName, net: IpNet, add: &mut Vec<Candidate>) {
+    let ip = net.addr();
+    let asked = case.trip.asked.iter().any(|(_, _, a)| *a == ip)
+        || case.stops().iter().any(|s| matches!(s.why, Why::Unresolved { ip: a, .. } if a == ip));
+    let twin =
+        case.world.owners(ip).find(|(o, _)| *o != ns).map(|(o, a)| (o.clone(), a.key.clone()));
+    let Some((other, key)) = twin.filter(|_| asked || case.question.dst == ip) else { return };
+    let (at, name) = (ns.clone(), dev.clone());
+    add.push(Candidate {
+        code: "DAD_FAILED",
+        place: place(ns, Some(dev)),
+        sentence: format!(
+            "{ip} in {} failed the detection of duplicates ({} has it too), so it is not used, and others ask for it",
+            called(ns),
+            called(&other)
+        ),
+        evidence: vec![evidence(ns, dev.as_str(), format!("{ip} dadfailed"), &format!("ip -6 addr show dev {dev}"))],
+        fix: vec![
+            within(&other, &format!("ip addr del {} dev {}", key.net, key.dev)),
+            within(ns, &format!("ip addr del {net} dev {dev}")),
+            within(ns, &format!("ip addr add {net} dev {dev} nodad")),
+            format!("{} ; true", within(&case.question.from(), &format!("ip -6 neigh flush to {ip}"))),
+        ],
+        rank: 0,
+        change: Some(Box::new(move |w: &mut World| {
+            node(w, &other, |n| edit::del_addr(n, &key.dev, ip));
+            node(w, &at, |n| {
+                edit::del_addr(n, &name, ip);
+                edit::add_addr(n, &name, net);
+            });
+            let all: Vec<Ns> = w.nodes.keys().cloned().collect();
+            all.iter().for_each(|ns| node(w, ns, |n| n.neighs.retain(|x| x.key.proxy || x.key.ip != ip)));
+        })),
+    });
+}
+
 fn disabled(case: &Case<'_>, ns: &Ns, add: &mut Vec<Candidate>) {
     let Some(n) = case.world.node(ns) else { return };
     for dev in n.devs.values().filter(|d| !d.loopback()) {
         let name: &IfName = dev.name();
-        if n.conf(true, name.as_str(), "disable_ipv6") == 0 {
+        if n.conf(true, name.as_str(), "disable_ipv6") == 0 || dev.link.master.is_some() {
             continue;
         }
         let all = n.conf(true, "all", "disable_ipv6") != 0;
@@ -124,16 +166,17 @@ fn disabled(case: &Case<'_>, ns: &Ns, add: &mut Vec<Candidate>) {
         }
         // The addresses went when it was switched off.
         let bare = !n.addrs_of(name).any(|a| a.key.net.addr().is_ipv6());
-        let host = dev.other().map(|p| p.ns.clone());
-        if let Some((_, _, own, gateway)) =
-            edit::free(case.world, host.as_ref(), true).filter(|_| bare)
-        {
+        let lacks = edit::lacking(case.world, ns, name, case.question.dst).filter(|_| bare);
+        if let Some((own, gateway)) = &lacks {
             fix.push(within(ns, &format!("ip addr add {own} dev {name} nodad")));
-            fix.push(within(ns, &format!("ip -6 route replace default via {gateway}")));
+            fix.extend(gateway.map(|via| {
+                within(ns, &format!("ip -6 route replace default via {via} dev {name}"))
+            }));
         }
+        let (at, link) = (ns.clone(), name.clone());
         add.push(Candidate {
             code: "IPV6_DISABLED",
-            place: place(ns, Some(name)),
+            place: place(ns, Some(name).filter(|_| !all)),
             sentence: format!("IPv6 is switched off on {name} in {}", called(ns)),
             evidence: vec![evidence(
                 ns,
@@ -142,8 +185,17 @@ fn disabled(case: &Case<'_>, ns: &Ns, add: &mut Vec<Candidate>) {
                 &format!("sysctl net.ipv6.conf.{name}.disable_ipv6"),
             )],
             fix,
-            rank: 9,
-            change: None,
+            rank: 3,
+            change: Some(Box::new(move |w: &mut World| {
+                edit::set(w, &at, &format!("net/ipv6/conf/{link}/disable_ipv6"), "0");
+                edit::set(w, &at, "net/ipv6/conf/all/disable_ipv6", "0");
+                let Some((own, gateway)) = lacks else { return };
+                node(w, &at, |n| {
+                    edit::add_addr(n, &link, own);
+                    let default = edit::everything(true);
+                    n.routes.extend(gateway.map(|via| edit::route(default, &link, Some(via))));
+                });
+            })),
         });
     }
 }

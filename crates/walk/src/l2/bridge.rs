@@ -185,7 +185,11 @@ impl Walker<'_> {
         let Some(port) = to.port() else { return };
         if let Some(from) = from {
             if from.name() == to.name() && !port.hairpin {
-                return Self::lose(out, ns, to.name(), Why::Hairpin, &frame);
+                // A flooded frame goes to all others; that is no loss.
+                if !multicast(frame.packet.dmac) {
+                    Self::lose(out, ns, to.name(), Why::Hairpin, &frame);
+                }
+                return;
             }
             if from.port().is_some_and(|p| p.isolated) && port.isolated {
                 let other = from.name().clone();

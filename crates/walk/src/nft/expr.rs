@@ -119,7 +119,7 @@ impl Run<'_> {
                 if *target {
                     xt::target(self, rule, name, *rev, data)
                 } else {
-                    match xt::matches(self, name, data) {
+                    match xt::matches(self, name, *rev, data) {
                         Some(holds) => self.when(rule, Some(holds), name),
                         None => {
                             let limit = xt::limit(name, *rev, data);
@@ -138,6 +138,11 @@ impl Run<'_> {
             }
             Expr::Connlimit { count: 0, over } => self.used_up(rule, "connlimit", true, *over),
             Expr::Connlimit { .. } => self.when(rule, None, "connlimit"),
+            Expr::Dynset { with: Some(with), .. }
+                if matches!(**with, Expr::Limit { .. } | Expr::Connlimit { count: 0, .. }) =>
+            {
+                self.per_source(rule, with)
+            }
             Expr::Dynset { with, .. } => {
                 // Who floods and is held back is not seen: one packet more is within what each may.
                 let over = with.as_ref().is_some_and(|with| {
@@ -180,6 +185,22 @@ impl Run<'_> {
                 self.regs.forget_all();
                 Step::Next
             }
+        }
+    }
+
+    /// A limit for each source: a tight one is used up like any other, of a wide one a packet more
+    /// is within what each may.
+    fn per_source(&mut self, rule: &Rule, with: &Expr) -> Step {
+        match with {
+            Expr::Limit { rate, unit, burst, over } => {
+                let limit = Limit { rate: *rate, seconds: *unit, burst: *burst, over: *over };
+                if limit.tight() {
+                    return self.limit(rule, "limit of a set", Some(limit));
+                }
+                if *over { Step::Break } else { Step::Next }
+            }
+            Expr::Connlimit { over, .. } => self.used_up(rule, "connlimit", true, *over),
+            _ => Step::Next,
         }
     }
 

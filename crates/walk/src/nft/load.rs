@@ -191,7 +191,7 @@ pub(super) fn fib(env: &Env<'_>, packet: &Packet, flags: FibFlags, result: FibRe
     }
     let other = if has(1) { packet.dst } else { packet.src };
     let mark = if has(4) { packet.mark } else { 0 };
-    let ask = Ask { src: Some(other), iif: None, oif: dev.cloned(), mark };
+    let ask = Ask { src: Some(other), oif: dev.cloned(), mark, ..Default::default() };
     let found = match route::lookup(env.node, ip, &ask) {
         Answer::Route(taken) if taken.route.kind == RouteKind::Unicast => {
             taken.route.hops.first().and_then(|h| h.dev.clone())

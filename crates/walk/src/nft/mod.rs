@@ -11,6 +11,7 @@ mod load;
 mod regs;
 mod ruleset;
 mod xt;
+mod xt_more;
 
 pub use eval::{Decision, Doubt, End, Env, Nat, Outcome, Track, Who, run};
 pub use ruleset::{Hook, Line, Ruleset, families, path};

@@ -10,26 +10,27 @@ use super::eval::{Decision, Limit, Run, Step};
 use super::expr::address;
 use super::load;
 use super::ruleset::Hook;
+use super::xt_more;
 use crate::packet::Packet;
 use crate::question::proto;
 
 /// Numbers within a structure, in the order of the machine.
-struct At<'a>(&'a [u8]);
+pub(super) struct At<'a>(&'a [u8]);
 
 impl At<'_> {
-    fn u8(&self, at: usize) -> Option<u8> {
+    pub(super) fn u8(&self, at: usize) -> Option<u8> {
         self.0.get(at).copied()
     }
-    fn u16(&self, at: usize) -> Option<u16> {
+    pub(super) fn u16(&self, at: usize) -> Option<u16> {
         self.0.get(at..)?.first_chunk().copied().map(u16::from_ne_bytes)
     }
-    fn be16(&self, at: usize) -> Option<u16> {
+    pub(super) fn be16(&self, at: usize) -> Option<u16> {
         self.0.get(at..)?.first_chunk().copied().map(u16::from_be_bytes)
     }
-    fn u32(&self, at: usize) -> Option<u32> {
+    pub(super) fn u32(&self, at: usize) -> Option<u32> {
         self.0.get(at..)?.first_chunk().copied().map(u32::from_ne_bytes)
     }
-    fn ip(&self, at: usize, v6: bool) -> Option<IpAddr> {
+    pub(super) fn ip(&self, at: usize, v6: bool) -> Option<IpAddr> {
         address(self.0.get(at..at + if v6 { 16 } else { 4 })?)
     }
 }
@@ -58,8 +59,11 @@ fn u_all(v6: bool) -> IpAddr {
 }
 
 /// Whether a match holds.
-pub(super) fn matches(run: &Run<'_>, name: &str, data: &Bytes) -> Option<bool> {
+pub(super) fn matches(run: &Run<'_>, name: &str, rev: u32, data: &Bytes) -> Option<bool> {
     let at = At(&data.0);
+    if let Some(holds) = xt_more::matches(run, name, rev, &at) {
+        return holds;
+    }
     let p = &run.packet;
     match name {
         "comment" => Some(true),

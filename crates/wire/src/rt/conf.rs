@@ -24,8 +24,9 @@ const V4: [(usize, &str); 11] = [
     (IPV4_DEVCONF_ROUTE_LOCALNET, "route_localnet"),
 ];
 
-const V6: [(usize, &str); 7] = [
+const V6: [(usize, &str); 8] = [
     (DEVCONF_FORWARDING, "forwarding"),
+    (DEVCONF_HOPLIMIT, "hop_limit"),
     (DEVCONF_ACCEPT_RA, "accept_ra"),
     (DEVCONF_AUTOCONF, "autoconf"),
     (DEVCONF_PROXY_NDP, "proxy_ndp"),

@@ -64,6 +64,7 @@ consts! {
     RTA_TABLE: u16 = 15;
     RTA_VIA: u16 = 18;
     RTAX_MTU: u16 = 2;
+    RTAX_HOPLIMIT: u16 = 10;
     RTAX_ADVMSS: u16 = 8;
     RTNH_F_ONLINK: u8 = 4;
     TCA_KIND: u16 = 1;
@@ -172,6 +173,9 @@ consts! {
     FRA_FWMASK: u16 = 16;
     FRA_OIFNAME: u16 = 17;
     FRA_PROTOCOL: u16 = 21;
+    FRA_IP_PROTO: u16 = 22;
+    FRA_SPORT_RANGE: u16 = 23;
+    FRA_DPORT_RANGE: u16 = 24;
     FR_ACT_TO_TBL: u8 = 1;
     FR_ACT_BLACKHOLE: u8 = 6;
     FR_ACT_UNREACHABLE: u8 = 7;
@@ -208,6 +212,7 @@ consts! {
 
     "linux/ipv6.h";
     DEVCONF_FORWARDING: usize = 0;
+    DEVCONF_HOPLIMIT: usize = 1;
     DEVCONF_ACCEPT_RA: usize = 3;
     DEVCONF_AUTOCONF: usize = 5;
     DEVCONF_PROXY_NDP: usize = 22;

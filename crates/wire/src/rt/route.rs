@@ -7,6 +7,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use ropewalk_facts::seen::SeenRoute;
 use ropewalk_facts::{NextHop, Route, RouteKey, RouteKind, Scope, proto};
 
 use super::consts::*;
@@ -199,6 +200,26 @@ pub(super) fn dump(v6: bool, table: Option<u32>) -> Result<Request, Error> {
         w.u32(RTA_TABLE, table);
     }
     Ok(Request { kind: RTM_GETROUTE, flags: flag::DUMP, body: w.finish()? })
+}
+
+/// All routes of a family of all tables; read them by [`route_seen`].
+///
+/// # Errors
+/// None in practice: the message is short.
+pub fn routes_dump(v6: bool) -> Result<Request, Error> {
+    dump(v6, None)
+}
+
+/// A route of a table, and how many hops packets that take it may take.
+#[must_use]
+pub fn route_seen(message: &Message<'_>, links: &Links) -> Option<SeenRoute> {
+    if message.kind != RTM_NEWROUTE {
+        return None;
+    }
+    let route = decode(message.body, links).ok().flatten()?;
+    let metrics = attrs(message.body.get(HEADER..)?).first(RTA_METRICS).map(|a| a.attrs());
+    let hops = metrics.and_then(|m| m.first(RTAX_HOPLIMIT)).and_then(|a| a.u32());
+    Some(SeenRoute { route, hops })
 }
 
 /// All that was learned of single addresses beside the tables: redirects, path MTUs.

@@ -1,6 +1,7 @@
 //! Policy rules.
 //!
 //!     ip rule add [not] from NET to NET iif DEV oif DEV fwmark M/MASK pref P lookup T suppress_…
+//!         ipproto N sport A-B dport A-B
 //!     struct fib_rule_hdr { family, dst_len, src_len, tos, table, 0, 0, action: u8, flags u32 }
 
 use ipnet::IpNet;
@@ -9,7 +10,7 @@ use ropewalk_facts::{IfName, Rule, RuleAction};
 use super::consts::*;
 use super::ip;
 use crate::Error;
-use crate::nl::{Request, Writer, attrs, flag, u32_at};
+use crate::nl::{Attr, Request, Writer, attrs, flag, u16_at, u32_at};
 
 /// Length of `struct fib_rule_hdr`.
 const HEADER: usize = 12;
@@ -58,6 +59,21 @@ fn matches_of(w: &mut Writer, rule: &Rule) {
     if let Some(len) = rule.suppress {
         w.u32(FRA_SUPPRESS_PREFIXLEN, len);
     }
+    if let Some(proto) = rule.ipproto {
+        w.u8(FRA_IP_PROTO, proto);
+    }
+    for (kind, range) in [(FRA_SPORT_RANGE, rule.sport), (FRA_DPORT_RANGE, rule.dport)] {
+        if let Some((first, last)) = range {
+            let ([a, b], [c, d]) = (first.to_ne_bytes(), last.to_ne_bytes());
+            w.bytes(kind, &[a, b, c, d]);
+        }
+    }
+}
+
+/// `struct fib_rule_port_range`.
+fn ports(attr: Option<Attr<'_>>) -> Option<(u16, u16)> {
+    let data = attr?.data;
+    Some((u16_at(data, 0)?, u16_at(data, 2)?))
 }
 
 /// Always exclusive: without NLM_F_EXCL the kernel would add a second rule just like the first.
@@ -105,6 +121,9 @@ pub(super) fn decode(body: &[u8]) -> Result<Option<Rule>, Error> {
         iif: name(FRA_IIFNAME),
         oif: name(FRA_OIFNAME),
         mark: number(FRA_FWMARK).map(|mark| (mark, number(FRA_FWMASK).unwrap_or(u32::MAX))),
+        ipproto: attr(FRA_IP_PROTO).and_then(|a| a.u8()),
+        sport: ports(attr(FRA_SPORT_RANGE)),
+        dport: ports(attr(FRA_DPORT_RANGE)),
         not: flags & FIB_RULE_INVERT != 0,
         // The kernel says -1 where there is none.
         suppress: number(FRA_SUPPRESS_PREFIXLEN).filter(|len| *len != u32::MAX),

@@ -7,13 +7,14 @@
 use std::net::IpAddr;
 
 use ropewalk_facts::IfName;
-use ropewalk_facts::seen::{Device, Port, Qdisc, Xdp};
+use ropewalk_facts::seen::{Classic, Device, Filter, NeighTable, Port, Qdisc, Xdp};
 
 use super::index::OtherEnd;
 use super::ip;
 use super::link::HEADER;
 use crate::consts::consts;
 use crate::nl::{Attr, Attrs, Message, Request, attrs, flag, u32_at};
+use crate::rt::consts::{AF_INET, AF_INET6};
 
 consts! {
     "linux/rtnetlink.h";
@@ -24,7 +25,22 @@ consts! {
     RTM_NEWTFILTER: u16 = 44;
     RTM_GETTFILTER: u16 = 46;
     TCA_KIND: u16 = 1;
+    TCA_OPTIONS: u16 = 2;
     TCA_STATS2: u16 = 7;
+    RTM_NEWNEIGHTBL: u16 = 64;
+    RTM_GETNEIGHTBL: u16 = 66;
+
+    "linux/pkt_cls.h";
+    TCA_BPF_ACT: u16 = 1;
+    TCA_BPF_POLICE: u16 = 2;
+    TCA_BPF_OPS: u16 = 5;
+    TCA_BPF_FLAGS: u16 = 8;
+    TCA_BPF_ID: u16 = 11;
+    TCA_BPF_FLAG_ACT_DIRECT: u32 = 1;
+
+    "linux/neighbour.h";
+    NDTA_THRESH3: u16 = 4;
+    NDTA_CONFIG: u16 = 5;
 
     "linux/gen_stats.h";
     TCA_STATS_BASIC: u16 = 1;
@@ -68,6 +84,8 @@ consts! {
 /// Length of `struct tcmsg` and of `struct ifaddrmsg`.
 const TCMSG: usize = 20;
 const IFADDRMSG: usize = 8;
+/// Length of `struct ndtmsg`.
+const NDTMSG: usize = 4;
 
 /// The way of a packet that filters stand on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -109,6 +127,7 @@ pub fn device(message: &Message<'_>) -> Option<(IfName, Device, Option<OtherEnd>
         qdiscs: Vec::new(),
         tc_in: Vec::new(),
         tc_out: Vec::new(),
+        filters: Vec::new(),
         remote: of("vxlan", IFLA_VXLAN_GROUP)
             .or_else(|| of("vxlan", IFLA_VXLAN_GROUP6))
             .and_then(|a| ip::read(a.data)),
@@ -195,13 +214,67 @@ pub fn filters(index: u32, way: Way) -> Request {
     Request { kind: RTM_GETTFILTER, flags: flag::DUMP, body }
 }
 
-/// The kind of the filter in an answer.
+/// The kind of the filter in an answer. What bears no number is none, but heads a list of them.
 #[must_use]
 pub fn filter(message: &Message<'_>) -> Option<String> {
-    if message.kind != RTM_NEWTFILTER {
+    if message.kind != RTM_NEWTFILTER || u32_at(message.body, 8)? == 0 {
         return None;
     }
     Some(attrs(message.body.get(TCMSG..)?).first(TCA_KIND)?.text()?.to_owned())
+}
+
+/// What a filter of BPF does, and the number of its program where that is of the newer kind.
+/// `None` for one of another kind.
+#[must_use]
+pub fn filter_code(message: &Message<'_>, way: Way) -> Option<(Filter, Option<u32>)> {
+    if filter(message)? != "bpf" {
+        return None;
+    }
+    let list = attrs(message.body.get(TCMSG..)?).first(TCA_OPTIONS)?.attrs();
+    let attr = |kind| list.clone().first(kind);
+    let flags = attr(TCA_BPF_FLAGS).and_then(|a| a.u32()).unwrap_or(0);
+    let [a, b, ..] = u32_at(message.body, 16)?.to_ne_bytes();
+    let (code, _) = attr(TCA_BPF_OPS).map(|a| a.data).unwrap_or_default().as_chunks::<8>();
+    let classic = |i: &[u8; 8]| {
+        let [c, d, t, f, k0, k1, k2, k3] = *i;
+        Classic(u16::from_ne_bytes([c, d]), t, f, u32::from_ne_bytes([k0, k1, k2, k3]))
+    };
+    let found = Filter {
+        out: way == Way::Out,
+        proto: u16::from_be_bytes([a, b]),
+        direct: flags & TCA_BPF_FLAG_ACT_DIRECT != 0,
+        acts: attr(TCA_BPF_ACT).is_some() || attr(TCA_BPF_POLICE).is_some(),
+        code: code.iter().map(classic).collect(),
+        always: None,
+    };
+    Some((found, attr(TCA_BPF_ID).and_then(|a| a.u32())))
+}
+
+/// The tables of neighbours.
+#[must_use]
+pub fn tables() -> Request {
+    Request { kind: RTM_GETNEIGHTBL, flags: flag::DUMP, body: vec![0; 4] }
+}
+
+/// A table of neighbours in an answer. What it says of single links is left out.
+#[must_use]
+pub fn table(message: &Message<'_>) -> Option<NeighTable> {
+    if message.kind != RTM_NEWNEIGHTBL {
+        return None;
+    }
+    let v6 = match *message.body.first()? {
+        AF_INET => false,
+        AF_INET6 => true,
+        _ => return None,
+    };
+    let list = attrs(message.body.get(NDTMSG..)?);
+    let config = list.clone().first(NDTA_CONFIG)?;
+    // struct ndt_config { key_len: u16, entry_size: u16, entries: u32 … }
+    Some(NeighTable {
+        v6,
+        entries: u32_at(config.data, 4)?,
+        room: list.first(NDTA_THRESH3)?.u32()?,
+    })
 }
 
 /// An address that cannot be used: the index of its link, itself, and whether detection failed.
@@ -242,9 +315,10 @@ mod tests {
         assert_eq!(other, None);
         for end in 0..body.len() {
             let _ = super::device(&of(&body[..end]));
-            for kind in [RTM_NEWADDR, RTM_NEWQDISC, RTM_NEWTFILTER] {
+            for kind in [RTM_NEWADDR, RTM_NEWQDISC, RTM_NEWTFILTER, RTM_NEWNEIGHTBL] {
                 let message = Message { kind, ..of(&body[..end]) };
                 let _ = (unusable(&message), qdisc(&message), filter(&message));
+                let _ = (filter_code(&message, Way::In), table(&message));
             }
         }
     }

@@ -125,8 +125,19 @@ fn rule() -> impl Strategy<Value = Rule> {
         let devs = (prop::option::of(dev()), prop::option::of(dev()));
         let numbers = any::<(u32, Option<(u32, u32)>, bool, u8)>();
         let suppress = prop::option::of(0u32..=128);
-        (nets, devs, numbers, suppress, action.clone()).prop_map(
-            move |((from, to), (iif, oif), (priority, mark, not, proto), suppress, action)| Rule {
+        let flow = any::<(Option<u8>, Option<(u16, u16)>, Option<(u16, u16)>)>();
+        (nets, devs, numbers, suppress, flow, action.clone()).prop_map(
+            move |(
+                (from, to),
+                (iif, oif),
+                (priority, mark, not, proto),
+                suppress,
+                flow,
+                action,
+            )| Rule {
+                ipproto: flow.0,
+                sport: flow.1,
+                dport: flow.2,
                 v6,
                 priority,
                 from: from.map(|n| n.trunc()),

@@ -321,6 +321,9 @@ fn a_rule() {
         oif: Some(name("eth1")),
         mark: Some((0x10, 0xf0)),
         not: true,
+        ipproto: Some(17),
+        sport: None,
+        dport: Some((53, 53)),
         suppress: Some(0),
         action: RuleAction::Lookup(1000),
         proto: 114,
@@ -329,18 +332,20 @@ fn a_rule() {
         &Body::Rule(rule),
         None,
         &expect![[r#"
-        NewRule(RuleMessage { header: RuleHeader { family: Inet, dst_len: 24, src_len: 8, tos: 0, table: 0, action: ToTable, flags: RuleFlags(Invert) },
-          Destination(192.0.2.0),
-          Source(10.0.0.0),
-          Iifname("eth0"),
-          Oifname("eth1"),
-          FwMark(16),
-          FwMask(240),
-          SuppressPrefixLen(0),
-          Priority(900),
-          Protocol(Other(114)),
-          Table(1000)] })
-    "#]],
+            NewRule(RuleMessage { header: RuleHeader { family: Inet, dst_len: 24, src_len: 8, tos: 0, table: 0, action: ToTable, flags: RuleFlags(Invert) },
+              Destination(192.0.2.0),
+              Source(10.0.0.0),
+              Iifname("eth0"),
+              Oifname("eth1"),
+              FwMark(16),
+              FwMask(240),
+              SuppressPrefixLen(0),
+              IpProtocol(Udp),
+              DestinationPortRange(RulePortRange { start: 53, end: 53 }),
+              Priority(900),
+              Protocol(Other(114)),
+              Table(1000)] })
+        "#]],
     );
 }
 

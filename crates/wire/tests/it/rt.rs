@@ -212,6 +212,9 @@ fn rules_are_found_as_they_were_made() {
         mark: None,
         not: false,
         suppress: None,
+        ipproto: None,
+        sport: None,
+        dport: None,
         action: RuleAction::Lookup(254),
         proto: 114,
     };
