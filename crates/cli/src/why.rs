@@ -8,7 +8,7 @@ use std::path::Path;
 
 use ropewalk_engine::{Code, Fault};
 use ropewalk_facts::seen::Scan;
-use ropewalk_walk::Question;
+use ropewalk_walk::{Question, Verdict, picture};
 
 use crate::answer::{Answer, FOUND};
 use crate::show;
@@ -27,9 +27,31 @@ pub(crate) fn why(args: &Why, json: bool) -> Result<Answer, Fault> {
         Some(scan) => ropewalk_engine::why_in(scan, &question)?,
         None => ropewalk_engine::why(&question, !args.no_live)?,
     };
+    draw(args, scan, &question, &verdict)?;
     let look = crate::fix::look(args);
     let answer = Answer::of(json, &verdict, |verdict| show::verdict(verdict, &look))?;
     Ok(if verdict.code == "OK" { answer } else { answer.status(FOUND) })
+}
+
+/// Draws what was found, where a picture is asked for.
+fn draw(
+    args: &Why,
+    scan: Option<Scan>,
+    question: &Question,
+    verdict: &Verdict,
+) -> Result<(), Fault> {
+    if args.svg.is_none() && args.html.is_none() {
+        return Ok(());
+    }
+    let scan = scan.map_or_else(|| ropewalk_engine::snapshot(&question.visible), Ok)?;
+    if let Some(path) = &args.svg {
+        write(path, &picture::svg(&scan, verdict))?;
+    }
+    args.html.as_ref().map_or(Ok(()), |path| write(path, &picture::html(&scan, verdict)))
+}
+
+fn write(path: &Path, text: &str) -> Result<(), Fault> {
+    fs::write(path, text).map_err(|e| unreadable(path, "not to be written", &e.to_string()))
 }
 
 /// What is asked, and the file that is asked where it is not this machine.

@@ -17,6 +17,7 @@ mod live;
 pub mod mend;
 pub mod nft;
 mod packet;
+pub mod picture;
 mod question;
 mod resolve;
 pub mod route;

@@ -55,6 +55,12 @@ pub(crate) struct Why {
     /// Send nothing: predict only
     #[arg(long)]
     pub(crate) no_live: bool,
+    /// Draw all namespaces, links and bridges with the way laid over them, as SVG
+    #[arg(long, value_name = "FILE")]
+    pub(crate) svg: Option<PathBuf>,
+    /// The same in a page of HTML, with the hops and the repair
+    #[arg(long, value_name = "FILE")]
+    pub(crate) html: Option<PathBuf>,
     /// Colours: on a terminal unless NO_COLOR is set, always, or never
     #[arg(long, value_name = "WHEN", value_enum, default_value_t, hide_possible_values = true)]
     pub(crate) color: Color,

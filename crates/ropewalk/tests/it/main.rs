@@ -28,3 +28,4 @@ mod usage;
 mod verbs;
 mod vxlan;
 mod why;
+mod why_engines;

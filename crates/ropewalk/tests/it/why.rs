@@ -248,3 +248,31 @@ fn what_cannot_be_asked_is_said_plainly() {
         assert!(ran.err.contains(words), "{line}: {}", ran.err);
     }
 }
+
+#[test]
+fn the_lab_of_the_tutorial_breaks_repairs_and_undoes() {
+    let _host = Host::new();
+    let text = include_str!("../../../../examples/8-why.toml");
+    let lab = ropewalk_lab::Lab::parse("8-why", text).expect("a lab");
+    let mut record = String::new();
+    let mut sink = |event: ropewalk_lab::Event| record += &event.to_string();
+    let binary = std::path::Path::new(env!("CARGO_BIN_EXE_ropewalk"));
+    let good = ropewalk_lab::play(lab, binary, false, &mut sink);
+    assert!(good.expect("it is played"), "{record}");
+}
+
+#[test]
+fn pictures_are_drawn_into_files() {
+    let (host, _server) = wired();
+    host.net.sh("sysctl -qw net.ipv4.ip_forward=0");
+    let line = "why red 198.51.100.8 --visible host,red,blue,lan --no-live";
+    let files = "--svg /run/ropewalk/why.svg --html /run/ropewalk/why.html";
+    assert_eq!(host.run(&format!("{line} {files}")).status, Some(3));
+    let read = |name: &str| std::fs::read_to_string(format!("/run/ropewalk/{name}")).expect(name);
+    let (svg, html) = (read("why.svg"), read("why.html"));
+    for word in ["rw-web", "198.51.100.8", "blue", "IP_FORWARD_OFF", "class=\"cross\""] {
+        assert!(svg.contains(word) && html.contains(word), "{word}");
+    }
+    assert!(html.contains("sysctl -w net.ipv4.ip_forward=1"), "{html}");
+    host.refuses(&format!("{line} --svg /nowhere/why.svg"), 1, &["/nowhere/why.svg"]);
+}

@@ -27,6 +27,9 @@ events_logger = "none"
 lock_type = "file"
 runtime = "runc"
 tmp_dir = "$DIR/tmp"
+
+[network]
+network_config_dir = "$DIR/networks"
 CONF
     cat >$CONTAINERS_STORAGE_CONF <<CONF
 [storage]
