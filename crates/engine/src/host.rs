@@ -71,12 +71,16 @@ pub(crate) fn ours(link: &Link) -> bool {
 
 /// The link of the host's default route, IPv4's before IPv6's, the best metric first.
 pub(crate) fn uplink(host: &Snapshot) -> Option<IfName> {
-    let mut defaults: Vec<&Route> = routes(host)
-        .filter(|r| r.key.table == table::MAIN && r.key.dst.prefix_len() == 0)
-        .filter(|r| r.kind == RouteKind::Unicast)
-        .collect();
+    let mut defaults: Vec<&Route> = default_routes(host).collect();
     defaults.sort_by_key(|r| (matches!(r.key.dst, IpNet::V6(_)), r.key.metric));
     defaults.into_iter().flat_map(|r| &r.hops).find_map(|hop| hop.dev.clone())
+}
+
+fn default_routes(host: &Snapshot) -> impl Iterator<Item = &Route> {
+    routes(host).filter(|route| {
+        let lasting = route.key.table == table::MAIN && route.kind == RouteKind::Unicast;
+        lasting && route.key.dst.prefix_len() == 0
+    })
 }
 
 /// Global addresses on `dev`.
@@ -164,18 +168,13 @@ pub(crate) fn show_forwarding(host: &Snapshot, world: &mut Snapshot) {
     }
 }
 
-/// True when a family has default routes, and all of them lead over `name`.
+/// True when `name` is the [`uplink`], and no other link could take its place.
 pub(crate) fn last_way_out(host: &Snapshot, name: &IfName) -> bool {
-    [true, false].into_iter().any(|v4| {
-        let defaults = routes(host).filter(|route| {
-            let key = &route.key;
-            let lasting = key.table == table::MAIN && route.kind == RouteKind::Unicast;
-            lasting && key.dst.prefix_len() == 0 && key.dst.addr().is_ipv4() == v4
-        });
-        let mut devs = defaults.flat_map(|route| &route.hops).filter_map(|hop| hop.dev.as_ref());
-        let over = devs.next() == Some(name);
-        over && devs.all(|dev| dev == name)
-    })
+    let v4 = |route: &Route| route.key.dst.addr().is_ipv4();
+    let any_v4 = default_routes(host).any(v4);
+    let of_family = default_routes(host).filter(|route| v4(route) == any_v4);
+    let mut devs = of_family.flat_map(|route| &route.hops).filter_map(|hop| hop.dev.as_ref());
+    devs.next() == Some(name) && devs.all(|dev| dev == name)
 }
 
 fn is(host: &Snapshot, path: &str, value: &str) -> bool {

@@ -69,6 +69,17 @@ impl IfName {
     }
 }
 
+impl IfName {
+    /// An index for a link of this name where one has to be told: above those that the kernel gives
+    /// by itself, and another for each of `eth0`, `eth1` and so on (FNV-1a).
+    #[must_use]
+    pub fn index(&self) -> u32 {
+        let step = |hash: u32, byte: u8| (hash ^ u32::from(byte)).wrapping_mul(0x0100_0193);
+        let hash = self.0.bytes().fold(0x811c_9dc5, step);
+        0x1_0000 + (hash & 0xffff)
+    }
+}
+
 fn check_ifname(name: &str, max: usize) -> Result<(), NameError> {
     if name.is_empty() {
         return Err(NameError::Empty);

@@ -5,7 +5,9 @@
 //!     ip tuntap add dev tap0 mode tap                             through /dev/net/tun
 //!     ip link set dev eth1 netns red name eth0                    from the namespace of eth1
 //!
-//! A link that stands on another is born where it belongs, in one request: nothing is moved.
+//! A link that stands on another is born where it belongs, in one request: nothing is moved. Kernels
+//! before 6.15 refuse a name that is taken where the request is sent (`__rtnl_newlink`,
+//! net/core/rtnetlink.c), as eth0 often is, unless they are told the index that the link shall have.
 
 use std::os::fd::AsRawFd as _;
 
@@ -34,8 +36,10 @@ impl Run<'_> {
         }
         self.forget(change);
         let index = self.index_of(at, &lower.ns, lower)?;
+        let taken = link.name == lower.name || self.is_there(at, &lower.ns, &link.name)?;
+        let own = taken.then(|| link.name.index());
         let mut born = loop {
-            match self.born(&change.key.ns, link, index) {
+            match self.born(&change.key.ns, link, index, own) {
                 Err(Error::Wire(WireError::NoIndex(name))) => {
                     let near = Peer { ns: change.key.ns.clone(), name };
                     self.index_of(at, &change.key.ns, &near)?;
@@ -54,11 +58,27 @@ impl Run<'_> {
     }
 
     /// The requests for it: the first to the namespace of its lower link, the rest to its own.
-    fn born(&self, ns: &Ns, link: &Link, lower: u32) -> Result<Vec<Request>, Error> {
+    fn born(
+        &self,
+        ns: &Ns,
+        link: &Link,
+        lower: u32,
+        index: Option<u32>,
+    ) -> Result<Vec<Request>, Error> {
         let space = self.kernel.space(ns)?;
-        let far = Far { ns: Some(space.fd.as_raw_fd()), link: None, lower: Some(lower) };
+        let far = Far { ns: Some(space.fd.as_raw_fd()), lower: Some(lower), index, link: None };
         let body = Body::Link(link.clone());
         Ok(rt::create(&body, Make::Exclusive, Some(&far), &space.links)?)
+    }
+
+    /// True when there is a link `name`.
+    fn is_there(&mut self, at: usize, ns: &Ns, name: &IfName) -> Result<bool, Stop> {
+        self.send()?;
+        match self.kernel.find_link(ns, name) {
+            Ok(()) => Ok(true),
+            Err(Error::NoLink { .. }) => Ok(false),
+            Err(error) => Err(stop(self.changes, at, error)),
+        }
     }
 
     /// The index of a link, which may be one that waits to be made.

@@ -187,7 +187,7 @@ impl<'a> Run<'a> {
         } else {
             Some(self.kernel.space(&peer.ns)?.fd.as_raw_fd())
         };
-        Ok(Some(Far { ns, link: self.born_with(at, peer), lower: None }))
+        Ok(Some(Far { ns, link: self.born_with(at, peer), ..Far::default() }))
     }
 
     /// What the list says of the other end of the veth that the change at `at` makes.

@@ -1,10 +1,12 @@
-//! A virtual machine for tests of what the kernel here may lack: VLANs, ipvlan, dummy.
+//! A virtual machine for tests of what the kernel here may lack: VLANs, ipvlan, dummy, a card that is
+//! hardware, a radio.
 //!
 //!     test binary ──▶ initramfs: busybox, ip, modules, the test binary itself ──▶ qemu, no KVM
 //!       vm::inside() is false: boots ──────────────▶ the same test once more, vm::inside() is true
+//!                                                    eth0 ── 10.0.2.2, which answers pings
 //!
-//! The kernel is Debian's for cloud machines, fetched once into target/vm. What is printed inside
-//! comes over the serial console; without the line that ends it, the outer test fails.
+//! The kernel is Debian's, fetched once into target/vm. What is printed inside comes over the serial
+//! console; without the line that ends it, the outer test fails.
 //! Never here: a test that is passed over because there is no machine.
 
 use std::collections::BTreeSet;
@@ -12,22 +14,38 @@ use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 /// Set in the machine.
 const INSIDE: &str = "ROPEWALK_VM";
 /// What the last line begins with, before the status of the test.
 const END: &str = "vm-test-ended";
-/// How long the machine may take; it is killed then.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long a test may take in the machine; it is killed then.
+const PATIENCE: Duration = Duration::from_secs(380);
 /// Told to the kernel: what guards it from attackers costs an emulated processor half its speed.
 const COMMAND_LINE: &str =
     "console=ttyS0 quiet panic=-1 mitigations=off nopti rcupdate.rcu_expedited=1";
-/// The package that depends on the newest kernel.
-const KERNEL: &str = "linux-image-cloud-amd64";
+/// The package that depends on the newest kernel. (That for cloud machines has no radios.)
+const KERNEL: &str = "linux-image-amd64";
+/// What of its modules is unpacked: by far the largest part are drivers.
+const UNPACKED: &str = "net drivers/net drivers/virtio lib crypto fs/overlayfs";
 /// What is loaded, with what it depends on.
-const MODULES: &[&str] =
-    &["dummy", "8021q", "ipvlan", "macvlan", "veth", "bridge", "tun", "nf_tables", "ifb"];
+const MODULES: &[&str] = &[
+    "dummy",
+    "8021q",
+    "ipvlan",
+    "macvlan",
+    "veth",
+    "bridge",
+    "tun",
+    // nf_tables asks for it, but not by name.
+    "crc32c_generic",
+    "nf_tables",
+    "ifb",
+    "virtio_pci",
+    "virtio_net",
+];
 /// Programs that scripts of tests call, beside those of busybox, whose shell takes its own for all.
 const PROGRAMS: &[&str] = &["/bin/sh", "/usr/sbin/ip", "/usr/sbin/sysctl", "/bin/ping"];
 
@@ -41,44 +59,92 @@ pub fn inside() -> bool {
 ///
 /// # Panics
 /// With all that the machine said, when it cannot be had, does not end, or the test fails there.
-#[expect(clippy::panic, clippy::expect_used, reason = "a test without its machine has failed")]
 pub fn run(name: &str) {
-    let folder = format!("ropewalk-vm-{}-{}", std::process::id(), name.replace(':', "_"));
-    let folder = Folder(std::env::temp_dir().join(folder));
-    let root = kernel();
-    let initrd = folder.0.join("initrd");
-    build(&folder.0.join("root"), &root, name);
-    let pack =
-        format!("cd {0}/root && find . | busybox cpio -o -H newc >{0}/initrd", folder.0.display());
-    sh(&pack);
-    let mut child = Command::new("qemu-system-x86_64")
-        .args("-accel tcg -m 1024 -smp 1 -nographic -no-reboot -nodefaults".split(' '))
-        .args(["-serial", "stdio", "-append", COMMAND_LINE, "-kernel"])
-        .arg(first(&root.join("boot"), "vmlinuz-"))
-        .arg("-initrd")
-        .arg(&initrd)
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::inherit())
-        .spawn()
-        .expect("qemu-system-x86_64, of the package qemu-system-x86");
-    let console = child.stdout.take().expect("its console");
-    let machine = Machine::watched(child);
-    let said: Vec<String> = BufReader::new(console)
-        .split(b'\n')
-        .map_while(Result::ok)
-        .map(|line| String::from_utf8_lossy(&line).trim_end().to_owned())
-        .collect();
-    drop(machine);
-    let end = said.iter().rev().find_map(|line| line.split(END).nth(1));
-    if end.map(str::trim) != Some("0") {
-        panic!("{name} in the virtual machine:\n{}", said.join("\n"));
+    Machine::default().run(name);
+}
+
+/// A machine, with what it has beside the usual.
+#[derive(Clone, Debug, Default)]
+pub struct Machine {
+    /// Files of here, under the same path there.
+    pub files: Vec<PathBuf>,
+    /// Modules that are loaded.
+    pub modules: Vec<&'static str>,
+    /// Programs that are found there by their name.
+    pub programs: Vec<&'static str>,
+    /// How long it may take; it is killed then. None for what a test may take.
+    pub patience: Option<Duration>,
+}
+
+impl Machine {
+    /// Runs the test `name` of this test binary in it.
+    ///
+    /// # Panics
+    /// As for [`run`].
+    #[expect(clippy::panic, clippy::expect_used, reason = "a test without its machine has failed")]
+    pub fn run(&self, name: &str) {
+        let test = std::env::current_exe().expect("this test");
+        let line = format!("{} --exact {name} --nocapture --test-threads=1", test.display());
+        let said = match self.boot(&test, &line, |_| ()) {
+            Ok(said) => said,
+            Err(said) => panic!("{name} in the virtual machine:\n{}", said.join("\n")),
+        };
+        assert!(
+            said.iter().any(|line| line.contains("1 passed")),
+            "{name} was not run in the virtual machine:\n{}",
+            said.join("\n")
+        );
     }
-    assert!(
-        said.iter().any(|line| line.contains("1 passed")),
-        "{name} was not run in the virtual machine:\n{}",
-        said.join("\n")
-    );
+
+    /// Runs the shell's line `line`, which calls `exe`, in it. What is said there is told line by line.
+    ///
+    /// # Errors
+    /// What was said, when the line does not end well.
+    ///
+    /// # Panics
+    /// When there is no such machine to be had.
+    #[expect(clippy::expect_used, reason = "a test without its machine has failed")]
+    pub fn boot(
+        &self,
+        exe: &Path,
+        line: &str,
+        mut tell: impl FnMut(&str),
+    ) -> Result<Vec<String>, Vec<String>> {
+        static NEXT: AtomicU32 = AtomicU32::new(0);
+        let n = NEXT.fetch_add(1, Ordering::Relaxed);
+        let folder = format!("ropewalk-vm-{}-{n}", std::process::id());
+        let folder = Folder(std::env::temp_dir().join(folder));
+        let kernel = kernel();
+        let initrd = folder.0.join("initrd");
+        self.build(&folder.0.join("root"), &kernel, exe, line);
+        sh(&format!(
+            "cd {0}/root && find . | busybox cpio -o -H newc >{0}/initrd",
+            folder.0.display()
+        ));
+        let mut child = Command::new("qemu-system-x86_64")
+            .args("-accel tcg -m 1024 -smp 1 -nographic -no-reboot -nodefaults".split(' '))
+            .args("-netdev user,id=lan,restrict=on,ipv6=off".split(' '))
+            .args(["-device", "virtio-net-pci,netdev=lan,romfile="])
+            .args(["-serial", "stdio", "-append", COMMAND_LINE, "-kernel"])
+            .arg(first(&kernel.join("boot"), "vmlinuz-"))
+            .arg("-initrd")
+            .arg(&initrd)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .expect("qemu-system-x86_64, of the package qemu-system-x86");
+        let console = child.stdout.take().expect("its console");
+        let running = Running::watched(child, self.patience.unwrap_or(PATIENCE));
+        let lines = BufReader::new(console).split(b'\n').map_while(Result::ok);
+        let said: Vec<String> = lines
+            .map(|line| String::from_utf8_lossy(&line).trim_end().to_owned())
+            .inspect(|line| tell(line))
+            .collect();
+        drop(running);
+        let end = said.iter().rev().find_map(|line| line.split(END).nth(1));
+        if end.map(str::trim) == Some("0") { Ok(said) } else { Err(said) }
+    }
 }
 
 /// A folder that goes with the test.
@@ -91,18 +157,18 @@ impl Drop for Folder {
 }
 
 /// The machine's process: it is killed when it takes too long, and when the test ends.
-struct Machine {
+struct Running {
     child: std::sync::Arc<std::sync::Mutex<Child>>,
     done: std::sync::mpsc::Sender<()>,
 }
 
-impl Machine {
-    fn watched(child: Child) -> Self {
+impl Running {
+    fn watched(child: Child, patience: Duration) -> Self {
         let child = std::sync::Arc::new(std::sync::Mutex::new(child));
         let (done, waits) = std::sync::mpsc::channel();
         let watched = std::sync::Arc::clone(&child);
         std::thread::spawn(move || {
-            if waits.recv_timeout(PATIENCE).is_err() {
+            if waits.recv_timeout(patience).is_err() {
                 end(&watched);
             }
         });
@@ -110,7 +176,7 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
+impl Drop for Running {
     fn drop(&mut self) {
         let _told = self.done.send(());
         end(&self.child);
@@ -128,7 +194,7 @@ fn end(child: &std::sync::Mutex<Child>) {
 #[expect(clippy::expect_used, reason = "a test without its machine has failed")]
 fn kernel() -> PathBuf {
     let target = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/vm");
-    let there = target.join("kernel");
+    let there = target.join(KERNEL);
     if there.join("boot").exists() {
         return there;
     }
@@ -140,7 +206,12 @@ fn kernel() -> PathBuf {
         package=$(apt-cache depends {KERNEL} | sed -n 's/.*Depends: *//p' | head -n1)
         fetch() {{ apt-get --quiet --option APT::Sandbox::User=root download \"$package\"; }}
         fetch || {{ apt-get --quiet update; fetch; }}
-        dpkg -x \"$package\"_*.deb kernel; rm *.deb",
+        mkdir kernel; mv *.deb package
+        wanted=$(for part in {UNPACKED}; do echo \"./lib/modules/*/kernel/$part/*\"; done)
+        set -f
+        dpkg-deb --fsys-tarfile package |
+            tar -x -C kernel --wildcards './boot/vmlinuz-*' $wanted
+        rm package",
         fetched.display()
     ));
     // Another test may have been faster.
@@ -150,48 +221,56 @@ fn kernel() -> PathBuf {
     there
 }
 
-/// What the machine finds in its memory when it starts.
-#[expect(clippy::expect_used, reason = "a test without its machine has failed")]
-fn build(root: &Path, kernel: &Path, test: &str) {
-    let _old = fs::remove_dir_all(root);
-    for dir in ["bin/applets", "m", "proc", "sys", "dev", "run", "tmp", "etc"] {
-        fs::create_dir_all(root.join(dir)).expect(dir);
-    }
-    let exe = std::env::current_exe().expect("this test");
-    sh(&format!(
-        "cp /bin/busybox {0}/bin/busybox
-        strip -o {0}/test {1}
-        for p in {2}; do
-            cp -L $p {0}/bin/
-            ldd $p | grep -o '/[^ ]*' | while read f; do cp --parents -L $f {0}; done
-        done",
-        root.display(),
-        exe.display(),
-        PROGRAMS.join(" ")
-    ));
-    let mut loaded = Vec::new();
-    for module in MODULES {
-        load(&module_files(kernel), module, &mut loaded);
-    }
-    for (at, path) in loaded.iter().enumerate() {
-        fs::copy(path, root.join(format!("m/{at:03}.ko"))).expect("a module");
-    }
-    let init = format!(
-        "#!/bin/busybox sh
+impl Machine {
+    /// What the machine finds in its memory when it starts.
+    #[expect(clippy::expect_used, reason = "a test without its machine has failed")]
+    fn build(&self, root: &Path, kernel: &Path, exe: &Path, line: &str) {
+        let _old = fs::remove_dir_all(root);
+        for dir in ["bin/applets", "m", "proc", "sys", "dev", "run", "tmp", "etc"] {
+            fs::create_dir_all(root.join(dir)).expect(dir);
+        }
+        let files: Vec<&Path> =
+            self.files.iter().map(PathBuf::as_path).chain(std::iter::once(exe)).collect();
+        let list: Vec<String> = files.iter().map(|path| path.display().to_string()).collect();
+        sh(&format!(
+            "cp /bin/busybox {0}/bin/busybox
+            for f in {1}; do
+                cp --parents -L $f {0}
+                strip {0}$f 2>/dev/null || true
+            done
+            for p in {2}; do
+                cp -L $p {0}/bin/
+                ldd $p | grep -o '/[^ ]*' | while read f; do cp --parents -L $f {0}; done
+            done",
+            root.display(),
+            list.join(" "),
+            [PROGRAMS, &self.programs].concat().join(" ")
+        ));
+        let mut loaded = Vec::new();
+        let all = module_files(kernel);
+        for module in MODULES.iter().chain(&self.modules) {
+            load(&all, module, &mut loaded);
+        }
+        for (at, path) in loaded.iter().enumerate() {
+            fs::copy(path, root.join(format!("m/{at:03}.ko"))).expect("a module");
+        }
+        let init = format!(
+            "#!/bin/busybox sh
 /bin/busybox --install -s /bin/applets
 export PATH=/bin:/bin/applets
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
 mkdir -p /dev/shm; mount -t tmpfs shm /dev/shm; mount -t tmpfs run /run; mount -t tmpfs tmp /tmp
 for m in /m/*.ko; do insmod $m || echo \"cannot load $m\"; done
 ip link set lo up
-{INSIDE}=1 /test --exact {test} --nocapture --test-threads=1 2>&1
+{INSIDE}=1 {line} 2>&1
 echo \"{END} $?\"
 poweroff -f
 "
-    );
-    let path = root.join("init");
-    fs::write(&path, init).expect("init");
-    sh(&format!("chmod 755 {}", path.display()));
+        );
+        let path = root.join("init");
+        fs::write(&path, init).expect("init");
+        sh(&format!("chmod 755 {}", path.display()));
+    }
 }
 
 /// All modules of the kernel.

@@ -39,7 +39,7 @@ impl Wish {
     /// The parts of an attach.
     pub(crate) fn attach(&self) -> Result<Vec<u8>, Fault> {
         let (leg, inside) = self.pair()?;
-        let far = Far { ns: Some(NAMESPACE), link: Some(&inside), lower: None };
+        let far = Far { ns: Some(NAMESPACE), link: Some(&inside), ..Far::default() };
         let mut links = Links::new(Ns::HOST);
         links.insert(IfName::new(self.bridge.0.as_str())?, self.bridge.1);
         let made = rt::create(&Body::Link(leg), Make::Exclusive, Some(&far), &links)?;

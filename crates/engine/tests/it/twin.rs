@@ -81,7 +81,8 @@ fn host() -> Host {
 /// What is stated; hardware addresses that nobody chose are left out.
 fn found(host: &Host) -> Snapshot {
     let mut all = host.snapshot();
-    all.retain(|fact| !matches!(&fact.body, Body::Link(link) if link.name.as_str() == "up0"));
+    let up0 = |body: &Body| matches!(body, Body::Link(link) if link.name.as_str() == "up0");
+    all.retain(|fact| !(fact.ns.is_host() && up0(&fact.body)));
     all.retain(|fact| fact.ns.as_str() != "netns:lan");
     all.iter().cloned().map(uncounted).collect()
 }
@@ -205,6 +206,8 @@ fn direct(what: &str, network: &str, attachments: usize) {
     let own_mac = !network.contains("ipvlan") && !network.contains("host-device");
     let attach =
         ATTACHMENTS.replace("publish", "#").replace("mac =", if own_mac { "mac =" } else { "#" });
+    // One has the name of its parent.
+    let attach = attach.replacen("network = 'web'", "network = 'web'\nname = 'up0'", 1);
     let some: Vec<&str> = attach.split("[[attach]]").take(attachments + 1).collect();
     let text = format!("[network.web]\n{network}\n{nets}{}", some.join("[[attach]]"));
     let nic = "ip link add nic0 address 02:00:00:00:00:0c type veth \

@@ -17,6 +17,11 @@ fn whole(text: &str, kind: LinkKind, last: u8) -> Link {
     Link { mac: mac(last), mtu: Some(1400), altnames, ..link(text, kind) }
 }
 
+/// A name for a link there: elsewhere that of its lower link.
+fn free(ns: &Ns) -> &'static str {
+    if ns.is_host() { "up0" } else { "leg" }
+}
+
 #[test]
 fn macvlans_of_every_mode_in_three_namespaces() {
     let mut host = Host::new();
@@ -24,7 +29,7 @@ fn macvlans_of_every_mode_in_three_namespaces() {
     for mode in MacvlanMode::ALL {
         for ns in [HOST, red(), blue()] {
             let kind = LinkKind::Macvlan { lower: on(&HOST, "leg"), mode: *mode };
-            let mut wish = whole("mac0", kind, 9);
+            let mut wish = whole(free(&ns), kind, 9);
             if *mode == MacvlanMode::Passthru {
                 wish.mac = host.link(&HOST, "leg").unwrap().mac;
             }
@@ -132,7 +137,7 @@ fn ipvlans_vlans_and_dummies() {
     kinds.extend([1, 4094].map(|id| LinkKind::Vlan { lower: on(&HOST, "leg"), id }));
     for kind in kinds {
         for ns in [HOST, red(), blue()] {
-            let mut wish = whole("up0", kind.clone(), 9);
+            let mut wish = whole(free(&ns), kind.clone(), 9);
             if matches!(kind, LinkKind::Ipvlan { .. }) {
                 wish.mac = parents_mac;
             }

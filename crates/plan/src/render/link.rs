@@ -23,6 +23,7 @@ pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
         .opt("link", lower.map(|lower| &lower.name))
         .say("name")
         .word(&link.name)
+        .opt("index", index(ns, link))
         .opt("address", link.mac)
         // A bridge takes the least MTU of its members, unless one was set after it was made.
         .opt("mtu", link.mtu.filter(|_| !bridge));
@@ -59,6 +60,14 @@ pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
     let mut lines = vec![add];
     lines.extend(alter(ns, &born, link));
     lines
+}
+
+/// The index of a link that has the name of its lower one in another namespace: kernels before 6.15
+/// refuse a name that is taken where they are asked, unless they are told the index
+/// (`__rtnl_newlink`, net/core/rtnetlink.c).
+fn index(ns: &Ns, link: &Link) -> Option<u32> {
+    let lower = link.kind.lower().filter(|lower| lower.ns != *ns);
+    lower.filter(|lower| lower.name == link.name).map(|_| link.name.index())
 }
 
 /// A tap is made by another command, which takes neither address nor MTU.

@@ -17,6 +17,7 @@ mod fix;
 mod flat;
 mod host;
 mod labs;
+mod machine;
 mod pages;
 mod pairs;
 mod rates;

@@ -7,12 +7,22 @@
 
 mod table;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use crate::Private;
 use crate::speed::{Flow, Length};
 
-pub use table::{TOPOLOGIES, Topology};
+pub use table::{TOPOLOGIES, Takes, Topology};
+
+/// What the virtual machine must have for a lab.
+pub const MODULES: &[&str] = &["overlay"];
+/// The same of programs.
+pub const PROGRAMS: &[&str] = &["/usr/bin/iperf3", "/usr/bin/ss"];
+
+/// The program that joins two taps.
+const CABLE: &str = include_str!("cable.py");
 
 /// One way of one pair.
 #[derive(Clone, Debug)]
@@ -42,6 +52,7 @@ pub struct Stage {
     net: Private,
     program: PathBuf,
     topology: Topology,
+    cable: Option<Child>,
 }
 
 impl Stage {
@@ -54,20 +65,41 @@ impl Stage {
     pub fn build(program: &Path, topology: &Topology) -> Self {
         let net = Private::enter();
         net.sh("mkdir -p /run/ropewalk-lab; mount -t tmpfs none /run/ropewalk-lab");
-        let stage = Self { net, program: program.to_owned(), topology: *topology };
+        let mut stage = Self { net, program: program.to_owned(), topology: *topology, cable: None };
         let file = format!("/run/ropewalk-lab/{}.toml", topology.name);
         #[expect(clippy::expect_used, reason = "a test without its lab has failed")]
         std::fs::write(&file, lab(topology)).expect("a lab file");
         stage.ropewalk(&format!("lab up {file}"));
         stage.network("h1", topology.h1);
         for (name, ips) in [("red", topology.red), ("blue", topology.blue)] {
-            stage.attach("h1", name, ips);
+            if ips != table::NOBODY {
+                stage.attach("h1", name, ips);
+            }
         }
         if let Some(options) = topology.h2 {
             stage.network("h2", options);
             stage.attach("h2", "green", topology.green);
         }
+        if topology.takes == Takes::Cable {
+            stage.lay_cable();
+        }
         stage
+    }
+
+    /// Joins the taps of red and blue.
+    #[expect(clippy::expect_used, reason = "a test without its lab has failed")]
+    fn lay_cable(&mut self) {
+        let mut cable = Command::new(&self.program)
+            .args(["lab", "exec", "h1", "--", "python3", "-c", CABLE, "red", "blue"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("a cable");
+        let out = cable.stdout.take().expect("its output");
+        self.cable = Some(cable);
+        let mut said = String::new();
+        BufReader::new(out).read_line(&mut said).expect("the cable speaks");
+        assert_eq!(said, "joined\n", "the cable");
     }
 
     fn network(&self, host: &str, options: &str) {
@@ -89,6 +121,7 @@ impl Stage {
             ("h1/blue", self.topology.blue),
         ];
         all.extend(self.topology.h2.map(|_| ("h2/green", self.topology.green)));
+        all.retain(|(_, addresses)| *addresses != table::NOBODY);
         all
     }
 
@@ -162,6 +195,10 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
+        if let Some(cable) = &mut self.cable {
+            let _killed = cable.kill();
+            let _status = cable.wait();
+        }
         let (_, _) = self.net.try_sh(&format!("{} lab down", self.program.display()));
     }
 }
@@ -178,6 +215,9 @@ fn lab(topology: &Topology) -> String {
         text += &format!(
             "[host.{host}]\nnic.eth0 = {{ lan = \"lan\", ip = [\"10.0.0.{last}\", \"fd00:aa::{last}\"] }}\n"
         );
+        if host != "far" && topology.takes == Takes::SpareCard {
+            text += "nic.eth1 = { lan = \"lan\", ip = [] }\n";
+        }
         if host != "far" {
             text += "gateway = [\"10.0.0.2\", \"fd00:aa::2\"]\n";
         }

@@ -16,15 +16,17 @@ use crate::nl::{Attr, Attrs, Message, Request, Writer, attrs, flag, u32_at};
 /// Length of `struct ifinfomsg`.
 pub(super) const HEADER: usize = 16;
 
-fn header(up: Option<bool>) -> [u8; HEADER] {
+fn header(up: Option<bool>, index: Option<u32>) -> [u8; HEADER] {
     let (flags, change) = match up {
         Some(true) => (IFF_UP, IFF_UP),
         Some(false) => (0, IFF_UP),
         None => (0, 0),
     };
     let mut bytes = [0; HEADER];
-    let (_, tail) = bytes.split_at_mut(8);
+    let (_, tail) = bytes.split_at_mut(4);
+    let (i, tail) = tail.split_at_mut(4);
     let (f, c) = tail.split_at_mut(4);
+    i.copy_from_slice(&index.unwrap_or_default().to_ne_bytes());
     f.copy_from_slice(&flags.to_ne_bytes());
     c.copy_from_slice(&change.to_ne_bytes());
     bytes
@@ -32,7 +34,12 @@ fn header(up: Option<bool>) -> [u8; HEADER] {
 
 /// A body that speaks of the link `name`.
 pub(super) fn named(name: &IfName, up: Option<bool>) -> Writer {
-    let mut w = Writer::with(&header(up));
+    new(name, up, None)
+}
+
+/// The same of a link that is to be made, and to have an index.
+fn new(name: &IfName, up: Option<bool>, index: Option<u32>) -> Writer {
+    let mut w = Writer::with(&header(up, index));
     w.text(IFLA_IFNAME, name.as_str());
     w
 }
@@ -47,7 +54,7 @@ pub(super) fn create(
     // (`br_mtu_auto_adjust`, net/bridge/br_if.c).
     let later = link.mtu.filter(|_| link.kind == LinkKind::Bridge);
     // Nor does the kernel take an alias with a new link (`rtnl_create_link`).
-    let mut w = named(&link.name, link.up.then_some(true));
+    let mut w = new(&link.name, link.up.then_some(true), far.and_then(|far| far.index));
     looks(&mut w, link.mac, link.mtu.filter(|_| later.is_none()));
     if let Some(master) = &link.master {
         w.u32(IFLA_MASTER, links.need(master)?);
@@ -133,7 +140,7 @@ fn alias(w: &mut Writer, text: Option<&str>) {
 fn other_end(w: &mut Writer, name: &IfName, far: Option<&Far<'_>>) {
     let wish = far.and_then(|f| f.link);
     let at = w.open(VETH_INFO_PEER);
-    w.raw(&header(None));
+    w.raw(&header(None, None));
     w.text(IFLA_IFNAME, name.as_str());
     if let Some(link) = wish {
         looks(w, link.mac, link.mtu);
@@ -227,7 +234,7 @@ pub(super) fn delete(name: &IfName) -> Result<Vec<Request>, Error> {
 
 /// Asks for one link by its name, or by an alternative name.
 pub(super) fn read(name: &str) -> Result<Request, Error> {
-    let mut w = Writer::with(&header(None));
+    let mut w = Writer::with(&header(None, None));
     let attr = if name.len() > IfName::MAX { IFLA_ALT_IFNAME } else { IFLA_IFNAME };
     w.text(attr, name);
     w.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
@@ -235,7 +242,7 @@ pub(super) fn read(name: &str) -> Result<Request, Error> {
 }
 
 pub(super) fn dump() -> Result<Request, Error> {
-    let mut w = Writer::with(&header(None));
+    let mut w = Writer::with(&header(None, None));
     w.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     Ok(Request { kind: RTM_GETLINK, flags: flag::DUMP, body: w.finish()? })
 }

@@ -69,6 +69,8 @@ pub struct Far<'a> {
     pub ns: Option<i32>,
     /// The index of the link that this one stands on, for one that is born elsewhere.
     pub lower: Option<u32>,
+    /// The index that it is to have itself.
+    pub index: Option<u32>,
     /// Its own wish, of which hardware address and MTU are taken. It is born down, without master
     /// and alternative names: [`change`] sets those afterwards, in its own namespace.
     pub link: Option<&'a Link>,

@@ -125,7 +125,7 @@ fn a_veth_is_one_request_and_its_other_end_is_born_where_it_belongs() {
     let near = end(&there, "eth0", "02:00:00:00:00:41", "leg0");
     let near = Link { master: Some(name("br1")), ..near };
     let far = end(&Ns::HOST, "leg0", "02:00:00:00:00:42", "eth0");
-    let fd = Far { ns: Some(red.as_raw_fd()), link: Some(&far), lower: None };
+    let fd = Far { ns: Some(red.as_raw_fd()), link: Some(&far), ..Far::default() };
     let body = Body::Link(near.clone());
     let mut all = rt::create(&body, Make::Exclusive, Some(&fd), &net.links()).unwrap();
     assert_eq!(all.len(), 1);

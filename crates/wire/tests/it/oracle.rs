@@ -87,7 +87,7 @@ fn a_veth() {
     };
     let there =
         Link { mtu: Some(1450), mac: "02:00:00:00:00:02".parse().ok(), ..end("eth0", "leg") };
-    let far = Far { ns: Some(17), link: Some(&there), lower: None };
+    let far = Far { ns: Some(17), link: Some(&there), ..Far::default() };
     check(
         &Body::Link(end("leg", "eth0")),
         Some(&far),
@@ -143,9 +143,9 @@ fn links_that_stand_on_one_of_the_same_namespace_or_of_another() {
     let link = Link { altnames: ["ropewalk.x".to_owned()].into(), ..Link::up(name("up0"), kind) };
     check(
         &Body::Link(link),
-        Some(&Far { ns: Some(17), link: None, lower: Some(9) }),
+        Some(&Far { ns: Some(17), lower: Some(9), index: Some(70000), ..Far::default() }),
         &expect![[r#"
-            NewLink(LinkMessage { header: LinkHeader { interface_family: Unspec, index: 0, link_layer_type: Netrom, flags: LinkFlags(Up),
+            NewLink(LinkMessage { header: LinkHeader { interface_family: Unspec, index: 70000, link_layer_type: Netrom, flags: LinkFlags(Up),
               change_mask: LinkFlags(Up) },
               IfName("up0"),
               Link(9),

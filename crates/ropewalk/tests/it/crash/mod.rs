@@ -123,7 +123,7 @@ fn die(line: &str, step: usize) -> Died {
 }
 
 /// A host with a way out that takes router advertisements, and a sandbox.
-fn host() -> Host {
+pub(crate) fn host() -> Host {
     let host = Host::new();
     host.net.sh("ip netns add lan
         ip link add up0 type veth peer name eth0 netns lan
