@@ -68,6 +68,12 @@ impl Command {
         })
     }
 
+    /// Its word.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        Self::ALL.iter().find(|(_, command)| *command == self).map_or("", |(word, _)| word)
+    }
+
     /// The variables that it needs.
     fn needs(self) -> &'static [&'static str] {
         match self {

@@ -23,6 +23,8 @@ pub struct Conf {
     pub valid: Vec<(String, String)>,
     /// Everything, for what only one plugin knows.
     pub fields: Object,
+    /// As it was written, for a plugin that is asked in turn.
+    pub stdin: Vec<u8>,
 }
 
 impl Conf {
@@ -48,6 +50,7 @@ impl Conf {
             dns: Dns::read(&fields)?,
             valid: valid(&fields)?,
             fields,
+            stdin: stdin.to_vec(),
         })
     }
 }

@@ -41,6 +41,8 @@ pub enum Code {
     LimitedConnectivity,
     /// Anything else that went wrong.
     Internal,
+    /// What another plugin refused with, where it is none of these.
+    Other(u16),
 }
 
 impl Code {
@@ -60,7 +62,30 @@ impl Code {
             Self::NotAvailable => 50,
             Self::LimitedConnectivity => 51,
             Self::Internal => 999,
+            Self::Other(number) => number,
         }
+    }
+}
+
+impl Code {
+    /// The kind of this number.
+    #[must_use]
+    pub fn of(number: u16) -> Self {
+        const ALL: [Code; 12] = [
+            Code::Version,
+            Code::Unsupported,
+            Code::UnknownContainer,
+            Code::Environment,
+            Code::Io,
+            Code::Decode,
+            Code::Config,
+            Code::Namespace,
+            Code::TryLater,
+            Code::NotAvailable,
+            Code::LimitedConnectivity,
+            Code::Internal,
+        ];
+        ALL.into_iter().find(|code| code.number() == number).unwrap_or(Self::Other(number))
     }
 }
 

@@ -4,16 +4,20 @@
 //!     standard input ─▶ Conf    the network's configuration, in the version that it names
 //!     Outcome ──▶ standard output, in that version · Fault ──▶ {code, msg, details}
 //!
-//! This much is pure: what a runtime said, and how it is answered.  Never here: the kernel, files,
-//! what a plugin does.
+//! The protocol is pure: what a runtime said, and how it is answered. A plugin (`net`, `ipam`) puts
+//! that into the engine's words.  Never here: the kernel.
 
 mod args;
+mod blame;
 mod call;
+mod chain;
 mod conf;
+mod delegate;
 mod fault;
 mod from;
 mod ipam;
 mod json;
+mod net;
 mod outcome;
 mod plugin;
 mod print;

@@ -11,15 +11,30 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::call::{Call, Command};
+use crate::chain::{self, bandwidth, firewall, portmap};
 use crate::conf::Conf;
+use crate::delegate::Ipam;
 use crate::fault::{Code, Fault};
 use crate::ipam::{fixed, host_local};
+use crate::net::{Task, bridge, loopback, ptp};
 use crate::outcome::Outcome;
 use crate::print;
 
 /// One plugin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Plugin {
+    /// A member of a bridge.
+    Bridge,
+    /// A pair and a host route.
+    Ptp,
+    /// Loopback.
+    Loopback,
+    /// Ports of the host.
+    Portmap,
+    /// Rates.
+    Bandwidth,
+    /// The rules of others.
+    Firewall,
     /// Addresses from ranges.
     HostLocal,
     /// Addresses from the configuration.
@@ -35,7 +50,16 @@ const STDIN_MAX: u64 = 16 << 20;
 
 impl Plugin {
     /// All, with the names of their files.
-    pub const ALL: [(&str, Self); 2] = [("host-local", Self::HostLocal), ("static", Self::Static)];
+    pub const ALL: [(&str, Self); 8] = [
+        ("bridge", Self::Bridge),
+        ("ptp", Self::Ptp),
+        ("loopback", Self::Loopback),
+        ("portmap", Self::Portmap),
+        ("bandwidth", Self::Bandwidth),
+        ("firewall", Self::Firewall),
+        ("host-local", Self::HostLocal),
+        ("static", Self::Static),
+    ];
 
     /// The plugin that a program of this name is.
     #[must_use]
@@ -85,14 +109,20 @@ impl Plugin {
             }
             Command::Del => self.del(&conf, &call).map(|()| Said::nothing()),
             Command::Check => self.check(&conf, &call).map(|()| Said::nothing()),
-            Command::Gc => self.gc(&conf).map(|()| Said::nothing()),
-            Command::Status => self.status(&conf).map(|()| Said::nothing()),
+            Command::Gc => self.gc(&conf, &call).map(|()| Said::nothing()),
+            Command::Status => self.status(&conf, &call).map(|()| Said::nothing()),
             Command::Version => Ok(Said::nothing()),
         }
     }
 
     fn add(self, conf: &Conf, call: &Call) -> Result<Outcome, Fault> {
         match self {
+            Self::Bridge => bridge::add(&mut Task::new(conf, call)?),
+            Self::Ptp => ptp::add(&mut Task::new(conf, call)?),
+            Self::Loopback => loopback::add(&mut Task::new(conf, call)?),
+            Self::Portmap => portmap::add(&mut Task::new(conf, call)?),
+            Self::Bandwidth => bandwidth::add(&mut Task::new(conf, call)?),
+            Self::Firewall => firewall::add(&mut Task::new(conf, call)?),
             Self::HostLocal => host_local::add(conf, call),
             Self::Static => fixed::add(conf, &call.args),
         }
@@ -100,31 +130,57 @@ impl Plugin {
 
     fn del(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
         match self {
+            Self::Bridge | Self::Ptp => Task::new(conf, call)?.del(),
+            Self::Portmap | Self::Bandwidth | Self::Firewall => {
+                chain::del(&mut Task::new(conf, call)?, self.name())
+            }
             Self::HostLocal => host_local::del(conf, call),
-            Self::Static => Ok(()),
+            Self::Loopback | Self::Static => Ok(()),
         }
     }
 
     fn check(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
         match self {
+            Self::Bridge | Self::Ptp => Task::new(conf, call)?.check(),
+            Self::Portmap | Self::Bandwidth | Self::Firewall => {
+                chain::check(&mut Task::new(conf, call)?)
+            }
+            Self::Loopback => loopback::check(&mut Task::new(conf, call)?),
             Self::HostLocal => host_local::check(conf, call),
             Self::Static => fixed::check(conf, &call.args),
         }
     }
 
-    fn gc(self, conf: &Conf) -> Result<(), Fault> {
+    fn gc(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
         match self {
+            Self::Bridge | Self::Ptp => Task::new(conf, call)?.gc(),
+            Self::Portmap | Self::Bandwidth | Self::Firewall => Task::new(conf, call)?.sweep(),
             Self::HostLocal => host_local::gc(conf),
-            Self::Static => Ok(()),
+            Self::Loopback | Self::Static => Ok(()),
         }
     }
 
-    fn status(self, conf: &Conf) -> Result<(), Fault> {
+    fn status(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
         match self {
+            Self::Bridge | Self::Ptp => {
+                let task = Task::new(conf, call).map_err(unavailable)?;
+                if self == Self::Bridge {
+                    bridge::status(&task)?;
+                }
+                Ipam::of(conf, call)?.map_or(Ok(()), |ipam| ipam.status())
+            }
+            Self::Portmap | Self::Bandwidth | Self::Firewall => {
+                Task::new(conf, call).map(|_| ()).map_err(unavailable)
+            }
             Self::HostLocal => host_local::status(conf),
-            Self::Static => Ok(()),
+            Self::Loopback | Self::Static => Ok(()),
         }
     }
+}
+
+/// What would make every ADD fail.
+fn unavailable(fault: Fault) -> Fault {
+    Fault { code: Code::NotAvailable, ..fault }
 }
 
 /// What is said to whom.

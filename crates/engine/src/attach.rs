@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use ropewalk_facts::{Id, IfName, Key, Ns, RouteKey, Snapshot, SysctlPath};
 use ropewalk_kernel::failpoint;
 use ropewalk_spec::names::{self, Seed};
-use ropewalk_spec::{Direct, Endpoint, Network, Publish};
+use ropewalk_spec::{Direct, Endpoint, Network, Publish, SandboxRef};
 use ropewalk_store::{AttachmentKey, AttachmentRecord, Dhcp, NetworkHead, Origin, State, Writer};
 use ropewalk_topology::{HostFacts, Wiring};
 
@@ -93,18 +93,18 @@ impl Engine {
     fn attached_before(&mut self, endpoint: &Endpoint) -> Result<Option<Attached>, Fault> {
         let _shared = self.store.shared()?;
         let _mine = self.store.sandbox_lock(&endpoint.sandbox.ns())?;
-        let sandbox = self.open_cleared(endpoint)?;
+        let sandbox = self.open_cleared(&endpoint.sandbox)?;
         let record = self.attached(endpoint, &sandbox)?;
         Ok(record.map(|record| Attached { row: self.row(&record), changed: false }))
     }
 
     /// Opens the sandbox; what a crash or a sandbox of the same name has left is cleared away.
-    fn open_cleared(&mut self, endpoint: &Endpoint) -> Result<Sandbox, Fault> {
-        let ns = endpoint.sandbox.ns();
+    pub(crate) fn open_cleared(&mut self, which: &SandboxRef) -> Result<Sandbox, Fault> {
+        let ns = which.ns();
         self.clear(&ns, |record| record.state != State::Ready)?;
-        let sandbox = self.open_sandbox(&endpoint.sandbox)?;
+        let sandbox = self.open_sandbox(which)?;
         match self.clear(&ns, |record| record.cookie != sandbox.cookie)? {
-            true => self.open_sandbox(&endpoint.sandbox),
+            true => self.open_sandbox(which),
             false => Ok(sandbox),
         }
     }
@@ -118,7 +118,7 @@ impl Engine {
     ) -> Result<Attached, Fault> {
         let _shared = self.store.shared()?;
         let _mine = self.store.sandbox_lock(&endpoint.sandbox.ns())?;
-        let sandbox = self.open_cleared(endpoint)?;
+        let sandbox = self.open_cleared(&endpoint.sandbox)?;
         if let Some(record) = self.attached(endpoint, &sandbox)? {
             return Ok(Attached { row: self.row(&record), changed: false });
         }
@@ -238,6 +238,8 @@ impl Engine {
             dhcp: None,
             doubtful: Vec::new(),
             doubtful_publish: Vec::new(),
+            parts: Vec::new(),
+            answer: None,
             state: State::Pending,
             made_netns: sandbox.make.is_some(),
             origin: Origin::Command,
@@ -350,7 +352,7 @@ impl Engine {
     }
 
     /// Removes the record of an attachment that did not come about.
-    fn forget(&mut self, record: &AttachmentRecord) -> Result<(), Fault> {
+    pub(crate) fn forget(&mut self, record: &AttachmentRecord) -> Result<(), Fault> {
         failpoint::hit("journal attachment gone");
         Ok(self.store.replace_attachment(&record.key(), &[])?)
     }
@@ -371,7 +373,7 @@ impl Engine {
 const NEXT_ADDRESSES: u32 = 3;
 
 /// Metric of the default routes of a sandbox's second network.
-const SECOND_METRIC: u32 = 2048;
+pub(crate) const SECOND_METRIC: u32 = 2048;
 
 /// An address in each subnet: the one that was asked for, else the next that is free.
 fn lease(

@@ -8,10 +8,13 @@
 
 use ropewalk_facts::{Id, Ns, Snapshot, SysctlPath};
 use ropewalk_plan::{Change, Plan, Step};
+use ropewalk_spec::Mode;
 use ropewalk_store::{NetworkRecord, State};
+use ropewalk_topology::HostFacts;
 use ropewalk_topology::beside::{self, Beside, Closed};
 
 use crate::fault::Fault;
+use crate::told::passes;
 use crate::view::Finding;
 use crate::{Engine, host};
 
@@ -33,7 +36,7 @@ impl Engine {
         repair: bool,
     ) -> Result<Vec<Finding>, Fault> {
         let facts = host::facts(&record.network, found);
-        let answer = beside::answer(&record.network, &beside.openings, &facts)?;
+        let answer = answer_for(record, beside, &facts)?;
         if record.state != State::Ready || answer.is_empty() {
             return Ok(Vec::new());
         }
@@ -72,6 +75,18 @@ fn is_forwarding(change: &Change) -> bool {
         || path.as_str().ends_with("/accept_ra")
 }
 
+/// What `record` needs of the openings; those of a runtime's networks that nobody asked for stay.
+pub(crate) fn answer_for(
+    record: &NetworkRecord,
+    found: &Beside,
+    facts: &HostFacts,
+) -> Result<Plan, Fault> {
+    if matches!(record.network.mode, Mode::Cni { .. }) && !passes(&record.shared) {
+        return Ok(Plan::new());
+    }
+    Ok(beside::answer(&record.network, &found.openings, facts)?)
+}
+
 /// What of a network's plan is its own.
 pub(crate) fn without_answer(plan: &Plan) -> Result<Plan, Fault> {
     let own = |step: &&Step| !beside::is_answer(&step.key());
@@ -80,7 +95,7 @@ pub(crate) fn without_answer(plan: &Plan) -> Result<Plan, Fault> {
 }
 
 /// Adds `more` to a journal: what was made before and is made again is one change.
-fn join(changes: &mut Vec<Change>, more: &[Change]) {
+pub(crate) fn join(changes: &mut Vec<Change>, more: &[Change]) {
     for change in more {
         match changes.iter_mut().find(|own| own.key == change.key) {
             Some(own) => own.new.clone_from(&change.new),

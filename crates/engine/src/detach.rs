@@ -69,6 +69,7 @@ impl Engine {
             self.store.put_attachment(&record)?;
         }
         let mut changes = record.changes.clone();
+        changes.extend(record.parts.iter().flat_map(|part| part.changes.iter().cloned()));
         changes.extend(record.doubtful.iter().cloned());
         let changes = inherit(&mut record, changes, &mut heirs);
         if !(whole && self.take_down(&record, &changes)) {

@@ -54,6 +54,7 @@ pub(crate) fn bridge(network: &Network) -> Option<IfName> {
     match &network.mode {
         Mode::Bridge { bridge, .. } => Some(bridge_name(network, bridge.as_ref())),
         Mode::Uplink { .. } | Mode::Vxlan(_) => Some(bridge_name(network, None)),
+        Mode::Cni { bridge } => bridge.clone(),
         Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => None,
     }
 }

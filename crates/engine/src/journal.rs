@@ -1,9 +1,9 @@
 //! The journal: the store by single operations, each a transaction of its own.
 
-use ropewalk_facts::Ns;
+use ropewalk_facts::{IfName, Ns};
 use ropewalk_spec::NetworkName;
 use ropewalk_store::{
-    AttachmentKey, AttachmentRecord, Held, NetworkHead, NetworkRecord, RepairRecord, Store,
+    AttachmentKey, AttachmentRecord, Cni, Held, NetworkHead, NetworkRecord, RepairRecord, Store,
     StoreError, Writer,
 };
 
@@ -51,6 +51,11 @@ impl Journal {
 
     pub(crate) fn networks(&self) -> Result<Vec<NetworkRecord>> {
         self.0.read()?.networks()
+    }
+
+    /// What a runtime calls so.
+    pub(crate) fn called(&self, cni: &Cni, ifname: &IfName) -> Result<Option<AttachmentRecord>> {
+        self.0.read()?.called(cni, ifname)
     }
 
     pub(crate) fn attachments(&self) -> Result<Vec<AttachmentRecord>> {

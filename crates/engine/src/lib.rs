@@ -40,6 +40,7 @@ mod read;
 mod routes;
 mod sandbox;
 mod tend;
+mod told;
 mod trial;
 mod tunnel;
 mod undo;
@@ -64,6 +65,7 @@ pub use list::{ForeignRow, OtherEnd};
 pub use paths::Paths;
 pub use routes::{RouteHint, hint};
 pub use tend::{Doubts, Tended};
+pub use told::{Amendment, Bare, Made, Whom, Wish};
 pub use undo::{Undoable, Undone};
 pub use view::{
     Attached, Done, Finding, LeaseView, Limits, NetworkView, Row, SubnetView, TunnelView,

@@ -228,6 +228,7 @@ impl Engine {
             state: State::Pending,
             with_definition: false,
             trial_until_ms: None,
+            shared: Vec::new(),
             created_ms: crate::now(),
         })
     }
@@ -401,6 +402,7 @@ pub(crate) fn inactive(network: Network, path: std::path::PathBuf) -> NetworkRec
         state: State::Pending,
         with_definition: false,
         trial_until_ms: None,
+        shared: Vec::new(),
         created_ms: 0,
     }
 }
@@ -443,7 +445,7 @@ impl Engine {
         let name = &record.network.name;
         let origin = match &record.origin {
             Origin::Command => self.definitions.path(name).display().to_string(),
-            other @ Origin::File(_) => view::origin(other),
+            other @ (Origin::File(_) | Origin::Cni(_)) => view::origin(other),
         };
         Ok(view::network(record, origin, self.store.count_on(name)?))
     }

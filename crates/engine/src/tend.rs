@@ -15,7 +15,7 @@ use ropewalk_spec::NetworkName;
 use ropewalk_store::{AttachmentKey, AttachmentRecord, State};
 use ropewalk_topology::beside;
 
-use crate::beside::without_answer;
+use crate::beside::{answer_for, without_answer};
 use crate::fault::Fault;
 use crate::view::{Done, Finding};
 use crate::{Engine, host};
@@ -65,7 +65,7 @@ impl Engine {
         let others = beside::look(&found);
         for record in networks.iter().filter(|record| record.state == State::Ready) {
             let facts = host::facts(&record.network, &found);
-            let answer = beside::answer(&record.network, &others.openings, &facts)?;
+            let answer = answer_for(record, &others, &facts)?;
             let mut plan = without_answer(&record.plan)?;
             plan.extend(answer)?;
             if !self.holds(&plan, &mut found)? {

@@ -248,6 +248,7 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
         Mode::Uplink { .. } => (None, Some(bridge_name(network, None).to_string())),
         Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => (None, None),
         Mode::Vxlan(_) => (None, Some(bridge_name(network, None).to_string())),
+        Mode::Cni { bridge } => (None, bridge.as_ref().map(ToString::to_string)),
     };
     NetworkView {
         name: network.name.to_string(),
@@ -294,6 +295,7 @@ pub(crate) fn origin(origin: &Origin) -> String {
     match origin {
         Origin::Command => "command line".into(),
         Origin::File(path) => path.display().to_string(),
+        Origin::Cni(cni) => format!("CNI network {}", cni.network),
     }
 }
 

@@ -7,6 +7,7 @@ use ropewalk_facts::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Form, Object, Problem, SpecError};
+use crate::mode::Mode;
 use crate::name::NetworkName;
 use crate::network::{Network, check_mtu};
 use crate::publish::Publish;
@@ -50,6 +51,10 @@ impl Endpoint {
     /// The first option that does not fit.
     pub fn fits(&self, network: &Network) -> Result<(), SpecError> {
         let object = self.object();
+        if let Mode::Cni { .. } = network.mode {
+            let mode = network.mode.word();
+            return At::field(&object, "network").fail(Problem::ConflictMode { mode });
+        }
         let at = At::field(&object, "ip");
         for (index, ip) in self.ips.iter().enumerate() {
             if let IpAddr::V4(wish) = ip

@@ -24,6 +24,7 @@ mod sandbox;
 mod span;
 mod subnet;
 mod subnets;
+mod told;
 mod vxlan;
 
 pub use direct::Direct;
@@ -40,4 +41,5 @@ pub use rate::Rate;
 pub use sandbox::SandboxRef;
 pub use span::Place;
 pub use subnet::Subnet;
+pub use told::{Shared, Told, Way, Wired};
 pub use vxlan::{Vxlan, written as peer_written};

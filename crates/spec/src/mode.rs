@@ -5,7 +5,7 @@
 //!     mode = "flat"     parent, dhcp, dhcp_timeout
 //!     mode = "uplink"   parent, dhcp, dhcp_timeout
 //!     mode = "vxlan"    parent, vni, port, peer
-//!     and those of [`Direct`]
+//!     and those of [`Direct`]; `cni`, which is for records alone
 //!
 //! An option that a mode has no use for is refused.  Never here: subnets, addresses.
 
@@ -46,6 +46,11 @@ pub enum Mode {
     Direct(Direct),
     /// As [`Mode::Bridge`], each host with a block of its own, and tunnels between them.
     Vxlan(Vxlan),
+    /// As a container runtime told, attachment by attachment ([`crate::Told`]).
+    Cni {
+        /// The bridge, if there is one.
+        bridge: Option<IfName>,
+    },
 }
 
 /// How far the sandboxes of a bridge reach.
@@ -93,7 +98,7 @@ struct Word {
     options: &'static [&'static str],
 }
 
-const MODES: [Word; 11] = [
+const MODES: [Word; 12] = [
     Word {
         word: "bridge",
         meaning: "As members of a bridge",
@@ -137,12 +142,16 @@ const MODES: [Word; 11] = [
         meaning: "As members of a bridge, with tunnels to other hosts",
         options: &["parent", "vni", "port", "peer"],
     },
+    Word { word: CNI, meaning: "As a container runtime told", options: &["bridge"] },
 ];
+
+/// The mode of networks that runtimes bring: it is written in records, people have no use for it.
+const CNI: &str = "cni";
 
 impl Mode {
     /// The words that name the modes, each with what it means.
     pub fn words() -> impl Iterator<Item = (&'static str, &'static str)> {
-        MODES.iter().map(|mode| (mode.word, mode.meaning))
+        MODES.iter().filter(|mode| mode.word != CNI).map(|mode| (mode.word, mode.meaning))
     }
 
     /// The word that names this one.
@@ -155,6 +164,7 @@ impl Mode {
             Self::Direct(direct) => direct.word(),
             Self::Vxlan(_) => "vxlan",
             Self::Uplink { .. } => "uplink",
+            Self::Cni { .. } => CNI,
         }
     }
 
@@ -167,13 +177,14 @@ impl Mode {
             | Self::Flat { .. }
             | Self::Uplink { .. }
             | Self::Direct(_)
-            | Self::Vxlan(_) => Reach::Open,
+            | Self::Vxlan(_)
+            | Self::Cni { .. } => Reach::Open,
         }
     }
 
     pub(crate) fn gateway(&self) -> Gateway {
         match self {
-            Self::Bridge { reach: Reach::L2, .. } => Gateway::None,
+            Self::Bridge { reach: Reach::L2, .. } | Self::Cni { .. } => Gateway::None,
             Self::Bridge { .. } | Self::Vxlan(_) => Gateway::Subnet,
             Self::Routed | Self::Flat { .. } => Gateway::Legs,
             Self::Uplink { .. } => Gateway::Given,
@@ -190,7 +201,7 @@ impl Mode {
     #[must_use]
     pub fn parent(&self) -> Option<Parent<'_>> {
         match self {
-            Self::Bridge { .. } | Self::Routed => None,
+            Self::Bridge { .. } | Self::Routed | Self::Cni { .. } => None,
             Self::Flat { parent } | Self::Uplink { parent } => {
                 Some(parent.as_ref().map_or(Parent::Uplink, Parent::Named))
             }
@@ -208,7 +219,7 @@ impl Mode {
     #[must_use]
     pub fn on_lan(&self) -> bool {
         match self {
-            Self::Bridge { .. } | Self::Routed | Self::Vxlan(_) => false,
+            Self::Bridge { .. } | Self::Routed | Self::Vxlan(_) | Self::Cni { .. } => false,
             Self::Flat { .. } | Self::Uplink { .. } => true,
             Self::Direct(direct) => direct.on_lan(),
         }
@@ -223,7 +234,8 @@ impl Mode {
             | Self::Routed
             | Self::Flat { .. }
             | Self::Uplink { .. }
-            | Self::Vxlan(_) => None,
+            | Self::Vxlan(_)
+            | Self::Cni { .. } => None,
         }
     }
 
@@ -232,7 +244,7 @@ impl Mode {
         match self {
             Self::Bridge { reach, .. } => *reach != Reach::L2,
             Self::Routed | Self::Flat { .. } | Self::Vxlan(_) => true,
-            Self::Uplink { .. } | Self::Direct(_) => false,
+            Self::Uplink { .. } | Self::Direct(_) | Self::Cni { .. } => false,
         }
     }
 
@@ -256,7 +268,8 @@ impl Mode {
             | Self::Routed
             | Self::Flat { .. }
             | Self::Uplink { .. }
-            | Self::Vxlan(_) => true,
+            | Self::Vxlan(_)
+            | Self::Cni { .. } => true,
             Self::Direct(_) => false,
         }
     }
@@ -288,6 +301,7 @@ impl Mode {
                 Vxlan::read(raw, parent, object).map(Self::Vxlan)
             }
             "uplink" => Ok(Self::Uplink { parent: ifname(raw.parent.as_ref(), at("parent"))? }),
+            CNI => Ok(Self::Cni { bridge: ifname(raw.bridge.as_ref(), at("bridge"))? }),
             _ => Ok(Self::Bridge {
                 bridge: ifname(raw.bridge.as_ref(), at("bridge"))?,
                 reach: reach(raw, object)?,
@@ -310,6 +324,7 @@ impl Mode {
             }
             Self::Direct(direct) => direct.write(raw),
             Self::Vxlan(tunnel) => tunnel.write(raw),
+            Self::Cni { bridge } => raw.bridge = bridge.map(String::from),
         }
     }
 }

@@ -3,6 +3,7 @@
 //!
 //!     bridge of network web        rw-web
 //!     leg of netns:red eth0        rw6c4bc3c010, also called ropewalk.netns-red.eth0; alias red:eth0
+//!     bridge cni0 of a runtime      ropewalk.bridge.cni0
 //!     ifb of that leg              ro6c4bc3c010, also called ropewalk.out.ro6c4bc3c010
 
 use std::net::IpAddr;
@@ -49,6 +50,9 @@ pub fn leg_alias(sandbox: &str, ifname: &IfName) -> String {
 /// The ifb that what a sandbox sends goes through, by its leg: `ro` instead of `rw`.
 #[must_use]
 pub fn ifb(leg: &IfName) -> IfName {
+    if let Some(digits) = leg.as_str().strip_prefix("veth") {
+        return IfName::new(format!("bwp{digits}")).unwrap_or_else(|_| short("bwp", &[digits]));
+    }
     let rest = leg.as_str().strip_prefix("rw").unwrap_or(leg.as_str());
     IfName::new(format!("ro{rest}")).unwrap_or_else(|_| short("ro", &[leg.as_str()]))
 }
@@ -104,6 +108,40 @@ pub fn leg_altname(sandbox: &str, ifname: &IfName) -> String {
 #[must_use]
 pub fn bridge_altname(network: &NetworkName) -> String {
     format!("{MARK}network.{network}")
+}
+
+/// The alternative name of a bridge that networks of a runtime share: `ropewalk.bridge.BRIDGE`.
+#[must_use]
+pub fn shared_bridge_altname(bridge: &IfName) -> String {
+    format!("{MARK}bridge.{bridge}")
+}
+
+/// The hardware address of such a bridge: by its name, so that all of them say the same.
+#[must_use]
+pub fn shared_bridge_mac(bridge: &IfName) -> Mac {
+    let [a, b, c, d] = fold(hash(&["bridge", bridge.as_str()]));
+    Mac([0x02, 0x72, a, b, c, d])
+}
+
+/// The group of such a bridge, where it is apart from others.
+#[must_use]
+pub fn shared_bridge_group(bridge: &IfName) -> u32 {
+    let [.., a, b, c, d] = hash(&["bridge", bridge.as_str()]).to_be_bytes();
+    u32::from_be_bytes([a & 0x3f | 0x40, b, c, d])
+}
+
+/// The leg of a container of a runtime: `veth` and eight digits, as tools expect that go by names.
+#[must_use]
+pub fn container_leg(network: &str, container: &str, ifname: &IfName) -> IfName {
+    let hash = hash(&[network, container, ifname.as_str()]) >> 32;
+    IfName::new(format!("veth{hash:08x}")).unwrap_or_else(|_| leg(container, ifname))
+}
+
+/// The record's name of a runtime's network: `cni.NAME`, or a hash where that is too long.
+#[must_use]
+pub fn cni_network(name: &str) -> Option<NetworkName> {
+    let plain = NetworkName::new(format!("cni.{name}"));
+    plain.or_else(|_| NetworkName::new(format!("cni.{:016x}", hash(&[name])))).ok()
 }
 
 /// The tunnel end of a network: `rwv-NETWORK`, or a hash where that is too long.

@@ -5,16 +5,17 @@
 //!     wNETWORK            → its works
 //!     lNETWORK·IP         → NS·IFNAME     iNETWORK·NS·IFNAME        → nothing
 //!     cNETWORK·SUBNET     → IP            pPROTO PORT HOST-ADDRESS  → NS·IFNAME
-//!     fNUMBER             → repair
+//!     fNUMBER             → repair        rCONTAINER·IFNAME·NETWORK of a runtime → NS·IFNAME
 
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ropewalk_facts::{IfName, Ns};
+use ropewalk_spec::names::hash;
 use ropewalk_spec::{NetworkName, Proto};
 
 use crate::error::StoreError;
-use crate::record::AttachmentKey;
+use crate::record::{AttachmentKey, Cni};
 
 /// All networks.
 pub(crate) const NETWORKS: &[u8] = b"n";
@@ -98,6 +99,17 @@ pub(crate) fn claim(proto: Proto, port: u16, host: Option<IpAddr>) -> Vec<u8> {
     let mut key = claims_of(proto, port);
     key.extend(host.map(bytes).unwrap_or_default());
     key
+}
+
+/// What a runtime calls an attachment. A name that is too long for a key is there by two hashes.
+pub(crate) fn called(cni: &Cni, ifname: &IfName) -> Vec<u8> {
+    let (container, ifname, network) = (&cni.container, ifname.as_str(), &cni.network);
+    let parts = [container.as_str(), ifname, network.as_str()];
+    if parts.iter().map(|part| part.len()).sum::<usize>() <= NS_MAX {
+        return join(b'r', &parts.map(str::as_bytes));
+    }
+    let [ab, ba] = [hash(&parts), hash(&["", network, ifname, container])];
+    join(b'r', &[&ab.to_be_bytes(), &ba.to_be_bytes()])
 }
 
 /// The claims of a port, whatever the address of the host.

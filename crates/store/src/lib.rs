@@ -24,7 +24,8 @@ pub use error::StoreError;
 pub use lock::Held;
 pub use read::Reader;
 pub use record::{
-    AttachmentKey, AttachmentRecord, NetworkHead, NetworkRecord, Origin, RepairRecord, State,
+    AttachmentKey, AttachmentRecord, Cni, NetworkHead, NetworkRecord, Origin, Part, RepairRecord,
+    State,
 };
 pub use stamp::Stamp;
 pub use store::Store;

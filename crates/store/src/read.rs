@@ -3,14 +3,14 @@
 use std::net::IpAddr;
 
 use heed::{RoTxn, RwTxn, WithoutTls};
-use ropewalk_facts::Ns;
+use ropewalk_facts::{IfName, Ns};
 use ropewalk_spec::NetworkName;
 use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
 use crate::key;
 use crate::record::{
-    AttachmentKey, AttachmentRecord, NetworkHead, NetworkRecord, RepairRecord, Works,
+    AttachmentKey, AttachmentRecord, Cni, NetworkHead, NetworkRecord, RepairRecord, Works,
 };
 use crate::store::Store;
 
@@ -82,6 +82,19 @@ impl<T: Readable> Tx<'_, T> {
     /// As for [`Tx::network`].
     pub fn attachment(&self, key: &AttachmentKey) -> Result<Option<AttachmentRecord>, StoreError> {
         self.record(&key::attachment(&key::tail(key)?))
+    }
+
+    /// What a runtime calls so.
+    ///
+    /// # Errors
+    /// As for [`Tx::network`].
+    pub fn called(
+        &self,
+        cni: &Cni,
+        ifname: &IfName,
+    ) -> Result<Option<AttachmentRecord>, StoreError> {
+        let Some(tail) = self.value(&key::called(cni, ifname))? else { return Ok(None) };
+        self.record(&key::attachment(tail))
     }
 
     /// All attachments, by namespace and interface.

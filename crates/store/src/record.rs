@@ -4,9 +4,9 @@ use std::fmt;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
-use ropewalk_facts::{IfName, Mac, Ns};
-use ropewalk_plan::{Change, Plan};
-use ropewalk_spec::{Network, NetworkName, Publish, Rate, SandboxRef};
+use ropewalk_facts::{IfName, Key, Mac, Ns};
+use ropewalk_plan::{Change, Plan, Step};
+use ropewalk_spec::{Network, NetworkName, Publish, Rate, SandboxRef, Shared};
 use serde::{Deserialize, Serialize};
 
 use crate::dhcp::Dhcp;
@@ -31,6 +31,32 @@ pub enum Origin {
     Command,
     /// A declaration in this file.
     File(PathBuf),
+    /// A container runtime.
+    Cni(Cni),
+}
+
+impl Origin {
+    /// What a runtime calls it, if it was one.
+    #[must_use]
+    pub fn cni(&self) -> Option<&Cni> {
+        match self {
+            Self::Cni(cni) => Some(cni),
+            Self::Command | Self::File(_) => None,
+        }
+    }
+}
+
+/// What a container runtime calls a network or an attachment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cni {
+    /// The network.
+    pub network: String,
+    /// The container; empty for a network.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub container: String,
+    /// The pod that it belongs to: `NAMESPACE/NAME`, or a name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
 }
 
 /// A network as it was made.
@@ -53,6 +79,9 @@ pub struct NetworkRecord {
     /// What was changed to get there.
     #[serde(skip)]
     pub changes: Vec<Change>,
+    /// What its attachments were told to share, where a runtime tells.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shared: Vec<Shared>,
     /// How far it has come.
     pub state: State,
     /// While it is being made or removed: its definition comes and goes with it.
@@ -76,6 +105,7 @@ impl NetworkRecord {
             mtu: self.mtu,
             state: self.state,
             trial_until_ms: self.trial_until_ms,
+            shared: self.shared.clone(),
         }
     }
 }
@@ -103,6 +133,9 @@ pub struct NetworkHead {
     /// It is on trial until this moment; see [`NetworkRecord::trial_until_ms`].
     #[serde(default)]
     pub trial_until_ms: Option<u64>,
+    /// What its attachments were told to share.
+    #[serde(default)]
+    pub shared: Vec<Shared>,
 }
 
 /// An attachment as it was made.
@@ -150,6 +183,12 @@ pub struct AttachmentRecord {
     /// The ports that those are for: claimed like published ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubtful_publish: Vec<Publish>,
+    /// What the plugins of a chain have added, in the order in which they did.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+    /// What a runtime was answered, to be answered again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub answer: Option<String>,
     /// How far it has come.
     pub state: State,
     /// The namespace was made for it.
@@ -171,6 +210,25 @@ impl AttachmentRecord {
     pub fn key(&self) -> AttachmentKey {
         AttachmentKey { ns: self.ns.clone(), ifname: self.ifname.clone() }
     }
+}
+
+/// What one plugin of a chain has added to an attachment.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// The plugin.
+    pub name: String,
+    /// What was asked of it, to know the same question again.
+    pub asked: String,
+    /// What it states in the attachment's plan.
+    pub keys: Vec<Key>,
+    /// The steps of the plan that its own stand in place of.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<Step>,
+    /// What was changed for it.
+    pub changes: Vec<Change>,
+    /// The ports that it has published.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub publish: Vec<Publish>,
 }
 
 /// Which attachment: an interface of a namespace.
@@ -215,6 +273,8 @@ pub(crate) struct Holding {
     publish: Vec<Publish>,
     #[serde(default)]
     doubtful_publish: Vec<Publish>,
+    #[serde(default)]
+    pub(crate) origin: Option<Origin>,
 }
 
 impl Holding {

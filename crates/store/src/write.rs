@@ -17,7 +17,9 @@ use serde::Serialize;
 use crate::error::StoreError;
 use crate::key;
 use crate::read::Tx;
-use crate::record::{AttachmentKey, AttachmentRecord, Holding, NetworkRecord, RepairRecord, Works};
+use crate::record::{
+    AttachmentKey, AttachmentRecord, Holding, NetworkRecord, Origin, RepairRecord, Works,
+};
 
 /// A transaction that writes.
 pub type Writer<'s> = Tx<'s, RwTxn<'s>>;
@@ -123,6 +125,12 @@ impl Writer<'_> {
         if moved {
             self.set(&key::index(&record.network, &tail), &[])?;
         }
+        if old.origin.as_ref() != Some(&record.origin) {
+            self.uncall(&old, &key)?;
+            if let Some(cni) = record.origin.cni() {
+                self.set(&key::called(cni, &key.ifname), &tail)?;
+            }
+        }
         self.set_record(&key::attachment(&tail), record)
     }
 
@@ -142,6 +150,7 @@ impl Writer<'_> {
         if let Some(network) = &old.network {
             self.delete(&key::index(network, &tail))?;
         }
+        self.uncall(&old, key)?;
         self.delete(&key::attachment(&tail))
     }
 
@@ -194,6 +203,12 @@ impl Writer<'_> {
     /// There is no room, or the database failed; then nothing is written.
     pub fn commit(self) -> Result<(), StoreError> {
         self.txn.commit().map_err(StoreError::db(&self.store.dir))
+    }
+
+    /// Forgets what a runtime called an attachment.
+    fn uncall(&mut self, old: &Holding, key: &AttachmentKey) -> Result<(), StoreError> {
+        let cni = old.origin.as_ref().and_then(Origin::cni);
+        cni.map_or(Ok(()), |cni| self.delete(&key::called(cni, &key.ifname)).map(|_| ()))
     }
 
     fn holding(&self, tail: &[u8]) -> Result<Holding, StoreError> {

@@ -20,6 +20,7 @@ mod rate;
 mod routed;
 #[cfg(test)]
 mod tests;
+mod told;
 pub mod uplink;
 mod vxlan;
 mod wiring;
@@ -30,7 +31,9 @@ use ropewalk_spec::{Mode, Network};
 pub use bridge::bridge_name;
 pub use nic::{Nic, moved};
 pub use publish::publish;
-pub use wiring::{HostFacts, Wiring};
+pub use rate::rates;
+pub use told::{shared, told};
+pub use wiring::{HostFacts, Wiring, high as leg_mac};
 
 /// What the attachments of `network` share, in the host's namespace.
 ///
@@ -45,6 +48,8 @@ pub fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
         Mode::Direct(direct) => direct::network(network, direct, host),
         Mode::Vxlan(tunnel) => vxlan::network(network, tunnel, host),
         Mode::Uplink { .. } => uplink::network(network, host),
+        // What its attachments share is told, too: [`shared`].
+        Mode::Cni { .. } => Ok(Plan::new()),
     }
 }
 
@@ -61,8 +66,10 @@ pub fn attach(wiring: &Wiring<'_>, host: &HostFacts) -> Result<Plan, Duplicate> 
         Mode::Direct(direct) => direct::attach(wiring, direct)?,
         Mode::Vxlan(_) => vxlan::attach(wiring)?,
         Mode::Uplink { .. } => uplink::attach(wiring)?,
+        // Told: [`told`].
+        Mode::Cni { .. } => Plan::new(),
     };
-    rate::limits(&mut plan, wiring)?;
+    plan.extend(rate::rates(wiring)?)?;
     plan.extend(publish(wiring, wiring.publish, host)?)?;
     Ok(plan)
 }

@@ -30,12 +30,18 @@ pub fn publish(
         return Ok(plan);
     }
     match &wiring.network.mode {
-        Mode::Bridge { .. } | Mode::Vxlan(_) if host.bridge_netfilter => {
+        Mode::Bridge { .. } | Mode::Vxlan(_) | Mode::Cni { bridge: Some(_) }
+            if host.bridge_netfilter =>
+        {
             plan.ensure(&Ns::HOST, hairpin(wiring))?;
         }
         // On a LAN of its own everything of a sandbox can be reached; the spec refuses ports.
-        Mode::Bridge { .. } | Mode::Uplink { .. } | Mode::Direct(_) | Mode::Vxlan(_) => {}
-        Mode::Routed | Mode::Flat { .. } => {
+        Mode::Bridge { .. }
+        | Mode::Uplink { .. }
+        | Mode::Direct(_)
+        | Mode::Vxlan(_)
+        | Mode::Cni { bridge: Some(_) } => {}
+        Mode::Routed | Mode::Flat { .. } | Mode::Cni { bridge: None } => {
             let path = SysctlPath::conf4(&wiring.leg, "route_localnet");
             plan.ensure(&Ns::HOST, setting(path, "1"))?;
         }
@@ -65,7 +71,8 @@ fn elements(plan: &mut Plan, wiring: &Wiring<'_>, port: &Publish) -> Result<(), 
     for to in [first(true), first(false)].into_iter().flatten().filter(wanted) {
         for (from, target) in port.pairs() {
             let to = SocketAddr::new(to, target);
-            let element = firewall::publish(port.proto.number(), port.host, from, to);
+            let at = port.host.filter(|ip| !ip.is_unspecified());
+            let element = firewall::publish(port.proto.number(), at, from, to);
             if let Some(element) = element {
                 plan.create(&Ns::HOST, element)?;
             }

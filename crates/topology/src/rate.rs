@@ -18,11 +18,15 @@ use crate::wiring::{Wiring, high};
 const PREF: u16 = 1;
 
 /// The rates of an attachment.
-pub(crate) fn limits(plan: &mut Plan, wiring: &Wiring<'_>) -> Result<(), Duplicate> {
+///
+/// # Errors
+/// None: each is on a link or a place of its own.
+pub fn rates(wiring: &Wiring<'_>) -> Result<Plan, Duplicate> {
+    let mut plan = Plan::new();
     if let Some(rate) = wiring.rate_in {
         plan.create(&Ns::HOST, bucket(&wiring.leg, rate, wiring.mtu))?;
     }
-    let Some(rate) = wiring.rate_out else { return Ok(()) };
+    let Some(rate) = wiring.rate_out else { return Ok(plan) };
     let name = names::ifb(&wiring.leg);
     let mut ifb = Link::up(name.clone(), LinkKind::Ifb);
     ifb.mtu = Some(wiring.mtu);
@@ -35,7 +39,8 @@ pub(crate) fn limits(plan: &mut Plan, wiring: &Wiring<'_>) -> Result<(), Duplica
     plan.create(&Ns::HOST, Body::Qdisc(ingress))?;
     let key = FilterKey { dev: wiring.leg.clone(), pref: PREF };
     let redirect = Filter { key, kind: FilterKind::Redirect(Some(name)) };
-    plan.create(&Ns::HOST, Body::Filter(redirect))
+    plan.create(&Ns::HOST, Body::Filter(redirect))?;
+    Ok(plan)
 }
 
 fn bucket(dev: &IfName, rate: Rate, mtu: u32) -> Body {

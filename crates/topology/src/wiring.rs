@@ -7,7 +7,7 @@ use ropewalk_facts::{
     Addr, Body, IfName, Link, LinkKind, Mac, Ns, Peer, Route, RouteKey, Sysctl, SysctlPath,
 };
 use ropewalk_plan::{Duplicate, Plan};
-use ropewalk_spec::{Network, Publish, Rate, names};
+use ropewalk_spec::{Mode, Network, Publish, Rate, names};
 
 use crate::nic::Nic;
 
@@ -82,6 +82,11 @@ impl Wiring<'_> {
     ///
     ///     ip link add LEG master BRIDGE mtu MTU up type veth peer name IFNAME netns NS
     pub(crate) fn pair(&self, master: Option<IfName>) -> Result<Plan, Duplicate> {
+        self.pair_up(master, true)
+    }
+
+    /// As [`Wiring::pair`]; the end in the sandbox may be left down.
+    pub(crate) fn pair_up(&self, master: Option<IfName>, up: bool) -> Result<Plan, Duplicate> {
         let mut plan = self.begin()?;
         let mut leg = Link::up(self.leg.clone(), self.end(&self.ns, &self.ifname));
         leg.mtu = Some(self.mtu);
@@ -89,11 +94,13 @@ impl Wiring<'_> {
         leg.master = master;
         leg.altnames.insert(self.altname.clone());
         leg.alias = Some(self.alias.clone());
-        if leg.master.is_none() {
+        // Networks of runtimes are open to each other.
+        if leg.master.is_none() && !matches!(self.network.mode, Mode::Cni { .. }) {
             leg.group = names::group(&self.network.name);
         }
         plan.create(&Ns::HOST, Body::Link(leg))?;
         let mut inside = Link::up(self.ifname.clone(), self.end(&Ns::HOST, &self.leg));
+        inside.up = up;
         inside.mtu = Some(self.mtu);
         inside.mac = self.mac;
         plan.create(&self.ns, Body::Link(inside))?;
@@ -190,7 +197,8 @@ impl Wiring<'_> {
 
 /// The leg's own address: like the sandbox's, but high. A bridge without an address of its own
 /// takes the lowest of its members' (`br_stp_recalculate_bridge_id`), which shall not be ours.
-pub(crate) fn high(Mac([_, rest @ ..]): Mac) -> Mac {
+#[must_use]
+pub fn high(Mac([_, rest @ ..]): Mac) -> Mac {
     let [b, c, d, e, f] = rest;
     Mac([0xfe, b, c, d, e, f])
 }
@@ -211,14 +219,17 @@ pub(crate) fn forwarding(
     network: &Network,
     host: &HostFacts,
 ) -> Result<(), Duplicate> {
-    if network.has_v4() {
-        plan.ensure(&Ns::HOST, setting(SysctlPath::ip_forward(), "1"))?;
+    let has = [(false, network.has_v4()), (true, network.has_v6())];
+    let all = has.into_iter().filter(|(_, has)| *has).flat_map(|(v6, _)| forward(v6, host));
+    all.into_iter().try_for_each(|body| plan.ensure(&Ns::HOST, body))
+}
+
+/// Forwarding of one family.
+pub(crate) fn forward(v6: bool, host: &HostFacts) -> Vec<Body> {
+    if !v6 {
+        return vec![setting(SysctlPath::ip_forward(), "1")];
     }
-    if network.has_v6() {
-        if let Some(uplink) = host.uplink.as_ref().filter(|_| host.uplink_takes_ra) {
-            plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(uplink, "accept_ra"), "2"))?;
-        }
-        plan.ensure(&Ns::HOST, setting(SysctlPath::ip6_forward(), "1"))?;
-    }
-    Ok(())
+    let uplink = host.uplink.as_ref().filter(|_| host.uplink_takes_ra);
+    let ra = uplink.map(|uplink| setting(SysctlPath::conf6(uplink, "accept_ra"), "2"));
+    ra.into_iter().chain([setting(SysctlPath::ip6_forward(), "1")]).collect()
 }

@@ -91,6 +91,8 @@ fn record(ns: &str, addresses: &[&str], publish: &[&str]) -> AttachmentRecord {
         dhcp: None,
         doubtful: Vec::new(),
         doubtful_publish: Vec::new(),
+        parts: Vec::new(),
+        answer: None,
         state: State::Pending,
         made_netns: false,
         origin: Origin::Command,
@@ -102,6 +104,7 @@ fn network_record(subnet: &str) -> NetworkRecord {
     NetworkRecord {
         with_definition: false,
         trial_until_ms: None,
+        shared: Vec::new(),
         network: network(subnet),
         origin: Origin::File("/etc/x.toml".into()),
         uplink: None,

@@ -114,6 +114,10 @@ fn concerns(network: &Network, family: Family, host: &HostFacts) -> bool {
     if matches!(network.mode, Mode::Uplink { .. }) {
         return (has || network.subnets.is_empty()) && host.bridge_netfilter;
     }
+    // Who asked for it is not known by family.
+    if matches!(network.mode, Mode::Cni { .. }) {
+        return true;
+    }
     has && matches!(network.mode, Mode::Routed | Mode::Flat { .. } | Mode::Vxlan(_))
 }
 
@@ -163,12 +167,19 @@ fn lets(network: &Network, uplink: Option<&IfName>) -> Vec<Let> {
     all.push(Let::new("from ropewalk".into(), ours(), None, true));
     all.push(Let::new("to ropewalk".into(), None, ours(), true));
     (0..).zip(&mut all).for_each(|(at, one)| one.at = Some(at));
-    if let Mode::Bridge { bridge: Some(bridge), .. } = &network.mode
+    if let Mode::Bridge { bridge: Some(bridge), .. } | Mode::Cni { bridge: Some(bridge) } =
+        &network.mode
         && !bridge.as_str().starts_with(LINKS)
         && !like_docker(bridge)
     {
         all.push(Let::new(format!("from {bridge}"), link(bridge), None, true));
         all.push(Let::new(format!("to {bridge}"), None, link(bridge), true));
+    }
+    // A member of a bridge is not what a packet comes by: these are pairs of their own.
+    if let Mode::Cni { bridge: None } = &network.mode {
+        let pairs = || Some(Pattern::Begins("veth"));
+        all.push(Let::new("from veth".into(), pairs(), None, true));
+        all.push(Let::new("to veth".into(), None, pairs(), true));
     }
     all
 }

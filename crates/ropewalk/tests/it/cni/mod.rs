@@ -2,8 +2,10 @@
 //! Debian packages.
 #![expect(clippy::disallowed_types, reason = "plugins are run as runtimes run them")]
 
+mod chain;
 mod conformance;
 mod ipam;
+mod net;
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;

@@ -1,0 +1,257 @@
+//! What another plugin of a runtime's chain adds to an attachment, and takes away again.
+//!
+//!     journal (in doubt) ─▶ kernel ─▶ journal (a part of the attachment)
+//!
+//! Where the attachment itself was made by a plugin of somebody else's, a record is kept that holds
+//! nothing but such parts.
+
+use std::collections::BTreeSet;
+
+use ipnet::IpNet;
+use ropewalk_facts::{IfName, Key, Mac, Snapshot};
+use ropewalk_kernel::failpoint;
+use ropewalk_plan::{Duplicate, Plan, Step};
+use ropewalk_spec::{Publish, Rate, SandboxRef, Shared};
+use ropewalk_store::{AttachmentRecord, NetworkHead, Origin, Part, State};
+use ropewalk_topology::{HostFacts, Wiring};
+
+use super::Whom;
+use super::attach::same;
+use crate::fault::Fault;
+use crate::publish::wiring;
+use crate::{Engine, from};
+
+/// What a plan is made of.
+type Draw<'a> = &'a dyn Fn(&Wiring<'_>, &HostFacts) -> Result<Plan, Duplicate>;
+
+/// What a plugin adds.
+pub struct Amendment<'a> {
+    /// The plugin.
+    pub name: &'static str,
+    /// What is asked of it, in a text that tells other questions from it.
+    pub asked: String,
+    /// What it needs of what the network shares.
+    pub shared: Vec<Shared>,
+    /// Ports that lead to the attachment.
+    pub publish: Vec<Publish>,
+    /// How fast it may receive.
+    pub rate_in: Option<Rate>,
+    /// How fast it may send.
+    pub rate_out: Option<Rate>,
+    /// Whatever else, as a plan.
+    pub draw: Draw<'a>,
+}
+
+/// An attachment that somebody else made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bare {
+    /// The container's namespace.
+    pub sandbox: SandboxRef,
+    /// The host's end, if there is one.
+    pub leg: Option<IfName>,
+    /// Its addresses.
+    pub addresses: Vec<IpNet>,
+    /// Its hardware address.
+    pub mac: Option<Mac>,
+}
+
+impl Engine {
+    /// Adds what `amendment` says to the attachment of `whom`, once: what the same plugin has added
+    /// before and is asked for otherwise goes first.
+    ///
+    /// # Errors
+    /// [`crate::Code::PortTaken`], [`crate::Code::Kernel`]; nothing is changed then.
+    pub fn amend(
+        &mut self,
+        whom: &Whom,
+        bare: &Bare,
+        amendment: &Amendment<'_>,
+    ) -> Result<(), Fault> {
+        let again = match self.try_amend(whom, bare, amendment) {
+            Err(fault) if from::shared_is_gone(&fault) => {
+                self.restore(&whom.network.name)?;
+                self.try_amend(whom, bare, amendment)
+            }
+            other => other,
+        };
+        let doing = format!("{} for container {}", amendment.name, whom.cni.container);
+        again.map_err(|fault| fault.doing(doing))
+    }
+
+    fn try_amend(
+        &mut self,
+        whom: &Whom,
+        bare: &Bare,
+        amendment: &Amendment<'_>,
+    ) -> Result<(), Fault> {
+        let head = self.share_as_made(whom, &amendment.shared)?;
+        let _shared = self.store.shared()?;
+        let _mine = self.store.sandbox_lock(&bare.sandbox.ns())?;
+        let mut record = self.amended(whom, bare, &head)?;
+        if let Some(at) = record.parts.iter().position(|part| part.name == amendment.name) {
+            if record.parts.get(at).is_some_and(|part| part.asked == amendment.asked) {
+                return Ok(());
+            }
+            record = self.without_part(record, at)?;
+        }
+        let (part, plan) = self.draft_part(&record, &head, amendment)?;
+        record.doubtful.clone_from(&part.changes);
+        record.doubtful_publish.clone_from(&part.publish);
+        failpoint::hit("journal part");
+        self.put_told(&record)?;
+        record.doubtful.clear();
+        record.doubtful_publish.clear();
+        if let Err(failure) = self.kernel.apply(&part.changes) {
+            if failure.stuck.is_empty() {
+                self.settle_part(&record)?;
+            }
+            return Err(failure.into());
+        }
+        self.forget_udp(&part.publish)?;
+        record.publish.extend(&part.publish);
+        record.rate_in = amendment.rate_in.or(record.rate_in);
+        record.rate_out = amendment.rate_out.or(record.rate_out);
+        record.plan = plan;
+        record.parts.push(part);
+        failpoint::hit("journal part ready");
+        Ok(self.store.put_attachment(&record)?)
+    }
+
+    /// The network with `shared` beside what it has; a plugin of a chain does not know the rest.
+    fn share_as_made(&mut self, whom: &Whom, shared: &[Shared]) -> Result<NetworkHead, Fault> {
+        let made = self.store.network_head(&whom.network.name)?;
+        let network = made.map_or_else(|| whom.network.clone(), |head| head.network);
+        self.share(&whom.cni, &network, shared, false)
+    }
+
+    /// The record that is amended: that of the attachment, or a bare one.
+    fn amended(
+        &mut self,
+        whom: &Whom,
+        bare: &Bare,
+        head: &NetworkHead,
+    ) -> Result<AttachmentRecord, Fault> {
+        let sandbox = self.open_cleared(&bare.sandbox)?;
+        let there = self.store.attachments_of(&sandbox.ns)?;
+        let mine = |record: &AttachmentRecord| {
+            let called = record.origin.cni().is_some_and(|cni| same(cni, &whom.cni));
+            called && record.ifname == whom.ifname
+        };
+        if let Some(record) = there.into_iter().find(mine) {
+            return self.settled(record);
+        }
+        let leg = bare.leg.clone().unwrap_or_else(|| whom.ifname.clone());
+        Ok(AttachmentRecord {
+            sandbox: bare.sandbox.clone(),
+            ns: sandbox.ns,
+            cookie: sandbox.cookie,
+            ifname: whom.ifname.clone(),
+            network: head.network.name.clone(),
+            leg,
+            addresses: bare.addresses.clone(),
+            mac: bare.mac,
+            mtu: head.mtu,
+            publish: Vec::new(),
+            rate_in: None,
+            rate_out: None,
+            default_metric: None,
+            plan: Plan::new(),
+            changes: Vec::new(),
+            dhcp: None,
+            doubtful: Vec::new(),
+            doubtful_publish: Vec::new(),
+            parts: Vec::new(),
+            answer: None,
+            state: State::Ready,
+            made_netns: false,
+            origin: Origin::Cni(whom.cni.clone()),
+            created_ms: crate::now(),
+        })
+    }
+
+    /// What `amendment` adds to `record`, and the plan that has it.
+    fn draft_part(
+        &mut self,
+        record: &AttachmentRecord,
+        head: &NetworkHead,
+        amendment: &Amendment<'_>,
+    ) -> Result<(Part, Plan), Fault> {
+        self.ports_free(&amendment.publish)?;
+        let mut world = Snapshot::default();
+        let host = self.publish_facts(!amendment.publish.is_empty(), &mut world)?;
+        let mut wiring = wiring(record, head);
+        (wiring.rate_in, wiring.rate_out) = (amendment.rate_in, amendment.rate_out);
+        let mut drawn = ropewalk_topology::publish(&wiring, &amendment.publish, &host)?;
+        drawn.extend(ropewalk_topology::rates(&wiring)?)?;
+        drawn.extend((amendment.draw)(&wiring, &host)?)?;
+        let held = |step: &Step| record.plan.steps().contains(step);
+        let new: Vec<Step> = Vec::from(drawn).into_iter().filter(|step| !held(step)).collect();
+        let keys: Vec<Key> = new.iter().map(Step::key).collect();
+        let changes = self.draft(&Plan::try_from(new.clone())?, &mut world)?;
+        let (before, mut rest): (Vec<Step>, Vec<Step>) =
+            record.plan.steps().iter().cloned().partition(|step| keys.contains(&step.key()));
+        rest.extend(new);
+        let part = Part {
+            name: amendment.name.into(),
+            asked: amendment.asked.clone(),
+            keys,
+            before,
+            changes,
+            publish: amendment.publish.clone(),
+        };
+        Ok((part, Plan::try_from(rest)?))
+    }
+
+    /// Takes what `plugin` has added from the attachment of `whom`, if there is such.
+    ///
+    /// # Errors
+    /// [`crate::Code::Kernel`].
+    pub fn unamend(&mut self, whom: &Whom, plugin: &str) -> Result<(), Fault> {
+        let Some(record) = self.store.called(&whom.cni, &whom.ifname)? else { return Ok(()) };
+        let _shared = self.store.shared()?;
+        let _mine = self.store.sandbox_lock(&record.ns)?;
+        let Some(record) = self.store.called(&whom.cni, &whom.ifname)? else { return Ok(()) };
+        let at = record.parts.iter().position(|part| part.name == plugin);
+        let doing = format!("{plugin} for container {}", whom.cni.container);
+        let done = at.map_or(Ok(record.clone()), |at| self.without_part(record, at));
+        let rest = done.map_err(|fault| fault.doing(doing))?;
+        self.settle_part(&rest)
+    }
+
+    fn without_part(
+        &mut self,
+        mut record: AttachmentRecord,
+        at: usize,
+    ) -> Result<AttachmentRecord, Fault> {
+        self.alive(&record);
+        let part = record.parts.remove(at);
+        let keys: BTreeSet<&Key> = part.keys.iter().collect();
+        let rest = record.plan.steps().iter().filter(|step| !keys.contains(&step.key()));
+        let rest: Vec<Step> = rest.chain(&part.before).cloned().collect();
+        record.plan = Plan::try_from(rest)?;
+        record.publish.retain(|port| !part.publish.contains(port));
+        if part.name == RATES {
+            (record.rate_in, record.rate_out) = (None, None);
+        }
+        record.doubtful.clone_from(&part.changes);
+        record.doubtful_publish.clone_from(&part.publish);
+        failpoint::hit("journal part leaving");
+        self.store.put_attachment(&record)?;
+        self.settled(record)
+    }
+
+    /// Writes a record from which something went. A bare one goes with its last part.
+    fn settle_part(&mut self, record: &AttachmentRecord) -> Result<(), Fault> {
+        let bare = record.plan.is_empty() && record.parts.is_empty() && record.answer.is_none();
+        match bare && record.state == State::Ready {
+            true => {
+                failpoint::hit("journal attachment gone");
+                Ok(self.store.replace_attachment(&record.key(), &[])?)
+            }
+            false => Ok(self.store.put_attachment(record)?),
+        }
+    }
+}
+
+/// The plugin whose part are the rates.
+const RATES: &str = "bandwidth";
