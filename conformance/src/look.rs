@@ -65,9 +65,15 @@ impl Host {
             .collect())
     }
 
-    /// The routes of the main table as `ip route` prints them, of both families.
+    /// The routes of the main table as `ip route` prints them, of both families, without who made
+    /// them.
     pub(crate) fn routes(&self, container: &str) -> Result<String, Miss> {
-        self.sh_in(container, "ip -4 route; ip -6 route | grep -v -e fe80 -e ff00 || true")
+        self.sh_in(
+            container,
+            "for v in -4 -6; do
+                ip $v route | sed -E 's/ proto [a-z0-9]+//; /fe80|ff00/d'
+            done",
+        )
     }
 
     /// A route with these words is there.

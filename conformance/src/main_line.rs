@@ -11,6 +11,7 @@ pub const USAGE: &str = "\
 --plugin NAME      this one only; may be said again
 --check TEXT       checks whose PLUGIN/NAME holds this
 --json FILE        the report as JSON, `-` for standard output
+--rare             only checks of what many kernels lack: VLANs, ipvlan, dummy, VRFs
 --level contract   what the reference plugins do, without what ropewalk promises beyond
 --all              a failure beyond the contract counts, too";
 
@@ -61,6 +62,7 @@ impl Asked {
                 "--json" => asked.json = Some(value()?),
                 "--level" => asked.wish.contract_only = value()? == "contract",
                 "--all" => asked.all = true,
+                "--rare" => asked.wish.rare = true,
                 other => return Err(format!("{other} is not known\n{USAGE}")),
             }
         }

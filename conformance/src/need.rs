@@ -38,6 +38,11 @@ pub(crate) enum Need {
 }
 
 impl Need {
+    /// Whether many kernels lack it.
+    pub(crate) fn is_rare(self) -> bool {
+        [Self::Vlan, Self::Ipvlan, Self::Dummy, Self::Vrf, Self::VlanFiltering].contains(&self)
+    }
+
     const ALL: &[(Self, &str, &str)] = &[
         (Self::Vlan, "VLANs", "ip link add p type ifb && ip link add v link p type vlan id 5"),
         (Self::Ipvlan, "ipvlan", "ip link add p type ifb && ip link add v link p type ipvlan"),

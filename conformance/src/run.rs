@@ -45,6 +45,8 @@ pub struct Wish {
     pub only: Vec<String>,
     /// Checks whose `plugin/name` holds this.
     pub named: Option<String>,
+    /// Only checks of what many kernels lack: VLANs, ipvlan, dummy, VRFs.
+    pub rare: bool,
     /// Not those of the level `better`.
     pub contract_only: bool,
     /// How many at a time; as many as there are processors, and two, when 0.
@@ -141,7 +143,8 @@ fn tasks(wish: &Wish) -> Vec<Task> {
     tasks.retain(|task| {
         let named = |part: &String| format!("{}/{}", task.plugin, task.check.name).contains(part);
         let level = task.check.level == Level::Contract || !wish.contract_only;
-        level && wish.named.as_ref().is_none_or(named)
+        let rare = !wish.rare || task.check.needs.iter().any(|need| need.is_rare());
+        level && rare && wish.named.as_ref().is_none_or(named)
     });
     tasks
 }

@@ -4,14 +4,16 @@ use serde_json::{Value, json};
 
 use super::bridge;
 use crate::Host;
-use crate::check::{Check, Held, better, contract, has, same, that};
+use crate::call::Ran;
+use crate::check::{Check, Held, Miss, better, contract, has, same, that};
 use crate::need::Need;
 use crate::net::{Call, Net};
 
 const VRF: &[Need] = &[Need::Vrf];
 
 pub(super) const CHECKS: &[Check] = &[
-    contract("vrf", "the interface is in the VRF, with its addresses and routes", vrf).needs(VRF),
+    contract("vrf", "the interface is in the VRF, with its addresses", vrf).needs(VRF),
+    contract("routes", "the routes are in the VRF's table", routes).needs(VRF).since("1.2.0"),
     contract("table", "table is the VRF's table; without it the first free one", table)
         .needs(VRF)
         .since("1.2.0"),
@@ -19,7 +21,8 @@ pub(super) const CHECKS: &[Check] = &[
     contract("needs-result", "without a prevResult it is refused", needs_result),
     contract("result", "the result before it is handed on unchanged", result).needs(VRF),
     contract("del", "DEL takes an empty VRF away, and keeps one with members", del).needs(VRF),
-    contract("check", "CHECK succeeds after ADD, and fails out of the VRF", check).needs(VRF),
+    contract("check", "CHECK succeeds after ADD", check).needs(VRF),
+    better("check-out", "CHECK fails out of the VRF", check_out).needs(VRF),
     better("del-gone", "DEL succeeds when the namespace is gone", del_gone).needs(VRF),
 ];
 
@@ -41,6 +44,11 @@ fn vrf(host: &Host) -> Held {
         json!(["10.9.0.2/24", "fd00:9::2/64"]),
         &json!(host.addresses("c1", "eth0")?),
     )?;
+    Ok(())
+}
+
+fn routes(host: &Host) -> Held {
+    host.add(&domain(json!({})), "c1")?;
     let table = host.link("c1", "red")?["linkinfo"]["info_data"]["table"].clone();
     let routes = host.sh_in("c1", &format!("ip route show table {table}"))?;
     has("the VRF's routes", "default via 10.9.0.1 dev eth0", &routes)
@@ -87,14 +95,21 @@ fn del(host: &Host) -> Held {
     that(!host.has_link("c1", "red")?, "the VRF", "gone", "there")
 }
 
+fn asks(host: &Host, net: &Net, result: &Value) -> Result<Ran, Miss> {
+    host.call(&Call::new("CHECK", "c1"), "vrf", &net.conf(last(net), result))
+}
+
 fn check(host: &Host) -> Held {
     let net = domain(json!({}));
     let result = host.add(&net, "c1")?;
-    host.check(&net, "c1", &result)?.quiet()?;
+    asks(host, &net, &result)?.quiet()
+}
+
+fn check_out(host: &Host) -> Held {
+    let net = domain(json!({}));
+    let result = host.add(&net, "c1")?;
     host.sh("ip -n c1 link set eth0 nomaster")?;
-    host.call(&Call::new("CHECK", "c1"), "vrf", &net.conf(last(&net), &result))?
-        .refused(&[])
-        .map(drop)
+    asks(host, &net, &result)?.refused(&[]).map(drop)
 }
 
 fn del_gone(host: &Host) -> Held {

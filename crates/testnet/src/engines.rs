@@ -9,7 +9,7 @@
 //! Never here: engines of the machine itself.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -46,7 +46,7 @@ impl Engine {
     /// When it does not start.
     #[must_use]
     pub fn docker(_net: &Private) -> Self {
-        Self::start(include_str!("engines/docker.sh"))
+        Self::start(include_str!("engines/docker.sh"), "")
     }
 
     /// Starts podman's API service.
@@ -55,7 +55,27 @@ impl Engine {
     /// When it does not start.
     #[must_use]
     pub fn podman(_net: &Private) -> Self {
-        Self::start(include_str!("engines/podman.sh"))
+        Self::start(include_str!("engines/podman.sh"), "")
+    }
+
+    /// Starts podman with the CNI plugins of a folder, which it writes the configurations of.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn podman_cni(_net: &Private, plugins: &Path) -> Self {
+        let more = format!("PLUGINS={}", plugins.display());
+        Self::start(include_str!("engines/podman.sh"), &more)
+    }
+
+    /// Starts containerd, which speaks CRI, with the CNI plugins of a folder and a list of them.
+    ///
+    /// # Panics
+    /// When it does not start.
+    #[must_use]
+    pub fn containerd(_net: &Private, plugins: &Path, list: &str) -> Self {
+        let more = format!("PLUGINS={} CONF='{list}'", plugins.display());
+        Self::start(include_str!("engines/containerd.sh"), &more)
     }
 
     /// The socket that it listens on.
@@ -107,10 +127,11 @@ impl Engine {
     }
 
     /// Starts an engine by the shell functions that say what it is, and makes the image.
-    fn start(functions: &str) -> Self {
+    fn start(functions: &str, more: &str) -> Self {
         let dir = fresh_dir();
         let name = dir.file_name().unwrap_or_default().display();
-        let environment = format!("DIR={} NAME={name} IMAGE={IMAGE}\n{functions}", dir.display());
+        let environment =
+            format!("DIR={} NAME={name} IMAGE={IMAGE} {more}\n{functions}", dir.display());
         let launcher = launch(&environment);
         let mut engine = Self { dir, launcher, environment };
         engine.wait();

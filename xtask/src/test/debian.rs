@@ -14,6 +14,7 @@ use crate::Fault;
 const PACKAGES: &[&str] = &[
     "busybox-static",
     "conntrack",
+    "containerd",
     "containernetworking-plugins",
     "dbus",
     "dnsmasq-base",

@@ -194,7 +194,7 @@ pub(super) fn conflict(host: &Host) -> Held {
     let (net, _) = usual(host, json!({}))?;
     let said = host.try_add(&net, &Call::new("ADD", "c2"))?.refused(&[])?;
     has("the refusal", "8080", &said)?;
-    has("the refusal", "box-c1", &said)?;
+    has("the refusal", "c1", &said)?;
     open(host).map(drop)
 }
 

@@ -31,6 +31,13 @@ tmp_dir = "$DIR/tmp"
 [network]
 network_config_dir = "$DIR/networks"
 CONF
+    test -z "$PLUGINS" || cat >>$CONTAINERS_CONF <<CONF
+
+[network]
+network_backend = "cni"
+cni_plugin_dirs = ["$PLUGINS"]
+network_config_dir = "$DIR/cni"
+CONF
     cat >$CONTAINERS_STORAGE_CONF <<CONF
 [storage]
 driver = "overlay"

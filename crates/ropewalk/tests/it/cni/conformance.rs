@@ -23,7 +23,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("portmap/chains", "rules of iptables"),
     ("portmap/conditions", "conditions"),
     ("portmap/conditions-v6", "conditions"),
-    ("portmap/conflict", "the holder's name"),
     ("portmap/exclusive", "rules of iptables"),
     ("portmap/mark-bit", "rules of iptables"),
     ("portmap/mark-chain", "rules of iptables"),

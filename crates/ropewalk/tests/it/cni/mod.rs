@@ -4,6 +4,8 @@
 
 mod chain;
 mod conformance;
+mod cri;
+mod engines;
 mod ipam;
 mod net;
 
