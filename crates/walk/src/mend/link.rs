@@ -1,8 +1,9 @@
-//! `ip link set`: up, down, MTU, hardware address, bridge.
+//! `ip link set`: up, down, MTU, hardware address, bridge; a macvlan on a link that is there.
 //!
-//! Never here: links that are made or go.
+//! Never here: links that go.
 
-use ropewalk_facts::{Body, Id, IfName, Link, LinkKind, MemberFlags, Ns};
+use ropewalk_facts::{Body, Id, IfName, Link, LinkKind, MacvlanMode, MemberFlags, Ns, Peer};
+use ropewalk_plan::Step;
 
 use super::words::Words;
 use super::{NO_WORDS, Read, Work};
@@ -18,10 +19,6 @@ impl Work {
         let key = Id::Link(name).at(ns.clone());
         let found = self.now.fact(&key).and_then(|fact| fact.body.as_link()).cloned();
         let mut link = found.ok_or("there is no such link")?;
-        if matches!(link.kind, LinkKind::Veth { peer: None }) {
-            // The other end is where nobody looked: the kind says all that is known.
-            link.kind = LinkKind::Veth { peer: None };
-        }
         let before = link.clone();
         while let Some(word) = words.next() {
             match word {
@@ -49,6 +46,24 @@ impl Work {
             return Err("the bridge was not looked into");
         }
         Ok(())
+    }
+
+    /// `ip link add NAME link LOWER type macvlan mode MODE`
+    pub(super) fn macvlan(&mut self, ns: &Ns, words: Words<'_>) -> Read {
+        let words = words.rest();
+        let [name, "link", lower, "type", "macvlan", "mode", mode] = words.as_slice() else {
+            return Err("links of this kind are not made for a repair");
+        };
+        let named = |name: &str| IfName::new(name).map_err(|_| NO_WORDS);
+        let lower = Peer { ns: ns.clone(), name: named(lower)? };
+        let mode = MacvlanMode::from_word(mode).ok_or(NO_WORDS)?;
+        let kind = LinkKind::Macvlan { lower: Some(lower), mode };
+        let link = Link { up: false, ..Link::up(named(name)?, kind) };
+        let key = Id::Link(link.name.clone()).at(ns.clone());
+        if self.now.contains(&key) {
+            return Err("there is such a link already");
+        }
+        self.step(Step::Create(Body::Link(link).at(ns.clone())))
     }
 
     /// `bridge link set dev DEV isolated|hairpin|learning|flood|neigh_suppress on|off`

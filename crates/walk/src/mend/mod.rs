@@ -56,6 +56,8 @@ type Read = Result<(), ByHand>;
 
 /// There are no facts that it could be said in.
 const NO_WORDS: ByHand = "ropewalk has no word for what it changes";
+/// It runs as long as nobody stops it.
+const SERVICE: ByHand = "services are started by who owns them";
 
 /// Reads the commands of a fix, against what was found.
 #[must_use]
@@ -118,6 +120,12 @@ struct Work {
 
 impl Work {
     fn line(&mut self, command: &str) -> Read {
+        // What is done whether it succeeds or not.
+        let command = ["; true", "|| true"].iter().fold(command, |c, end| c.trim_end_matches(end));
+        let command = command.trim();
+        if command.starts_with("setsid ") {
+            return Err(SERVICE);
+        }
         let words = words::split(command)?;
         let (ns, words) = words::place(&words);
         if !self.now.of(&ns).any(|_| true) {
@@ -137,7 +145,8 @@ impl Work {
                 _ => Err(NO_WORDS),
             },
             Some("conntrack") => Err("connections that are forgotten are not brought back"),
-            Some("setsid" | "socat") => Err("services are started by who owns them"),
+            Some("socat") => Err(SERVICE),
+            Some("sleep") => Ok(()),
             _ => Err(NO_WORDS),
         }
     }
@@ -153,6 +162,7 @@ impl Work {
         };
         match (noun, words.next()) {
             (Some("link"), Some("set")) => self.link_set(ns, words),
+            (Some("link"), Some("add")) => self.macvlan(ns, words),
             (Some("addr"), Some(verb)) => self.addr(ns, verb, words),
             (Some("route"), Some("flush")) => self.forget_routes(ns, v6, &words),
             (Some("route"), Some(verb)) => self.route(ns, v6, verb, words),

@@ -98,6 +98,8 @@ fn commands_are_read_as_what_they_change() {
         &["sysctl -w net.ipv4.conf.v1.5.rp_filter=0"],
         &["ip link set eth0 up", "ip link set eth0 mtu 1400"],
         &["ip link set v1.5 master br0 up"],
+        &["ip link add mv link eth0 type macvlan mode bridge", "ip link set mv up"],
+        &["ip neigh flush to 10.0.0.8 dev eth0 ; true", "sleep 0.3"],
         &["ip addr del 10.0.0.2/8 dev eth0", "ip addr add 10.0.0.2/24 dev eth0"],
         &["ip route replace 198.51.100.0/24 via 10.0.0.9 dev eth0"],
         &["ip route add default via 10.0.0.1 dev eth0"],
@@ -134,6 +136,14 @@ fn commands_are_read_as_what_they_change() {
         ip link set v1.5 master br0 up
         ~ link v1.5 master none → br0, down → up
         ~ member v1.5 hairpin off, isolated off, learning on, flood on, neigh_suppress off (implied)
+
+        ip link add mv link eth0 type macvlan mode bridge
+        ip link set mv up
+        + link mv macvlan mode bridge, on eth0, up
+
+        ip neigh flush to 10.0.0.8 dev eth0 ; true
+        sleep 0.3
+        forget - neigh 10.0.0.8 lladdr 02:00:00:00:00:01 dev eth0 nud permanent
 
         ip addr del 10.0.0.2/8 dev eth0
         ip addr add 10.0.0.2/24 dev eth0
@@ -202,6 +212,7 @@ fn what_has_no_words_is_left_to_a_person_and_then_nothing_is_changed() {
         ("iptables -F", "no word"),
         ("iptables-legacy -t filter -D FORWARD 1", "not put back"),
         ("socat TCP4-LISTEN:80 -", "services"),
+        ("ip link add x type veth peer name y", "not made"),
         ("sysctl -w net.ipv4.nothing=1", "not found"),
         ("ip link set none up", "no such link"),
         ("nft delete rule ip filter FORWARD handle 77", "no such rule"),
