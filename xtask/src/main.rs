@@ -30,6 +30,7 @@ usage: cargo xtask TASK
   bench  attach [--runs N] [--present N] [--json]: what an attachment costs beside the bare requests
          rate [--seconds N]: what comes through where a rate is limited
          protect [--rounds N]: what protection costs the packets it looks at
+         cni [--runs N] [--present N,N…] [--debian-present N] [--json]: plugins, beside Debian's
   cases [FOLDER]: a suite of broken networks, asked of `ropewalk why`; causes, places, fixes that work
   conformance [--cni DIR] [--plugin NAME] [--json FILE]: CNI plugins against what runtimes rely on
   lab-all [--megabytes N] [TOPOLOGY…]: every topology in a lab, all pairs ping and move 100 MB
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         ["docs"] => docs::run(),
         ["bench", "attach", rest @ ..] => bench::attach(rest),
         ["bench", "rate", rest @ ..] => bench::rate(rest),
+        ["bench", "cni", rest @ ..] => bench::cni(rest),
         ["bench", "protect", rest @ ..] => bench::protect(rest),
         ["lab-all", rest @ ..] => pairs::run(rest),
         ["cases", rest @ ..] => cases::run(rest),

@@ -9,6 +9,7 @@ mod agent;
 mod answer;
 mod demo;
 mod fix;
+mod install;
 mod lab;
 mod pages;
 mod refusal;

@@ -11,12 +11,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::call::{Call, Command};
-use crate::chain::{self, bandwidth, firewall, portmap};
+use crate::chain::{self, bandwidth, firewall, portmap, tuning};
 use crate::conf::Conf;
 use crate::delegate::Ipam;
 use crate::fault::{Code, Fault};
 use crate::ipam::{fixed, host_local};
-use crate::net::{Task, bridge, loopback, ptp};
+use crate::net::{Task, bridge, loopback, ptp, single};
 use crate::outcome::Outcome;
 use crate::print;
 
@@ -27,6 +27,18 @@ pub enum Plugin {
     Bridge,
     /// A pair and a host route.
     Ptp,
+    /// A link with a hardware address of its own on a link of the host.
+    Macvlan,
+    /// A link behind the hardware address of a link of the host.
+    Ipvlan,
+    /// One VLAN of a link of the host.
+    Vlan,
+    /// A link of the host itself.
+    HostDevice,
+    /// A link that leads nowhere.
+    Dummy,
+    /// A link whose other end a process holds.
+    Tap,
     /// Loopback.
     Loopback,
     /// Ports of the host.
@@ -35,6 +47,8 @@ pub enum Plugin {
     Bandwidth,
     /// The rules of others.
     Firewall,
+    /// Settings.
+    Tuning,
     /// Addresses from ranges.
     HostLocal,
     /// Addresses from the configuration.
@@ -50,13 +64,20 @@ const STDIN_MAX: u64 = 16 << 20;
 
 impl Plugin {
     /// All, with the names of their files.
-    pub const ALL: [(&str, Self); 8] = [
+    pub const ALL: [(&str, Self); 15] = [
         ("bridge", Self::Bridge),
         ("ptp", Self::Ptp),
+        ("macvlan", Self::Macvlan),
+        ("ipvlan", Self::Ipvlan),
+        ("vlan", Self::Vlan),
+        ("host-device", Self::HostDevice),
+        ("dummy", Self::Dummy),
+        ("tap", Self::Tap),
         ("loopback", Self::Loopback),
         ("portmap", Self::Portmap),
         ("bandwidth", Self::Bandwidth),
         ("firewall", Self::Firewall),
+        ("tuning", Self::Tuning),
         ("host-local", Self::HostLocal),
         ("static", Self::Static),
     ];
@@ -119,7 +140,14 @@ impl Plugin {
         match self {
             Self::Bridge => bridge::add(&mut Task::new(conf, call)?),
             Self::Ptp => ptp::add(&mut Task::new(conf, call)?),
+            Self::Macvlan
+            | Self::Ipvlan
+            | Self::Vlan
+            | Self::HostDevice
+            | Self::Dummy
+            | Self::Tap => single::add(&mut Task::new(conf, call)?, self),
             Self::Loopback => loopback::add(&mut Task::new(conf, call)?),
+            Self::Tuning => tuning::add(&mut Task::new(conf, call)?),
             Self::Portmap => portmap::add(&mut Task::new(conf, call)?),
             Self::Bandwidth => bandwidth::add(&mut Task::new(conf, call)?),
             Self::Firewall => firewall::add(&mut Task::new(conf, call)?),
@@ -130,8 +158,15 @@ impl Plugin {
 
     fn del(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
         match self {
-            Self::Bridge | Self::Ptp => Task::new(conf, call)?.del(),
-            Self::Portmap | Self::Bandwidth | Self::Firewall => {
+            Self::HostDevice => Task::new(conf, call)?.del(false),
+            Self::Bridge
+            | Self::Ptp
+            | Self::Macvlan
+            | Self::Ipvlan
+            | Self::Vlan
+            | Self::Dummy
+            | Self::Tap => Task::new(conf, call)?.del(true),
+            Self::Portmap | Self::Bandwidth | Self::Firewall | Self::Tuning => {
                 chain::del(&mut Task::new(conf, call)?, self.name())
             }
             Self::HostLocal => host_local::del(conf, call),
@@ -141,8 +176,15 @@ impl Plugin {
 
     fn check(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
         match self {
-            Self::Bridge | Self::Ptp => Task::new(conf, call)?.check(),
-            Self::Portmap | Self::Bandwidth | Self::Firewall => {
+            Self::Bridge
+            | Self::Ptp
+            | Self::Macvlan
+            | Self::Ipvlan
+            | Self::Vlan
+            | Self::HostDevice
+            | Self::Dummy
+            | Self::Tap => Task::new(conf, call)?.check(),
+            Self::Portmap | Self::Bandwidth | Self::Firewall | Self::Tuning => {
                 chain::check(&mut Task::new(conf, call)?)
             }
             Self::Loopback => loopback::check(&mut Task::new(conf, call)?),
@@ -153,8 +195,17 @@ impl Plugin {
 
     fn gc(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
         match self {
-            Self::Bridge | Self::Ptp => Task::new(conf, call)?.gc(),
-            Self::Portmap | Self::Bandwidth | Self::Firewall => Task::new(conf, call)?.sweep(),
+            Self::Bridge
+            | Self::Ptp
+            | Self::Macvlan
+            | Self::Ipvlan
+            | Self::Vlan
+            | Self::HostDevice
+            | Self::Dummy
+            | Self::Tap => Task::new(conf, call)?.gc(),
+            Self::Portmap | Self::Bandwidth | Self::Firewall | Self::Tuning => {
+                Task::new(conf, call)?.sweep()
+            }
             Self::HostLocal => host_local::gc(conf),
             Self::Loopback | Self::Static => Ok(()),
         }
@@ -162,14 +213,23 @@ impl Plugin {
 
     fn status(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
         match self {
-            Self::Bridge | Self::Ptp => {
-                let task = Task::new(conf, call).map_err(unavailable)?;
+            Self::Bridge
+            | Self::Ptp
+            | Self::Macvlan
+            | Self::Ipvlan
+            | Self::Vlan
+            | Self::HostDevice
+            | Self::Dummy
+            | Self::Tap => {
+                let mut task = Task::new(conf, call).map_err(unavailable)?;
                 if self == Self::Bridge {
                     bridge::status(&task)?;
+                } else if self != Self::Ptp {
+                    single::status(&mut task, self)?;
                 }
                 Ipam::of(conf, call)?.map_or(Ok(()), |ipam| ipam.status())
             }
-            Self::Portmap | Self::Bandwidth | Self::Firewall => {
+            Self::Portmap | Self::Bandwidth | Self::Firewall | Self::Tuning => {
                 Task::new(conf, call).map(|_| ()).map_err(unavailable)
             }
             Self::HostLocal => host_local::status(conf),

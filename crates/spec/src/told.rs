@@ -166,18 +166,23 @@ impl Wired {
         if let Self::Member { bridge, .. } = self { Some(bridge) } else { None }
     }
 
-    /// The link of the host that it stands on.
+    /// The link of the host that it stands on, or is.
     #[must_use]
-    pub fn master(&self) -> Option<&IfName> {
+    pub fn below(&self) -> Option<&IfName> {
         match self {
-            Self::Macvlan { master, .. }
-            | Self::Ipvlan { master, .. }
-            | Self::Vlan { master, .. } => Some(master),
-            Self::Member { .. }
-            | Self::Pair { .. }
-            | Self::Device { .. }
-            | Self::Dummy
-            | Self::Tap(_) => None,
+            Self::Macvlan { master: name, .. }
+            | Self::Ipvlan { master: name, .. }
+            | Self::Vlan { master: name, .. }
+            | Self::Device { name } => Some(name),
+            Self::Member { .. } | Self::Pair { .. } | Self::Dummy | Self::Tap(_) => None,
         }
+    }
+
+    /// True when it has the hardware address of that link.
+    #[must_use]
+    pub fn parents_mac(&self) -> bool {
+        let passthru = matches!(self, Self::Macvlan { mode: MacvlanMode::Passthru, .. });
+        let theirs = matches!(self, Self::Ipvlan { .. } | Self::Vlan { .. } | Self::Device { .. });
+        passthru || theirs
     }
 }

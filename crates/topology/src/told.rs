@@ -159,7 +159,7 @@ fn interface(wiring: &Wiring<'_>, told: &Told) -> Result<Plan, Duplicate> {
     }
 }
 
-/// As the reference plugins leave a member of a bridge that has addresses.
+/// As the reference plugins leave what has addresses on a bridge or a LAN.
 fn settings(ifname: &IfName, told: &Told) -> Vec<(SysctlPath, &'static str)> {
     let member = matches!(told.wired, Wired::Member { .. });
     let conf6 = |name| SysctlPath::conf6(ifname, name);
@@ -168,6 +168,10 @@ fn settings(ifname: &IfName, told: &Told) -> Vec<(SysctlPath, &'static str)> {
         all.push((SysctlPath::conf4(ifname, "arp_notify"), "1"));
         all.push((conf6("accept_dad"), if told.dad { "1" } else { "0" }));
         all.extend(told.dad.then(|| (conf6("enhanced_dad"), "1")));
+    }
+    if matches!(told.wired, Wired::Macvlan { .. }) {
+        all.push((SysctlPath::conf4(ifname, "arp_notify"), "1"));
+        all.push((conf6("ndisc_notify"), "1"));
     }
     all
 }

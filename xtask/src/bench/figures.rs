@@ -85,7 +85,8 @@ pub(crate) fn table(rows: &[Row]) -> String {
     out
 }
 
-fn median(costs: &[Cost], of: fn(&Cost) -> u64) -> u64 {
+/// The middle of what `of` tells of them.
+pub(crate) fn median(costs: &[Cost], of: fn(&Cost) -> u64) -> u64 {
     let mut all: Vec<u64> = costs.iter().map(of).collect();
     all.sort_unstable();
     let upper = all.get(all.len() / 2).copied().unwrap_or_default();

@@ -5,6 +5,7 @@
 //!
 //! The floor makes the same kernel requests and nothing else. See docs/reference/bench.md.
 
+mod cni;
 mod figures;
 mod floor;
 mod process;
@@ -58,6 +59,14 @@ pub(crate) fn attach(words: &[&str]) -> Result<(), Fault> {
 /// As [`attach`], and when a rate was missed.
 pub(crate) fn rate(words: &[&str]) -> Result<(), Fault> {
     rate::run(words, &build()?)
+}
+
+/// What plugins cost runtimes.
+///
+/// # Errors
+/// As [`attach`].
+pub(crate) fn cni(words: &[&str]) -> Result<(), Fault> {
+    cni::run(words)
 }
 
 /// What protection costs the packets it looks at.

@@ -23,7 +23,14 @@ pub(crate) struct Cost {
 /// # Errors
 /// When it fails.
 pub(crate) fn measure(command: &mut Command) -> Result<Cost, Fault> {
-    command.env_clear().stdin(Stdio::null()).stdout(Stdio::null());
+    timed(command.env_clear().stdin(Stdio::null()).stdout(Stdio::null()))
+}
+
+/// As [`measure`], with environment, input and output as they are.
+///
+/// # Errors
+/// When it fails.
+pub(crate) fn timed(command: &mut Command) -> Result<Cost, Fault> {
     let begun = Instant::now();
     let child = command.spawn()?;
     let (status, cpu) = wait(child.id())?;

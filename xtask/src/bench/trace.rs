@@ -19,10 +19,24 @@ pub(crate) struct Calls {
 
 /// Runs the command under strace; nothing where there is no strace.
 pub(crate) fn count(command: &Command) -> Result<Option<Calls>, Fault> {
+    traced(command, Stdio::null(), Stdio::null())
+}
+
+/// As [`count`], with this input and output.
+pub(crate) fn count_fed(
+    command: &Command,
+    input: std::fs::File,
+    output: std::fs::File,
+) -> Result<Option<Calls>, Fault> {
+    traced(command, input.into(), output.into())
+}
+
+fn traced(command: &Command, input: Stdio, output: Stdio) -> Result<Option<Calls>, Fault> {
     let path = "/run/ropewalk/trace";
     let mut strace = Command::new("strace");
     strace.args(["-f", "-o", path]).arg(command.get_program()).args(command.get_args());
-    let status = match strace.stdin(Stdio::null()).stdout(Stdio::null()).status() {
+    strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    let status = match strace.stdin(input).stdout(output).status() {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         other => other?,
     };

@@ -103,6 +103,12 @@ pub(crate) enum Verb {
     /// need it. It says each thing it did in a line on standard error; with --json, as a line of
     /// JSON on standard output. It ends at SIGTERM or SIGINT. For systemd: dist/systemd/ropewalk-agent.service.
     Agent(Agent),
+    /// Become the CNI plugins of a folder: copy the binary there, link every plugin to it
+    ///
+    /// What was there is saved beside. Configuration files stay as they are.
+    Install(Install),
+    /// Give a folder of CNI plugins back as it was
+    Uninstall(Install),
     /// Say why a packet does not arrive, and what repairs it
     ///
     /// The packet and its answer are walked through every namespace. Then it is sent, three times at
@@ -175,6 +181,22 @@ pub(crate) struct Agent {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub(crate) every: u64,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct Install {
+    /// What to be
+    pub(crate) what: Role,
+    /// The folder
+    #[arg(long, default_value = ropewalk_cni::DIR)]
+    pub(crate) dir: PathBuf,
+}
+
+/// What the binary can be beside itself.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum Role {
+    /// The plugins by which containerd, CRI-O, nerdctl and podman 4 attach containers
+    Cni,
 }
 
 #[derive(Args, Debug)]

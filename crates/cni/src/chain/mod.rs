@@ -6,7 +6,9 @@
 
 pub(crate) mod bandwidth;
 pub(crate) mod firewall;
+mod pattern;
 pub(crate) mod portmap;
+pub(crate) mod tuning;
 
 use ropewalk_engine::{Amendment, Bare, Whom};
 use ropewalk_facts::IfName;
@@ -61,6 +63,8 @@ pub(crate) fn amendment(name: &'static str, asked: String) -> Amendment<'static>
         publish: Vec::new(),
         rate_in: None,
         rate_out: None,
+        mac: None,
+        mtu: None,
         draw: &|_, _| Ok(Plan::new()),
     }
 }

@@ -45,6 +45,14 @@ fn refuse(conf: &Conf) -> Result<(), Fault> {
         Err(Fault::new(Code::Unsupported, format!("portmap: {key} is not supported yet"))
             .details("ports are published natively, without conditions"))
     };
+    let bit = conf.fields.number("markMasqBit")?;
+    if bit.is_some() && !conf.fields.text("externalSetMarkChain")?.is_empty() {
+        let what = "portmap: Cannot specify externalSetMarkChain and markMasqBit";
+        return Err(Fault::new(Code::Config, what));
+    }
+    if bit.is_some_and(|bit| bit > 31) {
+        return Err(Fault::new(Code::Config, "portmap: MasqMarkBit must be between 0 and 31"));
+    }
     for key in ["conditionsV4", "conditionsV6"] {
         if !conf.fields.texts(key)?.is_empty() {
             return unsupported(key);

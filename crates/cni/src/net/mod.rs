@@ -7,6 +7,7 @@
 pub(crate) mod bridge;
 pub(crate) mod loopback;
 pub(crate) mod ptp;
+pub(crate) mod single;
 
 use std::path::Path;
 
@@ -102,11 +103,12 @@ impl<'a> Task<'a> {
         kept(&self.engine.attach_told(&wish, &answer)?)
     }
 
-    /// DEL: what the record has, then the addresses; all is tried.
-    pub(crate) fn del(&mut self) -> Result<(), Fault> {
+    /// DEL: what the record has, then the addresses; all is tried. An interface without a record
+    /// goes where it is one that `drops`, and not the host's own.
+    pub(crate) fn del(&mut self, drops: bool) -> Result<(), Fault> {
         let whom = self.whom(None)?;
         let mut gone = self.engine.detach_told(&whom).map_err(Fault::from);
-        if matches!(gone, Ok(false)) && self.call.netns.is_some() {
+        if drops && matches!(gone, Ok(false)) && self.call.netns.is_some() {
             // Somebody else's plugin may have made it.
             let sandbox = self.sandbox()?;
             gone = self.engine.drop_link(&sandbox, &whom.ifname).map_err(Fault::from);

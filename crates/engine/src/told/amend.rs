@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use ipnet::IpNet;
-use ropewalk_facts::{IfName, Key, Mac, Snapshot};
+use ropewalk_facts::{Body, Id, IfName, Key, Link, Mac, Snapshot};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Duplicate, Plan, Step};
 use ropewalk_spec::{Publish, Rate, SandboxRef, Shared};
@@ -38,6 +38,10 @@ pub struct Amendment<'a> {
     pub rate_in: Option<Rate>,
     /// How fast it may send.
     pub rate_out: Option<Rate>,
+    /// Its hardware address in the container.
+    pub mac: Option<Mac>,
+    /// Its MTU there.
+    pub mtu: Option<u32>,
     /// Whatever else, as a plan.
     pub draw: Draw<'a>,
 }
@@ -184,13 +188,15 @@ impl Engine {
         let mut drawn = ropewalk_topology::publish(&wiring, &amendment.publish, &host)?;
         drawn.extend(ropewalk_topology::rates(&wiring)?)?;
         drawn.extend((amendment.draw)(&wiring, &host)?)?;
+        if let Some(link) = self.altered(record, amendment, &mut world)? {
+            drawn.ensure(&record.ns, Body::Link(link))?;
+        }
         let held = |step: &Step| record.plan.steps().contains(step);
         let new: Vec<Step> = Vec::from(drawn).into_iter().filter(|step| !held(step)).collect();
         let keys: Vec<Key> = new.iter().map(Step::key).collect();
         let changes = self.draft(&Plan::try_from(new.clone())?, &mut world)?;
-        let (before, mut rest): (Vec<Step>, Vec<Step>) =
-            record.plan.steps().iter().cloned().partition(|step| keys.contains(&step.key()));
-        rest.extend(new);
+        let own = record.plan.steps().iter();
+        let before: Vec<Step> = own.filter(|step| keys.contains(&step.key())).cloned().collect();
         let part = Part {
             name: amendment.name.into(),
             asked: amendment.asked.clone(),
@@ -199,7 +205,35 @@ impl Engine {
             changes,
             publish: amendment.publish.clone(),
         };
-        Ok((part, Plan::try_from(rest)?))
+        Ok((part, with(&record.plan, new)?))
+    }
+
+    /// The interface in the container as it shall be, if anything about it is asked for.
+    fn altered(
+        &mut self,
+        record: &AttachmentRecord,
+        amendment: &Amendment<'_>,
+        world: &mut Snapshot,
+    ) -> Result<Option<Link>, Fault> {
+        if amendment.mac.is_none() && amendment.mtu.is_none() {
+            return Ok(None);
+        }
+        let key = Id::Link(record.ifname.clone()).at(record.ns.clone());
+        self.learn(std::slice::from_ref(&key), world)?;
+        let found = world.fact(&key).and_then(|fact| fact.body.as_link());
+        let stated = record.plan.steps().iter().find_map(|step| match step {
+            Step::Create(fact) | Step::Ensure(fact) if fact.key() == key => fact.body.as_link(),
+            Step::Create(_) | Step::Ensure(_) | Step::Absent(_) => None,
+        });
+        let Some(found) = found else {
+            let what = format!("there is no {} in {}", record.ifname, record.sandbox);
+            return Err(Fault::new(crate::Code::Kernel, what));
+        };
+        let bare = Link { up: found.up, ..Link::up(found.name.clone(), found.kind.clone()) };
+        let mut link = stated.cloned().unwrap_or(bare);
+        link.mac = amendment.mac.or(link.mac);
+        link.mtu = amendment.mtu.or(link.mtu);
+        Ok(Some(link))
     }
 
     /// Takes what `plugin` has added from the attachment of `whom`, if there is such.
@@ -226,9 +260,13 @@ impl Engine {
         self.alive(&record);
         let part = record.parts.remove(at);
         let keys: BTreeSet<&Key> = part.keys.iter().collect();
-        let rest = record.plan.steps().iter().filter(|step| !keys.contains(&step.key()));
-        let rest: Vec<Step> = rest.chain(&part.before).cloned().collect();
-        record.plan = Plan::try_from(rest)?;
+        let earlier = |key: &Key| part.before.iter().find(|step| step.key() == *key).cloned();
+        let steps =
+            record.plan.steps().iter().filter_map(|step| match keys.contains(&step.key()) {
+                true => earlier(&step.key()),
+                false => Some(step.clone()),
+            });
+        record.plan = Plan::try_from(steps.collect::<Vec<Step>>())?;
         record.publish.retain(|port| !part.publish.contains(port));
         if part.name == RATES {
             (record.rate_in, record.rate_out) = (None, None);
@@ -251,6 +289,22 @@ impl Engine {
             false => Ok(self.store.put_attachment(record)?),
         }
     }
+}
+
+/// `plan` with `new`, which takes the place of what it says of the same. What the attachment makes it
+/// still makes, in another shape.
+fn with(plan: &Plan, mut new: Vec<Step>) -> Result<Plan, Fault> {
+    let mut all = Vec::new();
+    for step in plan.steps() {
+        let at = new.iter().position(|other| other.key() == step.key());
+        all.push(match (at.map(|at| new.remove(at)), step) {
+            (Some(Step::Ensure(fact)), Step::Create(_)) => Step::Create(fact),
+            (Some(other), _) => other,
+            (None, step) => step.clone(),
+        });
+    }
+    all.extend(new);
+    Ok(Plan::try_from(all)?)
 }
 
 /// The plugin whose part are the rates.

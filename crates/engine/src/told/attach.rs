@@ -1,9 +1,9 @@
 //! Attaching as a runtime tells, once: asked again, the same is answered again.
 
-use ropewalk_facts::{Id, IfName, Key, Mac, Ns, RouteKey, Snapshot, table};
+use ropewalk_facts::{Id, IfName, Key, Link, Mac, Ns, RouteKey, Snapshot, table};
 use ropewalk_kernel::failpoint;
 use ropewalk_spec::names::{self, Seed};
-use ropewalk_spec::{SandboxRef, Way, Wired};
+use ropewalk_spec::{SandboxRef, Told, Way, Wired};
 use ropewalk_store::{AttachmentRecord, NetworkHead, Origin, State, StoreError};
 use ropewalk_topology::Wiring;
 
@@ -116,7 +116,10 @@ impl Engine {
             return Ok(self.store.put_attachment(record)?);
         };
         if !self.is_gone(&other)? {
-            return Ok(first?);
+            let fault = first.map_err(Fault::from);
+            let Some(cni) = other.origin.cni() else { return fault };
+            let name = cni.pod.as_ref().unwrap_or(&cni.container);
+            return fault.map_err(|fault| fault.cause(format!("container {name} has it")));
         }
         self.leave(&other)?;
         Ok(self.store.put_attachment(record)?)
@@ -130,19 +133,23 @@ impl Engine {
     ) -> Result<(AttachmentRecord, Made), Fault> {
         let Whom { cni, network, ifname } = &wish.whom;
         let mut told = wish.told.clone();
-        let below = told.wired.bridge().or(told.wired.master());
+        let below = told.wired.bridge().or(told.wired.below());
         let below = below.map(|name| Id::Link(name.clone()).at(Ns::HOST));
         let mut world = Snapshot::default();
         self.learn(&needed(&told.ways, &sandbox.ns, below.as_ref()), &mut world)?;
         behind_others(&mut told.ways, &sandbox.ns, &world);
+        if matches!(told.wired, Wired::Device { .. }) {
+            // What it had on the host comes back with it.
+            self.learn_all(&mut world)?;
+        }
         let lower = below.and_then(|key| world.fact(&key)?.body.as_link().cloned());
         let leg = names::container_leg(&cni.network, &cni.container, ifname);
         let seed = told.addresses.first().map_or(Seed::Text(leg.as_str()), |n| Seed::Ip(n.addr()));
-        let parents = matches!(told.wired, Wired::Ipvlan { .. } | Wired::Device { .. });
+        stands(&told, lower.as_ref())?;
         let chosen = told.mac.unwrap_or_else(|| names::mac(&network.name, seed));
-        let mac = (!parents).then_some(chosen);
-        let stands = told.wired.master().and(lower.as_ref()).and_then(|link| link.mtu);
-        let mtu = told.mtu.or(stands).unwrap_or(head.mtu);
+        let mac = (!told.wired.parents_mac()).then_some(chosen);
+        let theirs = told.wired.below().and(lower.as_ref());
+        let mtu = told.mtu.or(theirs.and_then(|link| link.mtu)).unwrap_or(head.mtu);
         let label = cni.pod.as_ref().unwrap_or(&cni.container);
         let wiring = Wiring {
             network,
@@ -165,7 +172,7 @@ impl Engine {
         let plan = ropewalk_topology::told(&wiring, &told)?;
         let changes = self.draft(&plan, &mut world)?;
         let made = Made {
-            mac,
+            mac: mac.or(theirs.and_then(|link| link.mac)),
             leg: told.wired.has_leg().then(|| leg.clone()),
             bridge_mac: lower.and_then(|link| link.mac),
             mtu,
@@ -226,6 +233,22 @@ impl Engine {
             all.extend(self.look_at_network(&network, false)?);
         }
         Ok(Some(all))
+    }
+}
+
+/// Refuses a link below that is not there, or has less room.
+fn stands(told: &Told, lower: Option<&Link>) -> Result<(), Fault> {
+    let Some(name) = told.wired.below() else { return Ok(()) };
+    let Some(lower) = lower else {
+        return Err(Fault::new(Code::ParentUnfit, format!("there is no interface {name}"))
+            .or_try("ip -br link    lists those that there are"));
+    };
+    match told.mtu.zip(lower.mtu) {
+        Some((mtu, most)) if mtu > most => {
+            let what = format!("invalid MTU {mtu}, must be [0, master MTU({most})]");
+            Err(Fault::new(Code::BadInput, what))
+        }
+        Some(_) | None => Ok(()),
     }
 }
 

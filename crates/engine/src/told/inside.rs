@@ -2,13 +2,13 @@
 //! somebody else made it.
 
 use ipnet::IpNet;
-use ropewalk_facts::{Body, Id, IfName, Link, LinkKind, Snapshot};
+use ropewalk_facts::{Body, Id, IfName, Link, LinkKind, Mac, Ns, RouteKey, Snapshot};
 use ropewalk_plan::{Plan, Step};
 use ropewalk_spec::SandboxRef;
 
-use crate::Engine;
 use crate::code::Code;
 use crate::fault::Fault;
+use crate::{Engine, host};
 
 impl Engine {
     /// Sees to it that loopback is up, or down. Returns its addresses.
@@ -41,6 +41,40 @@ impl Engine {
             true => Ok(()),
             false => Err(Fault::new(Code::Kernel, "lo is down").or_try("ip link set lo up")),
         }
+    }
+
+    /// The link of the host's default route, IPv4's before IPv6's.
+    ///
+    /// # Errors
+    /// [`Code::Kernel`].
+    pub fn default_link(&mut self) -> Result<Option<IfName>, Fault> {
+        let keys =
+            [RouteKey::default_v4(), RouteKey::default_v6()].map(|key| Id::Route(key).at(Ns::HOST));
+        let found = self.kernel.read_keys(&keys)?;
+        if let Some(name) = host::uplink(&found) {
+            return Ok(Some(name));
+        }
+        // One with a metric is not found by the key of one without.
+        Ok(host::uplink(&self.kernel.read_all(&Ns::HOST)?))
+    }
+
+    /// True when the host has a link of this name.
+    ///
+    /// # Errors
+    /// [`Code::Kernel`].
+    pub fn has_link(&mut self, name: &IfName) -> Result<bool, Fault> {
+        let key = Id::Link(name.clone()).at(Ns::HOST);
+        Ok(self.kernel.read_keys(std::slice::from_ref(&key))?.contains(&key))
+    }
+
+    /// The link of the host that has a hardware address.
+    ///
+    /// # Errors
+    /// [`Code::Kernel`].
+    pub fn link_of(&mut self, mac: Mac) -> Result<Option<IfName>, Fault> {
+        let found = self.kernel.read_links(&Ns::HOST)?;
+        let mut links = found.of(&Ns::HOST).filter_map(|fact| fact.body.as_link());
+        Ok(links.find(|link| link.mac == Some(mac)).map(|link| link.name.clone()))
     }
 
     /// Removes an interface that there is no record of; true when it was there. A namespace that is

@@ -8,6 +8,7 @@ mod cri;
 mod engines;
 mod ipam;
 mod net;
+mod single;
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;

@@ -57,7 +57,7 @@ impl Node {
     }
 
     /// What a container sees: addresses, routes, the state of its interface.
-    fn seen(&self, container: &str) -> String {
+    pub(super) fn seen(&self, container: &str) -> String {
         self.host.net.sh(&format!(
             "cd /; i='ip netns exec {container} ip'
             $i -o link show dev eth0 | grep -oE 'mtu [0-9]+|state UP|state DOWN'

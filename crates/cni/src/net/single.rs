@@ -1,0 +1,190 @@
+//! Interfaces without an end on the host: macvlan, ipvlan, vlan, host-device, dummy, tap.
+//!
+//!     {"type": "macvlan", "master": "eth1", "mode": "bridge", "ipam": {…}}
+//!     {"type": "host-device", "device": "eth2"}
+//!
+//! Without a `master` they stand on the link of the host's default route.
+
+use std::path::Path;
+
+use ropewalk_facts::{IfName, IpvlanMode, MacvlanMode, TapSpec};
+use ropewalk_spec::{Told, Wired};
+
+use super::{Draft, Task, link, mac, mtu, ways};
+use crate::conf::Conf;
+use crate::fault::{Code, Fault};
+use crate::outcome::{Interface, Outcome};
+use crate::plugin::Plugin;
+
+/// ADD of `plugin`.
+pub(crate) fn add(task: &mut Task<'_>, plugin: Plugin) -> Result<Outcome, Fault> {
+    let own_mac = matches!(plugin, Plugin::Macvlan | Plugin::Tap);
+    if own_mac {
+        task.call.args.only(&["MAC"])?;
+    }
+    let wired = wired(task, plugin)?;
+    let needs = matches!(plugin, Plugin::Vlan | Plugin::Dummy);
+    let hands_on = plugin == Plugin::Ipvlan;
+    let (conf, call) = (task.conf, task.call);
+    let mtu = mtu(conf)?;
+    let mac = if own_mac { mac(conf, call)? } else { None };
+    task.add(None, |outcome| {
+        let before = conf.previous.clone().filter(|_| hands_on && outcome.is_none());
+        if outcome.is_none() && needs {
+            let what = format!("{}: the configuration names no ipam.type", plugin.name());
+            return Err(Fault::new(Code::Config, what));
+        }
+        let mut outcome = outcome.or(before).unwrap_or_default();
+        // These never hand on what came with the addresses.
+        outcome.dns = conf.dns.clone();
+        let addresses = outcome.ips.iter().map(|ip| ip.address).collect();
+        let ways = ways(&outcome);
+        let told =
+            Told { wired, mac, mtu, addresses, ways, masquerade: false, dad: false, up: true };
+        Ok(Draft { bridge: None, shared: Vec::new(), force_address: false, told, outcome })
+    })
+}
+
+/// STATUS: the link below is there.
+pub(crate) fn status(task: &mut Task<'_>, plugin: Plugin) -> Result<(), Fault> {
+    let wired = wired(task, plugin)?;
+    let Some(name) = wired.below() else { return Ok(()) };
+    match task.engine.has_link(name)? {
+        true => Ok(()),
+        false => {
+            let what = format!("{}: there is no interface {name}", plugin.name());
+            Err(Fault::new(Code::NotAvailable, what))
+        }
+    }
+}
+
+fn wired(task: &mut Task<'_>, plugin: Plugin) -> Result<Wired, Fault> {
+    let conf = task.conf;
+    if conf.fields.truth("linkInContainer")? == Some(true) {
+        let what = format!("{}: linkInContainer is not supported yet", plugin.name());
+        return Err(Fault::new(Code::Unsupported, what));
+    }
+    match plugin {
+        Plugin::Macvlan => {
+            let mode = mode(conf, "bridge", MacvlanMode::from_word)?;
+            Ok(Wired::Macvlan { master: master(task)?, mode })
+        }
+        Plugin::Ipvlan => {
+            let mode = mode(conf, "l2", IpvlanMode::from_word)?;
+            Ok(Wired::Ipvlan { master: master(task)?, mode })
+        }
+        Plugin::Vlan => {
+            let missing = || Fault::new(Code::Config, "\"master\" field is required");
+            Ok(Wired::Vlan { master: link(conf, "master")?.ok_or_else(missing)?, id: vlan(conf)? })
+        }
+        Plugin::HostDevice => Ok(Wired::Device { name: device(task)? }),
+        Plugin::Tap => tap(conf),
+        Plugin::Bridge
+        | Plugin::Ptp
+        | Plugin::Dummy
+        | Plugin::Loopback
+        | Plugin::Portmap
+        | Plugin::Bandwidth
+        | Plugin::Firewall
+        | Plugin::Tuning
+        | Plugin::HostLocal
+        | Plugin::Static => Ok(Wired::Dummy),
+    }
+}
+
+/// The word for how links that share one reach each other.
+fn mode<T>(conf: &Conf, usual: &str, read: fn(&str) -> Option<T>) -> Result<T, Fault> {
+    let text = conf.fields.text("mode")?;
+    let word = if text.is_empty() { usual } else { text.as_str() };
+    read(word).ok_or_else(|| Fault::new(Code::Config, format!("unknown mode: {word:?}")))
+}
+
+/// `master`, else the interface of the plugin before, else the link of the default route.
+fn master(task: &mut Task<'_>) -> Result<IfName, Fault> {
+    if let Some(name) = link(task.conf, "master")? {
+        return Ok(name);
+    }
+    let before = task.conf.previous.iter().flat_map(|outcome| &outcome.interfaces);
+    let before: Vec<&Interface> = before.collect();
+    if let ([one], "ipvlan") = (before.as_slice(), task.conf.kind.as_str()) {
+        let odd = |why| Fault::new(Code::Config, format!("master of prevResult: {why}"));
+        return IfName::new(one.name.as_str()).map_err(odd);
+    }
+    let none = || {
+        Fault::new(Code::Config, "no master: the host has no default route to take it from")
+            .details("give the configuration a master")
+    };
+    task.engine.default_link()?.ok_or_else(none)
+}
+
+fn vlan(conf: &Conf) -> Result<u16, Fault> {
+    let id = conf.fields.number("vlanId")?.unwrap_or(0);
+    let odd = || {
+        Fault::new(
+            Code::Config,
+            format!("invalid VLAN ID {id} (must be between 0 and 4095 inclusive)"),
+        )
+    };
+    u16::try_from(id).ok().filter(|id| *id < 4095).ok_or_else(odd)
+}
+
+/// The device: by its name, its hardware address, its place in /sys, or its PCI address.
+fn device(task: &mut Task<'_>) -> Result<IfName, Fault> {
+    let conf = task.conf;
+    let runtime = conf.fields.object("runtimeConfig")?;
+    let id = runtime.map_or(Ok(String::new()), |object| object.text("deviceID"))?;
+    let [pci, path, hwaddr] = [
+        conf.fields.text("pciBusID")?,
+        conf.fields.text("kernelpath")?,
+        conf.fields.text("hwaddr")?,
+    ];
+    let pci = if id.is_empty() { pci } else { id };
+    if !pci.is_empty() {
+        let kinds = ["pci", "auxiliary"].map(|bus| format!("/sys/bus/{bus}/devices/{pci}"));
+        return kinds.iter().find_map(|at| below(Path::new(at))).ok_or_else(|| no_device(&pci));
+    }
+    if let Some(name) = link(conf, "device")? {
+        return Ok(name);
+    }
+    if !hwaddr.is_empty() {
+        let odd = |_| Fault::new(Code::Config, format!("invalid MAC address {hwaddr:?}"));
+        let mac = hwaddr.to_lowercase().parse().map_err(odd)?;
+        return task.engine.link_of(mac)?.ok_or_else(|| no_device(&hwaddr));
+    }
+    if path.is_empty() {
+        let what = "specify either \"device\", \"hwaddr\", \"kernelpath\" or \"pciBusID\"";
+        return Err(Fault::new(Code::Config, what));
+    }
+    if !path.starts_with("/sys/devices/") || path.contains("..") {
+        let what = format!("kernelpath {path:?} is not below /sys/devices");
+        return Err(Fault::new(Code::Config, what));
+    }
+    below(Path::new(&path)).ok_or_else(|| no_device(&path))
+}
+
+/// The interface of a device in /sys.
+fn below(device: &Path) -> Option<IfName> {
+    let all = std::fs::read_dir(device.join("net")).ok()?;
+    let name = all.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).min()?;
+    IfName::new(name).ok()
+}
+
+fn no_device(which: &str) -> Fault {
+    Fault::new(Code::Config, format!("host-device: no interface of the host is {which}"))
+}
+
+fn tap(conf: &Conf) -> Result<Wired, Fault> {
+    for key in ["selinuxContext", "bridge"] {
+        if !conf.fields.text(key)?.is_empty() {
+            let what = format!("tap: {key} is not supported yet");
+            return Err(Fault::new(Code::Unsupported, what));
+        }
+    }
+    let id = |name: &str| {
+        let number = conf.fields.number(name)?;
+        let odd = |_| Fault::new(Code::Config, format!("tap: {name} is out of range"));
+        number.map(u32::try_from).transpose().map_err(odd)
+    };
+    let multi_queue = conf.fields.truth("multiQueue")? == Some(true);
+    Ok(Wired::Tap(TapSpec { owner: id("owner")?, group: id("group")?, multi_queue }))
+}
