@@ -2,6 +2,8 @@
 //!
 //!     iptables-legacy -w -A ROPEWALK -i rw+ -m comment --comment 'from ropewalk' -j ACCEPT
 
+use std::net::IpAddr;
+
 use ropewalk_facts::Body;
 use ropewalk_facts::nft::{Bytes, CmpOp, Expr, MetaKey, Rule, TableKey, Verdict, VerdictCode};
 
@@ -50,7 +52,7 @@ fn head(table: &TableKey) -> (&'static str, Words) {
     (if v6 { "ip6tables-legacy" } else { "iptables-legacy" }, words)
 }
 
-/// Interfaces, comment and verdict; what else there is has no words here.
+/// Addresses, protocol, interfaces, comment and verdict; what else there is has no words here.
 fn spec(rule: &Rule) -> Words {
     let mut words = Words::default();
     let mut option = None;
@@ -62,6 +64,10 @@ fn spec(rule: &Rule) -> Words {
         } else if let (Expr::Cmp { op, data, .. }, Some(option)) = (expr, option) {
             let not = if *op == CmpOp::Neq { "! " } else { "" };
             words = words.say(&format!("{not}{option}")).word(name(data));
+        } else if let Expr::Opaque { name, data } = expr
+            && name == "ip"
+        {
+            words = words.then(header(&data.0));
         }
     }
     if !rule.key.tag.starts_with('#') {
@@ -75,6 +81,36 @@ fn spec(rule: &Rule) -> Words {
         Some((option, target)) => words.say(option).word(target),
         None => words,
     }
+}
+
+/// What a rule asks of addresses and protocol (`struct ipt_ip`, `struct ip6t_ip6`, as `wire::xt` puts
+/// it together): source, destination, their masks, the protocol, … flags, what is inverted.
+fn header(data: &[u8]) -> Words {
+    // Inverted (`IPT_INV_SRCIP`, `IPT_INV_DSTIP`, `IPT_INV_PROTO`).
+    const SRC: u8 = 0x08;
+    const DST: u8 = 0x10;
+    const PROTO: u8 = 0x40;
+    let width = if data.len() > 60 { 16 } else { 4 };
+    let invert = data.last().copied().unwrap_or_default();
+    let part = |at: usize| data.get(at * width..(at + 1) * width).unwrap_or_default();
+    let not = |bit| if invert & bit != 0 { "! " } else { "" };
+    let mut words = Words::default();
+    for (at, option, bit) in [(0, "-s", SRC), (1, "-d", DST)] {
+        let ones: u32 = part(at + 2).iter().map(|byte| byte.count_ones()).sum();
+        if let Some(ip) = address(part(at)).filter(|_| ones > 0) {
+            words = words.say(&format!("{}{option}", not(bit))).word(format_args!("{ip}/{ones}"));
+        }
+    }
+    let proto = data.get(4 * width..).and_then(|rest| rest.first_chunk());
+    match proto.map(|bytes| u16::from_ne_bytes(*bytes)).filter(|number| *number != 0) {
+        Some(number) => words.say(&format!("{}-p", not(PROTO))).word(number),
+        None => words,
+    }
+}
+
+fn address(bytes: &[u8]) -> Option<IpAddr> {
+    let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+    v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
 }
 
 fn target(verdict: &Verdict) -> Option<(&'static str, String)> {
@@ -94,4 +130,19 @@ fn name(Bytes(data): &Bytes) -> String {
     let text = data.split(|byte| *byte == 0).next().unwrap_or_default();
     let plus = if text.len() == data.len() && data.len() < 16 { "+" } else { "" };
     String::from_utf8_lossy(text).into_owned() + plus
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_and_protocol_are_said() {
+        let v4 =
+            [&[10, 0, 0, 2, 10, 1, 0, 0, 255, 255, 255, 255, 255, 255, 0, 0][..], &[6, 0, 0, 0x10]];
+        assert_eq!(header(&v4.concat()).0.join(" "), "-s 10.0.0.2/32 ! -d 10.1.0.0/16 -p 6");
+        let v6 = [&[0xfd, 0x50][..], &[0; 30], &[255; 8], &[0; 29]].concat();
+        assert_eq!(header(&v6).0.join(" "), "-s fd50::/64");
+        assert_eq!(header(&[]).0, Vec::<String>::new());
+    }
 }

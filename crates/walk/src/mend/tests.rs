@@ -184,7 +184,7 @@ fn commands_are_read_as_what_they_change() {
         + # no words for: add rule ip nat PREROUTING ip daddr 10.9.0.1 tcp dport 80 counter /* DNAT */ comment "ropewalk fix 1"
 
         iptables-legacy -t filter -I FORWARD -s 10.0.0.2 -d 10.1.0.1 -j ACCEPT
-        + iptables-legacy -w -I FORWARD 1 -m comment --comment ropewalk fix 1 -j ACCEPT
+        + iptables-legacy -w -I FORWARD 1 -s 10.0.0.2/32 -d 10.1.0.1/32 -m comment --comment ropewalk fix 1 -j ACCEPT
 
         nft insert rule ip filter FORWARD ip saddr 10.0.0.2 ip daddr 10.1.0.1 accept
         + rule ip filter FORWARD index 0 ip saddr 10.0.0.2 ip daddr 10.1.0.1 counter accept comment "ropewalk fix 1"
