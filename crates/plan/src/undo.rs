@@ -27,9 +27,8 @@ pub fn undo(changes: &[Change], found: &Snapshot) -> Vec<Change> {
         if lost.misses(&change, &now, &out) {
             continue;
         }
-        let noted = change.old == change.new;
-        if noted && out.iter().any(|cause| takes_away(cause, &change)) {
-            out.push(change);
+        if out.iter().any(|cause| takes_away(cause, &change)) {
+            out.extend(kept(change, &now));
         } else if let Some(change) = still(change, &now) {
             apply([&change], &mut now);
             out.push(change);
@@ -81,13 +80,22 @@ fn drop_detours(changes: &mut Vec<Change>) {
     });
 }
 
-/// True when putting back the setting `cause` takes away the value of the setting in `noted`, which
-/// it had all along.
-fn takes_away(cause: &Change, noted: &Change) -> bool {
-    let own = |change: &Change| {
+/// True when putting back the setting `cause` may take away the value of the setting in `own`, that of
+/// an interface.
+fn takes_away(cause: &Change, own: &Change) -> bool {
+    let of_one = |change: &Change| {
         if let Id::Sysctl(path) = &change.key.id { Some(path.dev().is_some()) } else { None }
     };
-    cause.key.ns == noted.key.ns && own(cause) == Some(false) && own(noted) == Some(true)
+    cause.key.ns == own.key.ns && of_one(cause) == Some(false) && of_one(own) == Some(true)
+}
+
+/// A setting that is set to what it shall be, be it so now: something else takes it away. What
+/// somebody else has set it to meanwhile it keeps.
+fn kept(change: Change, now: &Snapshot) -> Option<Change> {
+    let (set, before) = (change.old.as_ref()?, change.new.as_ref()?);
+    let found = now.fact(&change.key)?;
+    let new = restore(set, before, found);
+    Some(Change { old: Some(found.clone()), new: Some(new), ..change })
 }
 
 fn still(change: Change, now: &Snapshot) -> Option<Change> {
