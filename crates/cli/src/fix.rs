@@ -33,7 +33,7 @@ pub(crate) fn undo(args: &Undo, json: bool) -> Result<Answer, Fault> {
 
 /// How the page of an answer looks.
 pub(crate) fn look(args: &Why) -> Look {
-    let repair = args.snapshot.is_none().then(|| again(args)).flatten();
+    let repair = args.snapshot.is_empty().then(|| again(args)).flatten();
     Look { paint: Paint::new(args.color), repair }
 }
 

@@ -8,6 +8,7 @@
 mod agent;
 mod answer;
 mod demo;
+mod explain;
 mod fix;
 mod install;
 mod lab;

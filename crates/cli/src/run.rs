@@ -10,7 +10,7 @@ use crate::table::{
     Announce, Attach, Cli, Create, Detach, File, Guard, NetworkVerb, Opened, PlanFile, Ports, Ps,
     Purge, Verb,
 };
-use crate::{agent, demo, fix, install, lab, pages, show, topics, trial, why};
+use crate::{agent, demo, explain, fix, install, lab, pages, show, topics, trial, why};
 
 /// Does what was asked for.
 pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
@@ -41,6 +41,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
         Verb::Install(args) => install::install(args, json),
         Verb::Uninstall(args) => install::uninstall(args, json),
         Verb::Why(args) => why::why(args, json),
+        Verb::Explain(args) => explain::explain(args, json),
         Verb::Fix(args) => fix::fix(args, json),
         Verb::Undo(args) => fix::undo(args, json),
         Verb::Snapshot(args) => why::snapshot(args),

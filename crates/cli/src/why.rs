@@ -4,7 +4,7 @@
 
 use std::fs;
 use std::io::Read as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use ropewalk_engine::{Code, Fault};
 use ropewalk_facts::seen::Scan;
@@ -22,6 +22,12 @@ pub(crate) fn snapshot(args: &Snapshot) -> Result<Answer, Fault> {
 
 /// Says why a packet does not arrive. The exit status is 3 when it does not.
 pub(crate) fn why(args: &Why, json: bool) -> Result<Answer, Fault> {
+    if let Some(network) = &args.all {
+        let pairs = ropewalk_engine::why_all(&mut crate::run::open()?, network)?;
+        let fine = pairs.iter().all(|pair| pair.code == "OK");
+        let answer = Answer::of(json, &pairs, |pairs| show::pairs(pairs))?;
+        return Ok(if fine { answer } else { answer.status(FOUND) });
+    }
     let (scan, question) = asked(args)?;
     let verdict = match &scan {
         Some(scan) => ropewalk_engine::why_in(scan, &question)?,
@@ -56,7 +62,7 @@ fn write(path: &Path, text: &str) -> Result<(), Fault> {
 
 /// What is asked, and the file that is asked where it is not this machine.
 pub(crate) fn asked(args: &Why) -> Result<(Option<Scan>, Question), Fault> {
-    let scan = args.snapshot.as_deref().map(scan).transpose()?;
+    let scan = scans(&args.snapshot)?;
     let question = question(args, scan.as_ref())?;
     Ok((scan, question))
 }
@@ -92,9 +98,44 @@ fn question(args: &Why, scan: Option<&Scan>) -> Result<Question, Fault> {
     })
 }
 
+/// What the files hold; of several, each is a host that is called as its file.
+fn scans(paths: &[PathBuf]) -> Result<Option<Scan>, Fault> {
+    if let [one] = paths {
+        return scan(one).map(Some);
+    }
+    let mut all: Option<Scan> = None;
+    for path in paths {
+        let host = path.file_stem().map(|s| s.to_string_lossy().into_owned()).unwrap_or_default();
+        let next = scan(path)?.of_host(&host);
+        if all.as_ref().is_some_and(|all| next.seen.keys().any(|ns| all.seen.contains_key(ns))) {
+            let what = format!("two of the snapshots are called {host}, and each is a host");
+            return Err(Fault::new(Code::BadInput, what).or_try("other names for the files"));
+        }
+        all = Some(match all {
+            Some(all) => all.beside(next),
+            None => next,
+        });
+    }
+    Ok(all)
+}
+
 fn scan(path: &Path) -> Result<Scan, Fault> {
+    #[derive(serde::Deserialize)]
+    struct Form {
+        version: u32,
+    }
     let text = read(path)?;
-    serde_json::from_str(&text).map_err(|e| unreadable(path, "no snapshot", &e.to_string()))
+    let bad = |e: serde_json::Error| unreadable(path, "no snapshot", &e.to_string());
+    let form: Form = serde_json::from_str(&text).map_err(bad)?;
+    if form.version != Scan::VERSION {
+        let (found, own) = (form.version, Scan::VERSION);
+        let what = format!(
+            "{} is a snapshot of version {found}, and this ropewalk reads {own}",
+            path.display()
+        );
+        return Err(Fault::new(Code::BadFile, what).or_try("the ropewalk that wrote it"));
+    }
+    serde_json::from_str(&text).map_err(bad)
 }
 
 fn read(path: &Path) -> Result<String, Fault> {

@@ -8,6 +8,7 @@
 //! next run can finish or take back.  Never here: netlink, parsing, printing.
 
 mod active;
+mod all;
 mod attach;
 mod beside;
 mod check;
@@ -55,6 +56,7 @@ use ropewalk_facts::Ns;
 use ropewalk_kernel::Kernel;
 use ropewalk_store::{Stamp, Store};
 
+pub use all::{Pair, why_all};
 pub use code::Code;
 pub use declare::{Dry, Wanted};
 pub use fault::{Fault, Words};

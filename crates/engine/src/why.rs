@@ -44,7 +44,9 @@ pub fn address_of(sandbox: &str, scan: Option<&Scan>) -> Result<IpAddr, Fault> {
         IpAddr::V4(ip) => ip.is_loopback(),
         IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
     };
-    let all = world.node(&space(sandbox)).map(|node| node.addrs.as_slice()).unwrap_or_default();
+    let plain = space(sandbox);
+    let ns = world.nodes.keys().find(|ns| **ns == plain || called(ns) == sandbox);
+    let all = ns.and_then(|ns| world.node(ns)).map(|n| n.addrs.as_slice()).unwrap_or_default();
     let usable = all.iter().map(|a| a.key.net.addr()).filter(|ip| !near(*ip));
     usable.min_by_key(IpAddr::is_ipv6).ok_or_else(|| {
         Fault::new(Code::BadInput, format!("{sandbox} is no address, and no sandbox that has one"))
@@ -151,12 +153,19 @@ pub fn why_in(scan: &Scan, question: &Question) -> Result<Verdict, Fault> {
         return Err(Fault::new(Code::BadInput, what));
     }
     let mut world = World::new(scan);
+    // A host among several is called by its name alone.
+    let meant = |name: &str| {
+        let plain = space(name);
+        let found = || scan.seen.keys().find(|ns| called(ns) == name).cloned();
+        if scan.seen.contains_key(&plain) { plain } else { found().unwrap_or(plain) }
+    };
     if !question.visible.is_empty() {
-        let visible: Vec<Ns> = question.visible.iter().map(|name| space(name)).collect();
+        let visible: Vec<Ns> = question.visible.iter().map(|name| meant(name)).collect();
         world.nodes.retain(|ns, _| visible.contains(ns));
     }
+    let question = &Question { src: meant(&question.src).as_str().to_owned(), ..question.clone() };
     if world.node(&question.from()).is_none() {
-        let what = format!("there is no sandbox {} in the snapshot", question.src);
+        let what = format!("there is no sandbox {} in the snapshot", called(&question.from()));
         let fault = Fault::new(Code::BadInput, what);
         let names = world.nodes.keys().take(5).map(|ns| called(ns).to_owned());
         return Err(names.fold(fault, |fault, name| fault.or_try(format!("ropewalk why {name} …"))));

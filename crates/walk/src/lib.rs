@@ -17,6 +17,7 @@ mod live;
 pub mod mend;
 pub mod nft;
 mod packet;
+pub mod pages;
 pub mod picture;
 mod question;
 mod resolve;

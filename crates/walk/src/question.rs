@@ -88,11 +88,12 @@ pub fn space(name: &str) -> Ns {
     }
 }
 
-/// How people call a namespace: that of a named one without its kind.
+/// How people call a namespace: that of a named one, and a host among several, without its kind.
 #[must_use]
 pub fn called(ns: &Ns) -> &str {
     if ns.is_host() {
         return "host";
     }
-    ns.as_str().strip_prefix("netns:").unwrap_or(ns.as_str())
+    let text = ns.as_str();
+    text.strip_prefix("netns:").or_else(|| text.strip_prefix("host:")).unwrap_or(text)
 }

@@ -11,6 +11,7 @@ mod interfaces;
 mod networks;
 mod outcomes;
 mod paint;
+mod pairs;
 mod paragraph;
 #[cfg(test)]
 #[expect(clippy::expect_used, reason = "tests fail by panicking")]
@@ -24,5 +25,6 @@ pub(crate) use interfaces::interfaces;
 pub(crate) use networks::{confirmed, created, network, networks, removed};
 pub(crate) use outcomes::{announced, at_stake, checked, done, repaired, routes};
 pub(crate) use paint::{Color, Paint};
+pub(crate) use pairs::pairs;
 pub(crate) use paragraph::wrapped;
 pub(crate) use why::{Look, verdict};

@@ -23,7 +23,7 @@ pub(crate) use files::{File, PlanFile};
 pub(crate) use lab::{DemoArgs, Exec, LabVerb};
 pub(crate) use network::{Create, Name, NetworkVerb};
 pub(crate) use values::Unfit;
-pub(crate) use why::{Fix, Snapshot, Undo, Why};
+pub(crate) use why::{Explain, Fix, Snapshot, Undo, Why};
 
 /// Builds, explains, verifies and removes container networks on Linux
 #[derive(Debug, Parser)]
@@ -114,6 +114,8 @@ pub(crate) enum Verb {
     /// The packet and its answer are walked through every namespace. Then it is sent, three times at
     /// most, and seen on its way, unless with --no-live. The exit status is 3 when it does not arrive.
     Why(Why),
+    /// Explain a cause: what it is, how it looks, how to see it by hand, how to repair it
+    Explain(Explain),
     /// Say what repairs it when a packet does not arrive, and do it with --apply
     ///
     /// The question is that of `ropewalk why`. A repair is written down and changed back by

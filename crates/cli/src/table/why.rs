@@ -4,6 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::Args;
+use ropewalk_spec::NetworkName;
 
 use crate::show::Color;
 
@@ -14,13 +15,15 @@ Examples:
   ropewalk why red blue:80
   ropewalk why netns:red 192.168.15.3:80
   ropewalk why red 192.168.15.3 --proto udp --dport 53
-  ropewalk why --query question.json --json")]
+  ropewalk why --query question.json --json
+  ropewalk why a red@b --snapshot a.json --snapshot b.json
+  ropewalk why --all web")]
 pub(crate) struct Why {
     /// The sandbox that the packet begins in: NAME, netns:NAME, pid:N, `host`
-    #[arg(required_unless_present = "query")]
+    #[arg(required_unless_present_any = ["query", "all"])]
     pub(crate) src: Option<String>,
     /// Where it goes: ADDRESS, ADDRESS:PORT, or a sandbox
-    #[arg(value_parser = target, required_unless_present = "query")]
+    #[arg(value_parser = target, required_unless_present_any = ["query", "all"])]
     pub(crate) dst: Option<Target>,
     /// The protocol: icmp, tcp or udp; tcp where there is a port
     #[arg(long)]
@@ -46,9 +49,13 @@ pub(crate) struct Why {
     /// The whole question as JSON: src, dst, proto, dport, sport, saddr, size, df, family, visible
     #[arg(long, value_name = "FILE", conflicts_with_all = ["src", "dst"])]
     pub(crate) query: Option<PathBuf>,
-    /// Ask a snapshot instead of this machine; `-` is standard input
+    /// Ask a snapshot instead of this machine; `-` is standard input; several are several hosts
     #[arg(long, value_name = "FILE")]
-    pub(crate) snapshot: Option<PathBuf>,
+    pub(crate) snapshot: Vec<PathBuf>,
+    /// Ask for every pair of sandboxes on this network
+    #[arg(long, value_name = "NETWORK", value_parser = super::values::network)]
+    #[arg(conflicts_with_all = ["src", "dst", "query", "snapshot"])]
+    pub(crate) all: Option<NetworkName>,
     /// Send the packet, and see where it goes: so it is anyway, unless a snapshot is asked
     #[arg(long, conflicts_with_all = ["no_live", "snapshot"])]
     pub(crate) live: bool,
@@ -117,4 +124,17 @@ fn target(text: &str) -> Result<Target, String> {
     }
     let named = text.rsplit_once(':').and_then(|(host, port)| Some((host, port.parse().ok()?)));
     Ok(named.map_or_else(whole, |(host, port)| Target { host: host.to_owned(), port: Some(port) }))
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ropewalk explain
+  ropewalk explain RP_FILTER")]
+pub(crate) struct Explain {
+    /// The code of a cause; without, all are listed
+    pub(crate) code: Option<String>,
+    /// Print all pages as Markdown
+    #[arg(long, hide = true, conflicts_with = "code")]
+    pub(crate) markdown: bool,
 }

@@ -7,6 +7,7 @@
     reason = "tests drive programs, and wait for the kernel"
 )]
 
+mod all;
 mod attach;
 mod attack;
 mod beside;

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use device::{Classic, Device, Filter, Port, Qdisc, Xdp};
 
+use crate::fact::Body;
+use crate::link::LinkKind;
 use crate::name::{IfName, Ns};
 use crate::route::Route;
 use crate::snapshot::Snapshot;
@@ -32,6 +34,42 @@ pub struct Scan {
 impl Scan {
     /// The form that this version of ropewalk reads and writes.
     pub const VERSION: u32 = 1;
+
+    /// As that of one host among several: `host:NAME` is its own namespace, and after the names of
+    /// the others stands `@NAME`.
+    #[must_use]
+    pub fn of_host(self, host: &str) -> Self {
+        let named = |ns: &Ns| match ns.is_host() {
+            true => Ns::new(format!("host:{host}")),
+            false => Ns::new(format!("{}@{host}", ns.as_str())),
+        };
+        let facts = self.facts.iter().cloned().map(|mut fact| {
+            fact.ns = named(&fact.ns);
+            if let Body::Link(link) = &mut fact.body
+                && let LinkKind::Veth { peer: Some(peer) } = &mut link.kind
+            {
+                peer.ns = named(&peer.ns);
+            }
+            fact
+        });
+        let facts = facts.collect();
+        let seen = self.seen.into_iter().map(|(ns, mut seen)| {
+            for peer in seen.devices.values_mut().filter_map(|d| d.other.as_mut()) {
+                peer.ns = named(&peer.ns);
+            }
+            (named(&ns), seen)
+        });
+        Self { version: self.version, facts, seen: seen.collect() }
+    }
+
+    /// Both together.
+    #[must_use]
+    pub fn beside(mut self, other: Self) -> Self {
+        self.facts.merge(other.facts);
+        self.seen.extend(other.seen);
+        self.version = self.version.max(other.version);
+        self
+    }
 }
 
 /// What was seen in one namespace.

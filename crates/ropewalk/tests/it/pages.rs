@@ -19,6 +19,18 @@ fn the_reference_in_docs_is_that_of_the_table() {
 }
 
 #[test]
+fn the_causes_in_docs_are_those_that_are_explained() {
+    expect_file!["../../../../docs/reference/causes.md"].assert_eq(&printed("explain --markdown"));
+    let page = printed("explain rp_filter");
+    assert!(page.starts_with("RP_FILTER\n\n  The reverse path filter"), "{page}");
+    let all = printed("explain");
+    assert!(all.contains("RP_FILTER") && all.lines().all(|l| l.len() <= 80), "{all}");
+    let unknown = ropewalk("explain FILTERDROP");
+    assert_eq!(unknown.status, Some(1));
+    assert!(unknown.err.contains("ropewalk explain FILTER_DROP"), "{}", unknown.err);
+}
+
+#[test]
 fn help_of_a_command_is_the_same_by_word_and_by_option() {
     for command in ["", "network", "network create", "attach", "plan", "help"] {
         assert_eq!(printed(&format!("help {command}")), printed(&format!("{command} --help")));

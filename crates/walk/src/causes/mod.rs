@@ -137,13 +137,22 @@ pub(crate) fn within(ns: &Ns, command: &str) -> String {
     if ns.is_host() {
         return command.to_owned();
     }
-    if let Some(name) = ns.as_str().strip_prefix("netns:") {
+    let here = !ns.as_str().contains('@');
+    if let Some(name) = ns.as_str().strip_prefix("netns:").filter(|_| here) {
         return format!("ip netns exec {name} {command}");
     }
-    if let Some(pid) = ns.as_str().strip_prefix("pid:") {
+    if let Some(pid) = ns.as_str().strip_prefix("pid:").filter(|_| here) {
         return format!("nsenter -t {pid} -n {command}");
     }
-    format!("ropewalk exec {} -- {command}", ns.as_str())
+    // Of another host, whose snapshot stands beside.
+    if let Some((there, host)) = ns.as_str().split_once('@') {
+        return format!("ssh {host} {}", within(&Ns::new(there), command));
+    }
+    if let Some(host) = ns.as_str().strip_prefix("host:") {
+        return format!("ssh {host} {command}");
+    }
+    let id = ns.as_str().strip_prefix("sandbox:").unwrap_or(ns.as_str());
+    format!("nsenter --net=/run/docker/netns/{id} {command}")
 }
 
 pub(crate) fn evidence(
