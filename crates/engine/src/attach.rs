@@ -215,6 +215,8 @@ impl Engine {
             publish: &endpoint.publish,
             rate_in: endpoint.rate_in,
             rate_out: endpoint.rate_out,
+            allow_in: &endpoint.allow_in,
+            allow_out: &endpoint.allow_out,
             ifname: ifname.clone(),
         };
         let plan = ropewalk_topology::attach(&wiring, &self.host_facts(endpoint, world)?)?;
@@ -232,6 +234,8 @@ impl Engine {
             publish: endpoint.publish.clone(),
             rate_in: endpoint.rate_in,
             rate_out: endpoint.rate_out,
+            allow_in: endpoint.allow_in.clone(),
+            allow_out: endpoint.allow_out.clone(),
             default_metric: wiring.default_metric,
             plan,
             changes,
@@ -411,6 +415,18 @@ fn other_rate(endpoint: &Endpoint, record: &AttachmentRecord) -> Option<String> 
     Some(format!("{} {does} {rate}", record.ifname))
 }
 
+/// In which of the allow lists `record` is otherwise than `endpoint` asks for.
+fn other_list(endpoint: &Endpoint, record: &AttachmentRecord) -> Option<String> {
+    let pairs = [
+        ("receives", &endpoint.allow_in, &record.allow_in),
+        ("sends", &endpoint.allow_out, &record.allow_out),
+    ];
+    let (does, _, has) =
+        pairs.into_iter().find(|(_, wish, has)| !wish.is_empty() && wish != has)?;
+    let what = if has.is_empty() { "anything".to_owned() } else { from::list(has) };
+    Some(format!("{} {does} {what}", record.ifname))
+}
+
 /// Refuses when `record` is otherwise than `endpoint` asks for.
 fn agrees(endpoint: &Endpoint, record: &AttachmentRecord) -> Result<(), Fault> {
     let ips: Vec<IpAddr> = record.addresses.iter().map(|net| net.addr()).collect();
@@ -423,6 +439,8 @@ fn agrees(endpoint: &Endpoint, record: &AttachmentRecord) -> Result<(), Fault> {
     } else if endpoint.mtu.is_some_and(|mtu| mtu != record.mtu) {
         Some(format!("{} has MTU {}", record.ifname, record.mtu))
     } else if let Some(why) = other_rate(endpoint, record) {
+        Some(why)
+    } else if let Some(why) = other_list(endpoint, record) {
         Some(why)
     } else {
         let new = |wish: &&Publish| !record.publish.contains(wish);

@@ -103,6 +103,8 @@ impl Engine {
             published: record.publish.iter().map(ToString::to_string).collect(),
             rate_in: record.rate_in.map(String::from),
             rate_out: record.rate_out.map(String::from),
+            allow_in: record.allow_in.iter().map(ToString::to_string).collect(),
+            allow_out: record.allow_out.iter().map(ToString::to_string).collect(),
             lease: crate::view::lease(record),
             limits: None,
             state: crate::view::state(record),

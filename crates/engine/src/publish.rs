@@ -221,6 +221,8 @@ pub(crate) fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkHead)
         default_metric: record.default_metric,
         allow_spoofing: false,
         publish: &record.publish,
+        allow_in: &record.allow_in,
+        allow_out: &record.allow_out,
         rate_in: None,
         rate_out: None,
     }

@@ -110,6 +110,12 @@ pub struct Row {
     /// How fast it may send.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rate_out: Option<String>,
+    /// What may come to it, beside answers: `10.9.0.0/24 tcp:80`; anything when empty.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_in: Vec<String>,
+    /// What it may send, beside answers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_out: Vec<String>,
     /// What a DHCP server lent it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub lease: Option<LeaseView>,

@@ -6,6 +6,7 @@ use ipnet::{IpNet, Ipv4Net};
 use ropewalk_facts::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
+use crate::allow::Allow;
 use crate::error::{Form, Object, Problem, SpecError};
 use crate::mode::Mode;
 use crate::name::NetworkName;
@@ -40,9 +41,16 @@ pub struct Endpoint {
     pub rate_in: Option<Rate>,
     /// How fast it may send.
     pub rate_out: Option<Rate>,
+    /// What may come to it, beside answers; anything when empty.
+    pub allow_in: Vec<Allow>,
+    /// What it may send, beside answers; anything when empty.
+    pub allow_out: Vec<Allow>,
     /// Whether the sandbox may speak with any address on it.
     pub allow_spoofing: bool,
 }
+
+/// How many lines an allow list has at most.
+const MOST_LINES: usize = 64;
 
 impl Endpoint {
     /// Checks the endpoint against the network it names: its addresses and MTU.
@@ -83,6 +91,7 @@ impl Endpoint {
         }
         check_mtu(At::field(&object, "mtu"), self.mtu, network.has_v6())?;
         self.check_rates(network)?;
+        self.check_lists(network)?;
         if !self.publish.is_empty() && !network.mode.through_host() {
             let mode = network.mode.word();
             return At::field(&object, "publish").fail(Problem::ConflictMode { mode });
@@ -132,6 +141,36 @@ impl Endpoint {
             }
             _ => Ok(()),
         }
+    }
+
+    /// Lists are kept on the host's side, where a sandbox is known by the addresses that it is held to.
+    fn check_lists(&self, network: &Network) -> Result<(), SpecError> {
+        let object = self.object();
+        for (field, list) in [("allow_in", &self.allow_in), ("allow_out", &self.allow_out)] {
+            let at = At::field(&object, field);
+            if list.is_empty() {
+                continue;
+            }
+            if !network.mode.has_legs() {
+                let mode = network.mode.word();
+                return at.fail(Problem::NoLeg { mode });
+            }
+            if self.allow_spoofing || network.allow_spoofing {
+                return at.fail(Problem::Conflict { with: "allow_spoofing" });
+            }
+            if network.mode.reach() == crate::Reach::L2 || !(network.has_v4() || network.has_v6()) {
+                let with = "a network whose sandboxes give themselves addresses";
+                return at.fail(Problem::Conflict { with });
+            }
+            for (index, net) in list.iter().enumerate().filter_map(|(n, x)| Some((n, x.net()?))) {
+                let ip = net.addr();
+                let has = if ip.is_ipv4() { network.has_v4() } else { network.has_v6() };
+                if !has {
+                    return at.index(index).fail(Problem::Family { ip });
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Checks that this endpoint and `other` can be together: interface, address, ports.
@@ -209,6 +248,14 @@ pub struct RawEndpoint {
     /// How fast it may send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_out: Option<String>,
+    /// What may come to it.
+    #[serde(default, deserialize_with = "one_or_many", serialize_with = "one_or_list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_in: Vec<String>,
+    /// What it may send.
+    #[serde(default, deserialize_with = "one_or_many", serialize_with = "one_or_list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub allow_out: Vec<String>,
     /// The sandbox may speak with any address.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub allow_spoofing: bool,
@@ -236,6 +283,14 @@ impl RawEndpoint {
         let rate = |field, text: &Option<String>| {
             text.as_deref().map(|text| at(field).ok(text.parse())).transpose()
         };
+        let list = |field, texts: &[String]| {
+            let lines = texts.iter().take(MOST_LINES + 1).map(|text| text.parse());
+            let lines: Vec<Allow> = collect(at(field), lines)?;
+            if lines.len() > MOST_LINES {
+                return at(field).fail(Problem::Many { most: MOST_LINES });
+            }
+            Ok(lines)
+        };
         let endpoint = Endpoint {
             sandbox,
             network,
@@ -247,6 +302,8 @@ impl RawEndpoint {
             default_route: self.default_route,
             rate_in: rate("rate_in", &self.rate_in)?,
             rate_out: rate("rate_out", &self.rate_out)?,
+            allow_in: list("allow_in", &self.allow_in)?,
+            allow_out: list("allow_out", &self.allow_out)?,
             allow_spoofing: self.allow_spoofing,
         };
         let v6 = endpoint.ips.iter().any(IpAddr::is_ipv6);
@@ -303,6 +360,8 @@ impl From<Endpoint> for RawEndpoint {
             default_route: endpoint.default_route,
             rate_in: endpoint.rate_in.map(String::from),
             rate_out: endpoint.rate_out.map(String::from),
+            allow_in: endpoint.allow_in.iter().map(Allow::to_string).collect(),
+            allow_out: endpoint.allow_out.iter().map(Allow::to_string).collect(),
             allow_spoofing: endpoint.allow_spoofing,
         }
     }

@@ -76,6 +76,8 @@ pub enum Form {
     Ports,
     /// A rate.
     Rate,
+    /// A line of an allow list.
+    Allow,
     /// A sandbox.
     Sandbox,
     /// Another end of a tunnel.
@@ -98,6 +100,7 @@ impl Form {
             Self::Proto => "a protocol",
             Self::Ports => "a port or a range of ports",
             Self::Rate => "a rate",
+            Self::Allow => "a line of an allow list",
             Self::Sandbox => "a sandbox",
             Self::Peer => "a peer",
         }
@@ -120,6 +123,7 @@ impl Form {
             Self::Proto => "tcp, udp or sctp",
             Self::Ports => "80 or 80-90, within 1 to 65535",
             Self::Rate => "10M, 1.5G or, with a burst in bytes, 10M/64k; 8k bits a second at least",
+            Self::Allow => "10.9.0.5, tcp:443, '10.9.0.0/24 udp:53-54', icmp, or none for nothing",
             Self::Sandbox => "netns:NAME, a path, pid:N, docker:NAME, podman:NAME or new:NAME",
             Self::Peer => {
                 "the peer's address and its subnets: 192.168.1.12=10.5.2.0/24,fd00:5:2::/64"
@@ -172,6 +176,8 @@ pub enum Problem {
     ConflictMode { mode: &'static str },
     #[error("with mode {mode} nothing of the host stands between a sandbox and the LAN to keep it")]
     NoLeg { mode: &'static str },
+    #[error("more than {most} of them")]
+    Many { most: usize },
     #[error("the sandboxes of {name} reach each other already")]
     Itself { name: String },
     #[error("none of {net} is asked for, and the network has no range to take one from")]
@@ -260,6 +266,7 @@ impl Problem {
             | Self::Mtu { .. }
             | Self::Seconds { .. }
             | Self::Family { .. }
+            | Self::Many { .. }
             | Self::Contradiction { .. } => return None,
         };
         Some(text.to_owned())

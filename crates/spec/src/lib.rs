@@ -6,6 +6,7 @@
 //! The raw form holds text as it was written; the valid form cannot hold nonsense, so nothing below
 //! checks again.  Never here: the kernel, files, clocks, chance, which address is free.
 
+mod allow;
 mod direct;
 mod endpoint;
 mod error;
@@ -27,6 +28,7 @@ mod subnets;
 mod told;
 mod vxlan;
 
+pub use allow::{Allow, Carried};
 pub use direct::Direct;
 pub use endpoint::{Endpoint, RawEndpoint};
 pub use error::{Form, Object, Problem, SpecError};

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use ropewalk_facts::{IfName, Key, Mac, Ns};
 use ropewalk_plan::{Change, Plan, Step};
-use ropewalk_spec::{Network, NetworkName, Publish, Rate, SandboxRef, Shared};
+use ropewalk_spec::{Allow, Network, NetworkName, Publish, Rate, SandboxRef, Shared};
 use serde::{Deserialize, Serialize};
 
 use crate::dhcp::Dhcp;
@@ -167,6 +167,12 @@ pub struct AttachmentRecord {
     /// How fast it may send.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rate_out: Option<Rate>,
+    /// What may come to it, beside answers; anything when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_in: Vec<Allow>,
+    /// What it may send, beside answers; anything when empty.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allow_out: Vec<Allow>,
     /// The metric of the default routes that it was given; none where it has none.
     #[serde(default)]
     pub default_metric: Option<u32>,

@@ -25,6 +25,7 @@ pub mod uplink;
 mod vxlan;
 mod wiring;
 
+use ropewalk_facts::Ns;
 use ropewalk_plan::{Duplicate, Plan};
 use ropewalk_spec::{Mode, Network};
 
@@ -59,7 +60,9 @@ pub fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
 /// # Errors
 /// [`Duplicate`] when it wants one thing twice, as the same address or published port.
 pub fn attach(wiring: &Wiring<'_>, host: &HostFacts) -> Result<Plan, Duplicate> {
-    let mut plan = match &wiring.network.mode {
+    // Before the leg, so that it is never there without.
+    let mut plan = lists(wiring)?;
+    plan.extend(match &wiring.network.mode {
         Mode::Bridge { bridge, reach } => bridge::attach(wiring, bridge.as_ref(), *reach)?,
         Mode::Routed => routed::attach(wiring)?,
         Mode::Flat { .. } => flat::attach(wiring)?,
@@ -68,8 +71,25 @@ pub fn attach(wiring: &Wiring<'_>, host: &HostFacts) -> Result<Plan, Duplicate> 
         Mode::Uplink { .. } => uplink::attach(wiring)?,
         // Told: [`told`].
         Mode::Cni { .. } => Plan::new(),
-    };
+    })?;
     plan.extend(rate::rates(wiring)?)?;
     plan.extend(publish(wiring, wiring.publish, host)?)?;
+    Ok(plan)
+}
+
+/// What its allow lists add. A sandbox whose addresses are not its own is held to none.
+fn lists(wiring: &Wiring<'_>) -> Result<Plan, Duplicate> {
+    let mut plan = Plan::new();
+    let Some((mac, addresses)) = wiring.own() else { return Ok(plan) };
+    let bridged = match wiring.network.mode {
+        Mode::Bridge { .. } | Mode::Uplink { .. } | Mode::Vxlan(_) => true,
+        Mode::Routed | Mode::Flat { .. } => false,
+        Mode::Direct(_) | Mode::Cni { .. } => return Ok(plan),
+    };
+    let member = bridged.then_some(&wiring.leg);
+    let held = firewall::Held { member, mac, addresses: &addresses };
+    for element in firewall::allowed(held, wiring.allow_in, wiring.allow_out) {
+        plan.create(&Ns::HOST, element)?;
+    }
     Ok(plan)
 }

@@ -69,6 +69,8 @@ fn limited(
         publish: &publish,
         rate_in,
         rate_out,
+        allow_in: &[],
+        allow_out: &[],
     };
     expect.assert_eq(&changes(&crate::attach(&wiring, host).unwrap()));
 }

@@ -7,7 +7,7 @@ use ropewalk_facts::{
     Addr, Body, IfName, Link, LinkKind, Mac, Ns, Peer, Route, RouteKey, Sysctl, SysctlPath,
 };
 use ropewalk_plan::{Duplicate, Plan};
-use ropewalk_spec::{Mode, Network, Publish, Rate, names};
+use ropewalk_spec::{Allow, Mode, Network, Publish, Rate, names};
 
 use crate::nic::Nic;
 
@@ -69,6 +69,10 @@ pub struct Wiring<'a> {
     pub rate_in: Option<Rate>,
     /// How fast it may send.
     pub rate_out: Option<Rate>,
+    /// What may come to it, beside answers; anything when empty.
+    pub allow_in: &'a [Allow],
+    /// What it may send, beside answers; anything when empty.
+    pub allow_out: &'a [Allow],
 }
 
 impl Wiring<'_> {

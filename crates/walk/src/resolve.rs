@@ -136,6 +136,7 @@ impl Walker<'_> {
                 bridge_out: None,
                 track: None,
                 untracked: true,
+                filled: &[],
             };
             let outcome = nft::run(&env, line, p);
             self.judge(at, outcome, p)?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use ropewalk_facts::nft::{ChainKey, NatKind};
+use ropewalk_facts::nft::{ChainKey, NatKind, SetKey};
 use ropewalk_facts::seen::Tuple;
 use ropewalk_facts::{IfName, Ns};
 
@@ -34,6 +34,8 @@ pub(crate) struct Walker<'w> {
     pub(crate) doubts: Vec<(Ns, Doubt)>,
     pub(crate) opaque: Vec<(Ns, IfName, String)>,
     pub(crate) limited: Vec<(Ns, Doubt)>,
+    /// What packets added to sets on their way.
+    filled: BTreeMap<Ns, Vec<(SetKey, Vec<u8>)>>,
     pub(crate) ttls: Vec<(Ns, ChainKey)>,
     pub(crate) nats: Vec<(Ns, nft::Who, Tuple)>,
     pub(crate) looked_up: Vec<(Ns, Tuple)>,
@@ -67,6 +69,7 @@ impl<'w> Walker<'w> {
             doubts: Vec::new(),
             opaque: Vec::new(),
             limited: Vec::new(),
+            filled: BTreeMap::new(),
             ttls: Vec::new(),
             nats: Vec::new(),
             looked_up: Vec::new(),
@@ -157,7 +160,7 @@ impl<'w> Walker<'w> {
     }
 
     fn env<'a>(
-        &self,
+        &'a self,
         node: &'a Node,
         at: &At<'a>,
         track: Option<&'a Track>,
@@ -172,7 +175,13 @@ impl<'w> Walker<'w> {
             bridge_out: None,
             track,
             untracked: p.untracked,
+            filled: self.filled_in(at.ns),
         }
+    }
+
+    /// What packets added to the sets of a namespace.
+    pub(crate) fn filled_in(&self, ns: &Ns) -> &[(SetKey, Vec<u8>)] {
+        self.filled.get(ns).map(Vec::as_slice).unwrap_or_default()
     }
 
     fn filter(
@@ -203,6 +212,9 @@ impl<'w> Walker<'w> {
         p.ttl = outcome.ttl;
         (p.mark, p.priority) = (outcome.mark, outcome.priority);
         p.untracked |= outcome.notrack;
+        if !outcome.filled.is_empty() {
+            self.filled.entry(at.ns.clone()).or_default().extend(outcome.filled);
+        }
         if let (Some(mark), Some((index, _))) = (outcome.ct_mark, p.conn)
             && let Some(conn) = self.conns.get_mut(at.ns).and_then(|c| c.get_mut(index))
         {

@@ -15,6 +15,7 @@ pub(crate) fn attached(attached: &Attached) -> String {
     }
     parts.extend(row.leg.as_ref().map(|leg| format!("leg {leg}")));
     parts.extend(rates(row));
+    parts.extend(lists(row).into_iter().map(|line| format!("allowed {line}")));
     let mut text =
         format!("{} is on {}{already}: {}\n", row.sandbox, row.network, parts.join(", "));
     for port in &row.published {
@@ -51,12 +52,17 @@ pub(crate) fn attachments(rows: &[Row]) -> String {
         return "no attachments\nnext: ropewalk attach SANDBOX NETWORK\n".to_owned();
     }
     let limited = rows.iter().any(|row| !rates(row).is_empty());
+    let held = rows.iter().any(|row| !lists(row).is_empty());
     let mut head = vec!["SANDBOX", "NETWORK", "INTERFACE", "LEG", "ADDRESSES, MAC", "PUBLISHED"];
     if limited {
         head.push("RATES");
     }
+    if held {
+        head.push("ALLOWED");
+    }
     head.push("AGE");
-    let table = table(&head, &rows.iter().map(|row| cells(row, limited)).collect::<Vec<_>>());
+    let shown: Vec<_> = rows.iter().map(|row| cells(row, limited, held)).collect();
+    let table = table(&head, &shown);
     table + &limits(rows)
 }
 
@@ -83,7 +89,15 @@ fn rates(row: &Row) -> Vec<String> {
     way("in", &row.rate_in).into_iter().chain(way("out", &row.rate_out)).collect()
 }
 
-fn cells(row: &Row, limited: bool) -> Vec<Cell> {
+/// Its allow lists.
+fn lists(row: &Row) -> Vec<String> {
+    let way = |word: &'static str, list: &[String]| -> Vec<String> {
+        list.iter().map(|line| format!("{word} {line}")).collect()
+    };
+    [way("in", &row.allow_in), way("out", &row.allow_out)].concat()
+}
+
+fn cells(row: &Row, limited: bool, held: bool) -> Vec<Cell> {
     let mut age = cell(short_age(row.age_s));
     if row.state != "ready" {
         age.push(row.state.to_string());
@@ -98,6 +112,9 @@ fn cells(row: &Row, limited: bool) -> Vec<Cell> {
     ];
     if limited {
         cells.push(rates(row));
+    }
+    if held {
+        cells.push(lists(row));
     }
     cells.push(age);
     cells

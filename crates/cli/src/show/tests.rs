@@ -20,6 +20,8 @@ fn red() -> Row {
         published: vec!["8080:80/tcp".into(), "53:53/udp".into()],
         rate_in: None,
         rate_out: None,
+        allow_in: Vec::new(),
+        allow_out: Vec::new(),
         lease: None,
         limits: None,
         state: "ready",
@@ -37,6 +39,8 @@ fn gone() -> Row {
         published: Vec::new(),
         rate_in: Some("10M".into()),
         rate_out: Some("1M/64k".into()),
+        allow_in: vec!["10.9.0.0/24 tcp:80".into(), "icmp".into()],
+        allow_out: vec!["none".into()],
         lease: None,
         state: "gone",
         age_s: 90_000,
@@ -135,12 +139,13 @@ fn ports_are_told_one_by_one() {
 fn attachments_fit_eighty_columns_and_say_what_is_not_ready() {
     let text = attachments::attachments(&[red(), gone()]);
     expect![[r#"
-        SANDBOX                    NETWORK  INTERFACE  LEG           ADDRESSES, MAC     PUBLISHED    RATES       AGE
-        netns:red                  web      eth0       rw71c0de5a5a  192.168.15.2/24    8080:80/tcp              3m
+        SANDBOX                    NETWORK  INTERFACE  LEG           ADDRESSES, MAC     PUBLISHED    RATES       ALLOWED                AGE
+        netns:red                  web      eth0       rw71c0de5a5a  192.168.15.2/24    8080:80/tcp                                     3m
                                                                      fd00:15::2/64      53:53/udp
                                                                      02:72:c0:a8:0f:02
-        docker:a-rather-long-name  web      eth0       rw71c0de5a5a  192.168.15.3/24                 in 10M      1d
-                                                                                                     out 1M/64k  gone
+        docker:a-rather-long-name  web      eth0       rw71c0de5a5a  192.168.15.3/24                 in 10M      in 10.9.0.0/24 tcp:80  1d
+                                                                                                     out 1M/64k  in icmp                gone
+                                                                                                                 out none
     "#]]
     .assert_eq(&text);
     let usual = attachments::attachments(&[red()]);

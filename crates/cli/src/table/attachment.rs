@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use clap::Args;
 use ropewalk_facts::{IfName, Mac};
-use ropewalk_spec::{NetworkName, Publish, Rate, RawEndpoint, SandboxRef};
+use ropewalk_spec::{Allow, NetworkName, Publish, Rate, RawEndpoint, SandboxRef};
 
 use super::values::{Trial, checked, mtu, network, parsed};
 
@@ -46,6 +46,12 @@ pub(crate) struct Attach {
     /// How fast it may send
     #[arg(long, value_name = "BITS[/BURST]", value_parser = checked::<Rate>)]
     rate_out: Option<String>,
+    /// What may come to it, beside answers: 10.9.0.5, tcp:443, '10.9.0.0/24 udp:53-54', icmp, none
+    #[arg(long, value_name = "[ADDRESS[/LENGTH]] [PROTOCOL[:PORTS]]", value_parser = checked::<Allow>)]
+    allow_in: Vec<String>,
+    /// What it may send, beside answers; the port is that of the other
+    #[arg(long, value_name = "[ADDRESS[/LENGTH]] [PROTOCOL[:PORTS]]", value_parser = checked::<Allow>)]
+    allow_out: Vec<String>,
     /// Give the sandbox no default route by this network
     #[arg(long)]
     no_default_route: bool,
@@ -70,6 +76,8 @@ impl Attach {
             default_route: self.no_default_route.then_some(false),
             rate_in: self.rate_in.clone(),
             rate_out: self.rate_out.clone(),
+            allow_in: self.allow_in.clone(),
+            allow_out: self.allow_out.clone(),
             allow_spoofing: self.allow_spoofing,
         }
     }

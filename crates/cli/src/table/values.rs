@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use ropewalk_facts::{IfName, Mac, NameError};
 use ropewalk_lab::BadName;
-use ropewalk_spec::{Form, NetworkName, Problem, Publish, Rate, SandboxRef};
+use ropewalk_spec::{Allow, Form, NetworkName, Problem, Publish, Rate, SandboxRef};
 
 #[derive(Args, Clone, Copy, Debug)]
 pub(crate) struct Trial {
@@ -96,6 +96,11 @@ impl Written for SandboxRef {
     }
 }
 impl Written for Rate {
+    fn problem(_: &str, error: Problem) -> Problem {
+        error
+    }
+}
+impl Written for Allow {
     fn problem(_: &str, error: Problem) -> Problem {
         error
     }

@@ -168,6 +168,8 @@ impl Engine {
             publish: &[],
             rate_in: None,
             rate_out: None,
+            allow_in: &[],
+            allow_out: &[],
         };
         let plan = ropewalk_topology::told(&wiring, &told)?;
         let changes = self.draft(&plan, &mut world)?;
@@ -190,6 +192,8 @@ impl Engine {
             publish: Vec::new(),
             rate_in: None,
             rate_out: None,
+            allow_in: Vec::new(),
+            allow_out: Vec::new(),
             default_metric: default_metric(&told.ways),
             plan,
             changes,

@@ -162,6 +162,19 @@ fn a_script_makes_what_the_verb_makes_with_rates() {
 }
 
 #[test]
+fn a_script_makes_what_the_verb_makes_with_allow_lists() {
+    let lists = "allow_in = ['10.0.0.0/8 tcp:80-90', '10.0.0.2', 'udp', 'none']\n\
+                 allow_out = ['icmp', 'tcp:443', '10.7.0.0/16 sctp:9']\n";
+    for (what, network) in TOPOLOGIES
+        .iter()
+        .filter(|(what, _)| matches!(*what, "bridge of both families" | "flat of both families"))
+    {
+        let attach = format!("[[attach]]\nsandbox = 'new:red'\nnetwork = 'web'\n{lists}");
+        twins(what, &format!("[network.web]\n{network}\n{attach}"));
+    }
+}
+
+#[test]
 fn a_script_makes_what_the_verb_makes_beside_legacy_iptables() {
     let legacy = "for t in iptables ip6tables; do
             $t -w -P FORWARD ACCEPT; $t -w -F FORWARD

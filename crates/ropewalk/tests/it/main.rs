@@ -17,6 +17,7 @@ mod fix;
 mod flat;
 mod host;
 mod labs;
+mod lists;
 mod machine;
 mod pages;
 mod pairs;

@@ -85,6 +85,8 @@ fn record(ns: &str, addresses: &[&str], publish: &[&str]) -> AttachmentRecord {
         publish: publish.iter().map(|p| p.parse().unwrap()).collect(),
         rate_in: None,
         rate_out: None,
+        allow_in: Vec::new(),
+        allow_out: Vec::new(),
         default_metric: None,
         plan: Plan::new(),
         changes: Vec::new(),

@@ -14,7 +14,7 @@
 use ropewalk_facts::nft::{Family, MetaKey, VerdictCode};
 
 use super::line::Line;
-use super::rules::{Chained, Tagged};
+use super::rules::{Chained, Tagged, drop};
 use super::sets::{self, Version};
 
 /// The chain where a protected leg's packets go.
@@ -39,7 +39,7 @@ const ADVERT6: u8 = 134;
 pub(super) const SOLICIT6: u8 = 135;
 pub(super) const NEIGHBOUR6: u8 = 136;
 const REDIRECT6: u8 = 137;
-const REPORT6_V2: u8 = 143;
+pub(super) const REPORT6_V2: u8 = 143;
 
 /// The chains of the table of frames.
 pub(super) fn bridge() -> Vec<Chained> {
@@ -104,10 +104,6 @@ pub(super) fn inet() -> Vec<Chained> {
     let mut all = vec![(GUARD, None, guard)];
     all.extend(ip(Family::Inet));
     all
-}
-
-fn drop(tag: &str, line: Line) -> Tagged {
-    (tag.into(), line.verdict(VerdictCode::Drop))
 }
 
 /// What ARP says of its sender is true of the leg's sandbox.

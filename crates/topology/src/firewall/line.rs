@@ -35,6 +35,8 @@ const KNOWN: u32 = 2 | 4;
 const DST_NAT: u32 = 0x20;
 /// `ARPHRD_ETHER`.
 const ETHER: u16 = 1;
+/// `NEXTHDR_FRAGMENT`.
+const FRAGMENT: u8 = 44;
 /// `LOOPBACK_IFINDEX`: `lo` has this index in every namespace.
 const LO: u32 = 1;
 
@@ -199,6 +201,69 @@ impl Line {
             (true, _) => self.ip(v),
         };
         line.proto(proto).bytes(2, 0, 1, 0).cmp(CmpOp::Eq, &[kind])
+    }
+
+    /// The message of ICMP, of a version, has a type from `first` to `last`.
+    pub(super) fn icmp_between(self, v: Version, first: u8, last: u8) -> Self {
+        let proto = if v == Version::V4 { 1 } else { 58 };
+        let bridge = self.family == Family::Bridge;
+        let line = if bridge { self.ethertype(v.ethertype()) } else { self.ip(v) };
+        let line = line.proto(proto).bytes(2, 0, 1, 0);
+        line.cmp(CmpOp::Gte, &[first]).cmp(CmpOp::Lte, &[last])
+    }
+
+    /// Of the flags `mask` of TCP, others are set than `flags`.
+    pub(super) fn tcp_flags_are_not(self, mask: u8, flags: u8) -> Self {
+        let (mask, xor) = (Bytes(vec![mask]), Bytes(vec![0]));
+        let masked = Expr::Bitwise { sreg: Reg(0), dreg: Reg(0), mask, xor };
+        self.proto(6).bytes(2, 13, 1, 0).and([masked]).cmp(CmpOp::Neq, &[flags])
+    }
+
+    /// It is a part of a packet that was divided, but the first. The packet's version was asked
+    /// before. (Of IPv6, where the header of the part comes first.)
+    pub(super) fn later_part(self, v: Version) -> Self {
+        let masked = |mask: [u8; 2]| Expr::Bitwise {
+            sreg: Reg(0),
+            dreg: Reg(0),
+            mask: Bytes(mask.to_vec()),
+            xor: Bytes(vec![0; 2]),
+        };
+        let line = match v {
+            Version::V4 => self.bytes(1, 6, 2, 0).and([masked([0x1f, 0xff])]),
+            Version::V6 => {
+                let part = self.bytes(1, 6, 1, 0).cmp(CmpOp::Eq, &[FRAGMENT]);
+                part.bytes(1, 42, 2, 0).and([masked([0xff, 0xf8])])
+            }
+        };
+        line.cmp(CmpOp::Neq, &[0, 0])
+    }
+
+    /// Both addresses and both ports go to the first registers, those of the source first. The
+    /// packet's version and that it has ports were asked before.
+    pub(super) fn flow(self, v: Version) -> Self {
+        self.ends(v, [Side::Source, Side::Destination], [0, 2])
+    }
+
+    /// The same, those of the destination first.
+    pub(super) fn flow_back(self, v: Version) -> Self {
+        self.ends(v, [Side::Destination, Side::Source], [2, 0])
+    }
+
+    fn ends(self, v: Version, [first, second]: [Side; 2], [one, two]: [u32; 2]) -> Self {
+        let n = v.regs();
+        let line = self.addr(v, first, 0).addr(v, second, n);
+        line.bytes(2, one, 2, 2 * n).bytes(2, two, 2, 2 * n + 1)
+    }
+
+    /// The address of one `side`, that of the other, the protocol and the destination's port go to
+    /// the first registers. The packet's version was asked before. (The byte order of one byte is
+    /// what nft thinks a range needs.)
+    pub(super) fn peering(self, v: Version, side: Side) -> Self {
+        let other = if side == Side::Source { Side::Destination } else { Side::Source };
+        let (n, proto) = (v.regs(), Reg(2 * v.regs()));
+        let line = self.addr(v, side, 0).addr(v, other, n).meta(MetaKey::L4PROTO, proto.0);
+        let order = Expr::Byteorder { sreg: proto, dreg: proto, to_host: false, len: 1, size: 2 };
+        line.and([order]).bytes(2, 2, 2, proto.0 + 1)
     }
 
     /// UDP to a port.

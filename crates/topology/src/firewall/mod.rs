@@ -1,6 +1,8 @@
 //! ropewalk's own packet filter: three tables named `ropewalk`, the same on every host.
 //!
 //!     bridge, arp           a frame from a sandbox ─▶ guard: only its own addresses
+//!     bridge                a frame between members ─▶ forward: allow lists
+//!     a packet from or to a sandbox ─▶ leave, reach: allow lists
 //!     a packet to this host ─▶ prerouting ─▶ publish: map (address, protocol, port) → sandbox
 //!     a packet to this host ─▶ input ─▶ visit: from a sandbox, a ping of its gateway
 //!     a packet forwarded    ─▶ forward ─▶ internal: only within its own network
@@ -20,6 +22,7 @@
 //!
 //! Never here: netlink, the text of nft(8).
 
+mod allow;
 mod element;
 mod guard;
 mod line;
@@ -34,6 +37,7 @@ use ropewalk_facts::Ns;
 use ropewalk_facts::nft::{Family, Set, SetKey, Table, TableKey};
 use ropewalk_plan::{Duplicate, Plan};
 
+pub use allow::{Held, allowed};
 pub use element::{
     bridged, direct, direct_between, gateway, hosted, inside, internal, joined, masquerade,
     masquerade_in, publish, snat, snat_in,
@@ -64,7 +68,7 @@ pub fn facts() -> Vec<Body> {
         all.push(Body::Table(Table { key: table.clone(), dormant: false }));
         all.extend(sets::all(&table).into_iter().map(Body::Set));
         all.extend(match table.family {
-            Family::Bridge => rules::written(&table, guard::bridge()),
+            Family::Bridge => rules::written(&table, [guard::bridge(), allow::bridge()].concat()),
             Family::Arp => rules::written(&table, guard::arp()),
             Family::Inet
             | Family::Ip

@@ -19,7 +19,7 @@ pub fn bridged_leg(leg: &IfName, mac: Mac, addresses: &[IpAddr]) -> Vec<Body> {
     let table = super::of(Family::Bridge);
     let mut all = vec![in_set(&table, sets::LEGS, name(leg)), mac_of(&table, leg, mac)];
     all.extend(addresses.iter().map(|ip| own(&table, leg, *ip)));
-    all.extend(link_local(&table, leg, mac, addresses));
+    all.extend(link_local(mac, addresses).map(|ip| own(&table, leg, ip)));
     all
 }
 
@@ -44,7 +44,7 @@ pub fn routed_leg(leg: &IfName, mac: Mac, addresses: &[IpAddr]) -> Vec<Body> {
     let (inet, arp) = (super::table(), super::of(Family::Arp));
     let mut all = vec![in_set(&inet, sets::LEGS, name(leg))];
     all.extend(addresses.iter().map(|ip| own(&inet, leg, *ip)));
-    all.extend(link_local(&inet, leg, mac, addresses));
+    all.extend(link_local(mac, addresses).map(|ip| own(&inet, leg, ip)));
     all.extend([in_set(&arp, sets::LEGS, name(leg)), mac_of(&arp, leg, mac)]);
     all.extend(addresses.iter().filter(|ip| ip.is_ipv4()).map(|ip| own(&arp, leg, *ip)));
     all
@@ -64,10 +64,10 @@ fn own(table: &TableKey, leg: &IfName, ip: IpAddr) -> Body {
 }
 
 /// Only where there is IPv6 at all.
-fn link_local(table: &TableKey, leg: &IfName, mac: Mac, addresses: &[IpAddr]) -> Option<Body> {
-    let own_address = IpAddr::V6(eui64(mac));
-    let speaks = addresses.iter().any(IpAddr::is_ipv6) && !addresses.contains(&own_address);
-    speaks.then(|| own(table, leg, own_address))
+pub(super) fn link_local(mac: Mac, addresses: &[IpAddr]) -> Option<IpAddr> {
+    let own = IpAddr::V6(eui64(mac));
+    let speaks = addresses.iter().any(IpAddr::is_ipv6) && !addresses.contains(&own);
+    speaks.then_some(own)
 }
 
 /// The address that the kernel makes of a hardware address.

@@ -3,9 +3,9 @@
 use ropewalk_facts::Body;
 use ropewalk_facts::nft::{Base, Chain, Expr, MetaKey, Rule, RuleKey, TableKey, VerdictCode};
 
-use super::guard;
 use super::line::{Line, Side};
 use super::sets::{self, Version};
+use super::{allow, guard};
 
 /// A rule's tag and what it does.
 pub(super) type Tagged = (String, Line);
@@ -37,6 +37,7 @@ pub(super) fn inet(table: &TableKey) -> Vec<Body> {
         ("visit", None, visit()),
     ];
     chains.extend(guard::inet());
+    chains.extend(allow::inet());
     written(table, chains)
 }
 
@@ -171,13 +172,17 @@ fn limits() -> Vec<Tagged> {
     let mut rules = vec![("nobody6".into(), nobody)];
     rules.extend(both("met", |v| hop(v).known_in(&v.name(sets::HOPS)).goto("count")));
     rules.extend(both("pace", |v| {
-        let limit = Expr::Limit { rate: HOPS_RATE.into(), unit: 1, burst: HOPS_BURST, over: true };
         let line = Line::new().ip(v).addr(v, Side::Source, 0);
-        line.add(&v.name(sets::PACE), Some(limit)).verdict(VerdictCode::Drop)
+        line.add(&v.name(sets::PACE), Some(pace())).verdict(VerdictCode::Drop)
     }));
     rules.extend(both("meet", |v| hop(v).add(&v.name(sets::HOPS), None)));
     rules.push(("count".into(), Line::new().goto("count")));
     rules
+}
+
+/// More than what is new from one source at a usual pace.
+pub(super) fn pace() -> Expr {
+    Expr::Limit { rate: HOPS_RATE.into(), unit: 1, burst: HOPS_BURST, over: true }
 }
 
 fn count() -> Vec<Tagged> {
@@ -232,6 +237,6 @@ fn accept(tag: &str, line: Line) -> Tagged {
     (tag.into(), line.verdict(VerdictCode::Accept))
 }
 
-fn drop(tag: &str, line: Line) -> Tagged {
+pub(super) fn drop(tag: &str, line: Line) -> Tagged {
     (tag.into(), line.verdict(VerdictCode::Drop))
 }

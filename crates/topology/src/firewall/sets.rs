@@ -35,6 +35,19 @@ pub(super) const HOSTED: &str = "hosted";
 /// (group, address): the gateway of a network, which answers a ping.
 pub(super) const GATEWAYS: &str = "gateways";
 
+/// Sandboxes with an allow list, by address; in the table of frames by leg: with any list.
+pub(super) const HELD: &str = "held";
+/// See [`HELD`]: of what they send.
+pub(super) const HELD_OUT: &str = "held_out";
+/// See [`HELD`]: of what they receive.
+pub(super) const HELD_IN: &str = "held_in";
+/// (sandbox, destination, protocol, port) that it may send to.
+pub(super) const ALLOW_OUT: &str = "allow_out";
+/// (sandbox, source, protocol, port of the sandbox) that may be sent to it.
+pub(super) const ALLOW_IN: &str = "allow_in";
+/// (source, destination, their ports) of UDP between members of a bridge, not long ago.
+pub(super) const HEARD: &str = "heard";
+
 /// (source, next hop) that were asked for not long ago.
 pub(super) const HOPS: &str = "hops";
 /// By source: how fast it asks for next hops.
@@ -83,7 +96,15 @@ pub(super) fn all(table: &TableKey) -> Vec<Set> {
     match table.family {
         Family::Bridge => {
             let links = |name| set(table, name, &["ifname"], &[], false);
-            vec![legs, links(WIRES), links(GUESTS), macs, own4, own6]
+            let mut all = vec![legs, links(WIRES), links(GUESTS), macs, own4, own6];
+            all.extend([HELD, HELD_OUT, HELD_IN].map(links));
+            for v in Version::BOTH {
+                let (ip, port) = (v.addr(), "inet_service");
+                all.extend(lists(table, v));
+                all.push(filled(table, &v.name(HEARD), &[ip, ip, port, port], MINUTE));
+                all.push(filled(table, &v.name(PACE), &[ip], MINUTE));
+            }
+            all
         }
         Family::Arp => vec![legs, macs, own4],
         Family::Inet
@@ -107,6 +128,8 @@ fn inet(table: &TableKey) -> Vec<Set> {
     ];
     for v in Version::BOTH {
         let (ip, proto, port) = (v.addr(), "inet_proto", "inet_service");
+        sets.extend([HELD_OUT, HELD_IN].map(|stem| set(table, &v.name(stem), &[ip], &[], false)));
+        sets.extend(lists(table, v));
         sets.extend([
             set(table, &v.name(GATEWAYS), &["devgroup", ip], &[], false),
             filled(table, &v.name(HOPS), &[ip, ip], MINUTE),
@@ -122,6 +145,12 @@ fn inet(table: &TableKey) -> Vec<Set> {
         ]);
     }
     sets
+}
+
+/// What is allowed, of a version of IP.
+fn lists(table: &TableKey, v: Version) -> [Set; 2] {
+    let key = [v.addr(), v.addr(), "inet_proto", "inet_service"];
+    [ALLOW_OUT, ALLOW_IN].map(|stem| set(table, &v.name(stem), &key, &[], true))
 }
 
 /// In milliseconds.

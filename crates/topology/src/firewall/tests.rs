@@ -121,6 +121,10 @@ fn the_rules_in_the_language_of_nft() {
         add set joined { type devgroup . devgroup; }
         add set hosted { type devgroup; }
         add set guests { type ifname . ether_addr; }
+        add set held_out4 { type ipv4_addr; }
+        add set held_in4 { type ipv4_addr; }
+        add set allow_out4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags interval; }
+        add set allow_in4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags interval; }
         add set gateways4 { type devgroup . ipv4_addr; }
         add set hops4 { type ipv4_addr . ipv4_addr; flags dynamic; size 65535; timeout 60s; }
         add set pace4 { type ipv4_addr; flags dynamic; size 65535; timeout 60s; }
@@ -132,6 +136,10 @@ fn the_rules_in_the_language_of_nft() {
         add map snat_in4 { type ipv4_addr : ipv4_addr; flags interval; }
         add map publish4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
         add map publish_at4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+        add set held_out6 { type ipv6_addr; }
+        add set held_in6 { type ipv6_addr; }
+        add set allow_out6 { type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags interval; }
+        add set allow_in6 { type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags interval; }
         add set gateways6 { type devgroup . ipv6_addr; }
         add set hops6 { type ipv6_addr . ipv6_addr; flags dynamic; size 65535; timeout 60s; }
         add set pace6 { type ipv6_addr; flags dynamic; size 65535; timeout 60s; }
@@ -159,6 +167,12 @@ fn the_rules_in_the_language_of_nft() {
         add chain v4
         add chain v6
         add chain neighbour
+        add chain leave { type filter hook prerouting priority -150; policy accept; }
+        add chain reach { type filter hook postrouting priority 150; policy accept; }
+        add chain out4
+        add chain out6
+        add chain in4
+        add chain in6
         add rule raw iif != "lo" ip daddr 127.0.0.0/8 iifgroup != @hosted drop comment "loopback-guard"
         add rule raw iifname @legs goto guard comment "protected"
         add rule prerouting fib daddr type local jump publish comment "from-outside"
@@ -240,6 +254,32 @@ fn the_rules_in_the_language_of_nft() {
         add rule neighbour ip6 saddr :: icmpv6 type mld2-listener-report accept comment "listen"
         add rule neighbour ip6 saddr :: icmpv6 type mld-listener-report accept comment "listen1"
         add rule neighbour ip6 saddr :: icmpv6 type mld-listener-done accept comment "listen1-done"
+        add rule leave ip saddr @held_out4 goto out4 comment "allow-out4"
+        add rule leave ip6 saddr @held_out6 goto out6 comment "allow-out6"
+        add rule reach ip daddr @held_in4 goto in4 comment "allow-in4"
+        add rule reach ip6 daddr @held_in6 goto in6 comment "allow-in6"
+        add rule out4 ct state established,related return comment "known"
+        add rule out4 icmp type 0-4 return comment "icmp"
+        add rule out4 icmp type 11-12 return comment "icmp-errors"
+        add rule out4 ip saddr . ip daddr . meta l4proto . th dport @allow_out4 return comment "allowed"
+        add rule out4 drop comment "allow-out"
+        add rule out6 ct state established,related return comment "known"
+        add rule out6 icmpv6 type 1-4 return comment "icmp-errors"
+        add rule out6 icmpv6 type 129-137 return comment "icmp"
+        add rule out6 icmpv6 type mld2-listener-report return comment "groups"
+        add rule out6 ip6 saddr . ip6 daddr . meta l4proto . th dport @allow_out6 return comment "allowed"
+        add rule out6 drop comment "allow-out"
+        add rule in4 ct state established,related return comment "known"
+        add rule in4 icmp type 0-4 return comment "icmp"
+        add rule in4 icmp type 11-12 return comment "icmp-errors"
+        add rule in4 ip daddr . ip saddr . meta l4proto . th dport @allow_in4 return comment "allowed"
+        add rule in4 drop comment "allow-in"
+        add rule in6 ct state established,related return comment "known"
+        add rule in6 icmpv6 type 1-4 return comment "icmp-errors"
+        add rule in6 icmpv6 type 129-137 return comment "icmp"
+        add rule in6 icmpv6 type mld2-listener-report return comment "groups"
+        add rule in6 ip6 daddr . ip6 saddr . meta l4proto . th dport @allow_in6 return comment "allowed"
+        add rule in6 drop comment "allow-in"
         add table bridge ropewalk
         add set bridge ropewalk legs { type ifname; }
         add set bridge ropewalk wires { type ifname; }
@@ -247,6 +287,17 @@ fn the_rules_in_the_language_of_nft() {
         add set bridge ropewalk macs { type ifname . ether_addr; }
         add set bridge ropewalk own4 { type ifname . ipv4_addr; }
         add set bridge ropewalk own6 { typeof iifname . @th,64,128; }
+        add set bridge ropewalk held { type ifname; }
+        add set bridge ropewalk held_out { type ifname; }
+        add set bridge ropewalk held_in { type ifname; }
+        add set bridge ropewalk allow_out4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags interval; }
+        add set bridge ropewalk allow_in4 { type ipv4_addr . ipv4_addr . inet_proto . inet_service; flags interval; }
+        add set bridge ropewalk heard4 { type ipv4_addr . ipv4_addr . inet_service . inet_service; flags dynamic; size 65535; timeout 60s; }
+        add set bridge ropewalk pace4 { type ipv4_addr; flags dynamic; size 65535; timeout 60s; }
+        add set bridge ropewalk allow_out6 { type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags interval; }
+        add set bridge ropewalk allow_in6 { type ipv6_addr . ipv6_addr . inet_proto . inet_service; flags interval; }
+        add set bridge ropewalk heard6 { type ipv6_addr . ipv6_addr . inet_service . inet_service; flags dynamic; size 65535; timeout 60s; }
+        add set bridge ropewalk pace6 { type ipv6_addr; flags dynamic; size 65535; timeout 60s; }
         add chain bridge ropewalk prerouting { type filter hook prerouting priority -300; policy accept; }
         add chain bridge ropewalk input { type filter hook input priority -300; policy accept; }
         add chain bridge ropewalk guard
@@ -258,6 +309,14 @@ fn the_rules_in_the_language_of_nft() {
         add chain bridge ropewalk v4
         add chain bridge ropewalk v6
         add chain bridge ropewalk neighbour
+        add chain bridge ropewalk forward { type filter hook forward priority -300; policy accept; }
+        add chain bridge ropewalk held
+        add chain bridge ropewalk leave
+        add chain bridge ropewalk out4
+        add chain bridge ropewalk out6
+        add chain bridge ropewalk reach
+        add chain bridge ropewalk in4
+        add chain bridge ropewalk in6
         add rule bridge ropewalk prerouting iifname @legs goto guard comment "protected"
         add rule bridge ropewalk prerouting iifname @wires goto wire comment "wires"
         add rule bridge ropewalk input ether daddr & ff:ff:ff:ff:ff:f0 == 01:80:c2:00:00:00 iifname @legs drop comment "groups"
@@ -303,6 +362,53 @@ fn the_rules_in_the_language_of_nft() {
         add rule bridge ropewalk neighbour ip6 saddr :: icmpv6 type mld2-listener-report accept comment "listen"
         add rule bridge ropewalk neighbour ip6 saddr :: icmpv6 type mld-listener-report accept comment "listen1"
         add rule bridge ropewalk neighbour ip6 saddr :: icmpv6 type mld-listener-done accept comment "listen1-done"
+        add rule bridge ropewalk forward iifname @held goto held comment "from-held"
+        add rule bridge ropewalk forward oifname @held goto held comment "to-held"
+        add rule bridge ropewalk held ether type arp accept comment "arp"
+        add rule bridge ropewalk held iifname @held_out jump leave comment "out"
+        add rule bridge ropewalk held oifname @held_in jump reach comment "in"
+        add rule bridge ropewalk held ip saddr . ip daddr . udp sport . udp dport @heard4 return comment "heard4"
+        add rule bridge ropewalk held meta l4proto udp add @pace4 { ip saddr limit rate over 32/second burst 128 packets } return comment "heard-pace4"
+        add rule bridge ropewalk held add @heard4 { ip saddr . ip daddr . udp sport . udp dport } comment "hear4"
+        add rule bridge ropewalk held ip6 saddr . ip6 daddr . udp sport . udp dport @heard6 return comment "heard6"
+        add rule bridge ropewalk held meta l4proto udp add @pace6 { ip6 saddr limit rate over 32/second burst 128 packets } return comment "heard-pace6"
+        add rule bridge ropewalk held add @heard6 { ip6 saddr . ip6 daddr . udp sport . udp dport } comment "hear6"
+        add rule bridge ropewalk leave ether type ip goto out4 comment "ipv4"
+        add rule bridge ropewalk leave ether type ip6 goto out6 comment "ipv6"
+        add rule bridge ropewalk leave drop comment "allow-out"
+        add rule bridge ropewalk out4 ip frag-off & 8191 != 0 return comment "part"
+        add rule bridge ropewalk out4 icmp type 0-4 return comment "icmp"
+        add rule bridge ropewalk out4 icmp type 11-12 return comment "icmp-errors"
+        add rule bridge ropewalk out4 meta protocol ip tcp flags & (syn | ack) != syn return comment "answer-tcp"
+        add rule bridge ropewalk out4 ip daddr . ip saddr . udp dport . udp sport @heard4 return comment "answer-udp"
+        add rule bridge ropewalk out4 ip saddr . ip daddr . meta l4proto . th dport @allow_out4 return comment "allowed"
+        add rule bridge ropewalk out4 drop comment "allow-out"
+        add rule bridge ropewalk out6 ip6 nexthdr 44 @nh,336,16 & 65528 != 0 return comment "part"
+        add rule bridge ropewalk out6 icmpv6 type 1-4 return comment "icmp-errors"
+        add rule bridge ropewalk out6 icmpv6 type 129-137 return comment "icmp"
+        add rule bridge ropewalk out6 icmpv6 type mld2-listener-report return comment "groups"
+        add rule bridge ropewalk out6 meta protocol ip6 tcp flags & (syn | ack) != syn return comment "answer-tcp"
+        add rule bridge ropewalk out6 ip6 daddr . ip6 saddr . udp dport . udp sport @heard6 return comment "answer-udp"
+        add rule bridge ropewalk out6 ip6 saddr . ip6 daddr . meta l4proto . th dport @allow_out6 return comment "allowed"
+        add rule bridge ropewalk out6 drop comment "allow-out"
+        add rule bridge ropewalk reach ether type ip goto in4 comment "ipv4"
+        add rule bridge ropewalk reach ether type ip6 goto in6 comment "ipv6"
+        add rule bridge ropewalk reach drop comment "allow-in"
+        add rule bridge ropewalk in4 ip frag-off & 8191 != 0 return comment "part"
+        add rule bridge ropewalk in4 icmp type 0-4 return comment "icmp"
+        add rule bridge ropewalk in4 icmp type 11-12 return comment "icmp-errors"
+        add rule bridge ropewalk in4 meta protocol ip tcp flags & (syn | ack) != syn return comment "answer-tcp"
+        add rule bridge ropewalk in4 ip daddr . ip saddr . udp dport . udp sport @heard4 return comment "answer-udp"
+        add rule bridge ropewalk in4 ip daddr . ip saddr . meta l4proto . th dport @allow_in4 return comment "allowed"
+        add rule bridge ropewalk in4 drop comment "allow-in"
+        add rule bridge ropewalk in6 ip6 nexthdr 44 @nh,336,16 & 65528 != 0 return comment "part"
+        add rule bridge ropewalk in6 icmpv6 type 1-4 return comment "icmp-errors"
+        add rule bridge ropewalk in6 icmpv6 type 129-137 return comment "icmp"
+        add rule bridge ropewalk in6 icmpv6 type mld2-listener-report return comment "groups"
+        add rule bridge ropewalk in6 meta protocol ip6 tcp flags & (syn | ack) != syn return comment "answer-tcp"
+        add rule bridge ropewalk in6 ip6 daddr . ip6 saddr . udp dport . udp sport @heard6 return comment "answer-udp"
+        add rule bridge ropewalk in6 ip6 daddr . ip6 saddr . meta l4proto . th dport @allow_in6 return comment "allowed"
+        add rule bridge ropewalk in6 drop comment "allow-in"
         add table arp ropewalk
         add set arp ropewalk legs { type ifname; }
         add set arp ropewalk macs { type ifname . ether_addr; }

@@ -50,6 +50,14 @@ pub(super) fn own(rule: &RuleKey) -> Option<Own> {
             "what comes from elsewhere reaches published ports alone",
             "publish the port: ropewalk publish SANDBOX PORT",
         ),
+        "allow-out" => (
+            "the sandbox has an allow list of what it may send, and this is not in it",
+            "attach it with a line more: --allow-out 'ADDRESS PROTOCOL:PORT'",
+        ),
+        "allow-in" => (
+            "the sandbox has an allow list of what may come to it, and this is not in it",
+            "attach it with a line more: --allow-in 'ADDRESS PROTOCOL:PORT'",
+        ),
         "loopback-guard" => (
             "addresses of loopback do not come from outside",
             "nothing: ask 127.0.0.1 on the host itself",

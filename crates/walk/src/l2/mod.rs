@@ -197,6 +197,7 @@ impl Walker<'_> {
         line: &nft::Line,
         frame: &mut Frame,
     ) -> Result<(), Stop> {
+        let filled = self.filled_in(at.ns).to_vec();
         let env = Env {
             node,
             hook: at.hook,
@@ -206,6 +207,7 @@ impl Walker<'_> {
             bridge_out: bridges.1,
             track: None,
             untracked: frame.packet.untracked,
+            filled: &filled,
         };
         let outcome = nft::run(&env, line, &frame.packet);
         self.judge(at, outcome, &mut frame.packet)

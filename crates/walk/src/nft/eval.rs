@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use ropewalk_facts::IfName;
-use ropewalk_facts::nft::{ChainKey, NatKind, Rule, RuleKey, Verdict, VerdictCode};
+use ropewalk_facts::nft::{ChainKey, NatKind, Rule, RuleKey, SetKey, Verdict, VerdictCode};
 use ropewalk_facts::seen::Tuple;
 
 use super::load::Loaded;
@@ -34,6 +34,8 @@ pub struct Env<'a> {
     pub track: Option<&'a Track>,
     /// It was taken out of tracking.
     pub untracked: bool,
+    /// The keys that packets before it added to sets.
+    pub filled: &'a [(SetKey, Vec<u8>)],
 }
 
 /// The connection of a packet.
@@ -163,6 +165,8 @@ pub struct Outcome {
     pub ct_mark: Option<u32>,
     /// It was taken out of tracking.
     pub notrack: bool,
+    /// The keys that it added to sets.
+    pub filled: Vec<(SetKey, Vec<u8>)>,
     /// The hops it may still take afterwards.
     pub ttl: u8,
     /// Limits that let next to nothing through, and so were taken to be used up.
@@ -217,6 +221,7 @@ fn once(env: &Env<'_>, line: &Line, packet: &Packet, assume: &[bool]) -> (Outcom
         regs: Regs::default(),
         nat: None,
         notrack: false,
+        filled: Vec::new(),
         assume,
         met: Vec::new(),
         limited: Vec::new(),
@@ -237,6 +242,7 @@ fn once(env: &Env<'_>, line: &Line, packet: &Packet, assume: &[bool]) -> (Outcom
         priority: run.packet.priority,
         ct_mark: run.ct_mark,
         notrack: run.notrack,
+        filled: run.filled,
         ttl: run.packet.ttl,
         limited: run.limited,
         doubts: Vec::new(),
@@ -272,6 +278,7 @@ pub(super) struct Run<'a> {
     pub(super) regs: Regs,
     pub(super) nat: Option<Nat>,
     pub(super) notrack: bool,
+    pub(super) filled: Vec<(SetKey, Vec<u8>)>,
     assume: &'a [bool],
     met: Vec<Doubt>,
     limited: Vec<Doubt>,

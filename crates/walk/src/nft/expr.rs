@@ -143,6 +143,13 @@ impl Run<'_> {
             {
                 self.per_source(rule, with)
             }
+            Expr::Dynset { set, sreg, with: None, .. } => {
+                let key = rule.key.chain.table.set(set.clone());
+                let len = self.env.node.nft.sets.get(&key).map(length);
+                let added = len.and_then(|len| self.regs.bytes(*sreg, len));
+                self.filled.extend(added.map(|bytes| (key, bytes)));
+                Step::Next
+            }
             Expr::Dynset { with, .. } => {
                 // Who floods and is held back is not seen: one packet more is within what each may.
                 let over = with.as_ref().is_some_and(|with| {
@@ -257,7 +264,17 @@ impl Run<'_> {
                 return Step::Next;
             }
         };
+        let added = |(set, bytes): &(SetKey, Vec<u8>)| {
+            set == key && self.regs.bytes(sreg, bytes.len()).as_ref() == Some(bytes)
+        };
         match found {
+            None if !map && self.env.filled.iter().any(added) => {
+                if invert {
+                    Step::Break
+                } else {
+                    Step::Next
+                }
+            }
             None if invert => Step::Next,
             None => Step::Break,
             Some(_) if invert => Step::Break,
@@ -380,6 +397,18 @@ fn fields(set: &ropewalk_facts::nft::Set) -> Vec<usize> {
         known.and_then(|t| usize::try_from(t.len).ok()).unwrap_or(4).next_multiple_of(4)
     };
     set.key_types.iter().map(len).collect()
+}
+
+/// Length of a key of `set`, as in registers.
+fn length(set: &ropewalk_facts::nft::Set) -> usize {
+    match fields(set).as_slice() {
+        [] => {
+            let ty = set.key_types.first().map(String::as_str);
+            let known = ty.and_then(ropewalk_facts::nft::DataType::named);
+            known.and_then(|t| usize::try_from(t.len).ok()).unwrap_or(4)
+        }
+        fields => fields.iter().sum(),
+    }
 }
 
 fn find<'e>(elements: &'e [Element], key: &[u8], fields: &[usize]) -> Option<&'e Element> {

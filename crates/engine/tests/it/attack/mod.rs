@@ -7,6 +7,7 @@
 //! What counts is the effect on the victim or the host. The attacks are Python, as they need
 //! frames that no well-behaved program sends.
 
+mod lists;
 mod paths;
 
 use std::collections::BTreeSet;

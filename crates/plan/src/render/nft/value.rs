@@ -52,11 +52,14 @@ const CT_STATUS: Names = &[
     (512, "dying"),
 ];
 
+const TCP_FLAG: Names = &[(1, "fin"), (2, "syn"), (4, "rst"), (8, "psh"), (16, "ack"), (32, "urg")];
+
 /// The bits of a type that is a set of flags.
 pub(super) fn bits(ty: &str) -> Option<Names> {
     match ty {
         "ct_state" => Some(CT_STATE),
         "ct_status" => Some(CT_STATUS),
+        "tcp_flag" => Some(TCP_FLAG),
         _ => None,
     }
 }
@@ -116,6 +119,8 @@ pub(super) fn range(ty: &str, from: &[u8], to: &[u8]) -> String {
     }
     match prefix(from, to).filter(|_| ty.starts_with("ipv")) {
         Some(len) => format!("{}/{len}", one(ty, from)),
+        // A range between names would read as one name.
+        None if ty.starts_with("icmp") => range("integer", from, to),
         None => format!("{}-{}", one(ty, from), one(ty, to)),
     }
 }

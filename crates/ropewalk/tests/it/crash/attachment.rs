@@ -62,6 +62,19 @@ fn an_attach_with_rates_that_is_killed_leaves_no_limit() {
 }
 
 #[test]
+fn an_attach_with_allow_lists_that_is_killed_leaves_none() {
+    let host = host();
+    host.unharmed(|| {
+        host.ok(WEB);
+        let attach = "attach netns:red web --ip 192.168.15.9 --ip fd00:15::9 --allow-in tcp:80 \
+                      --allow-out none";
+        host.survives(Leaves::Nothing, attach, &["detach netns:red"]);
+        host.ok(attach);
+        host.survives(Leaves::NothingOrAll, "detach netns:red", &[attach]);
+    });
+}
+
+#[test]
 fn a_second_attach_that_is_killed_leaves_the_first() {
     let host = host();
     host.unharmed(|| {

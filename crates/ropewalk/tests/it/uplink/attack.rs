@@ -12,6 +12,7 @@ use crate::host::Host;
 const FRAMES: &str = include_str!("../../../../engine/tests/it/attack/frames.py");
 const ADDRESSES: &str = include_str!("../../../../engine/tests/it/attack/addresses.py");
 const PATHS: &str = include_str!("../../../../engine/tests/it/attack/paths.py");
+const LISTS: &str = include_str!("../../../../engine/tests/it/attack/lists.py");
 const FILLING: &str = include_str!("../../../../engine/tests/it/attack/filling.py");
 
 const NETWORK: &str = "network create web --mode uplink --parent up0 --subnet 10.0.0.0/24 \
@@ -121,4 +122,25 @@ fn nobody_beside_the_host_fills_its_tables() {
     assert_eq!(filled(false), BTreeSet::new(), "under protection");
     let lifted = filled(true);
     assert_eq!(lifted.len(), 3, "without: {lifted:#?}");
+}
+
+#[test]
+fn a_sandbox_beside_the_host_speaks_with_whom_its_lists_name() {
+    for lifted in [false, true] {
+        let mut scene = Scene::new("--reach host", 0.0);
+        let blue = |key: &str| scene.facts["blue"][key].as_str().unwrap_or_default().to_owned();
+        let held = format!(
+            "--allow-in \"{} tcp:80\" --allow-in \"{} tcp:80\" --allow-in udp:5400 \
+             --allow-out \"10.0.0.2 tcp:82\" --allow-out \"fd00:aa::2 tcp:82\" \
+             --allow-out udp:5300-5301",
+            blue("ip4"),
+            blue("ip6"),
+        );
+        for (name, lists) in [("held", held.as_str()), ("mute", "--allow-out none")] {
+            let lists = if lifted { "" } else { lists };
+            scene.facts[name] = person(&scene.host, name, &format!("web {lists}"));
+        }
+        scene.facts["lifted"] = json!(lifted);
+        assert_eq!(scene.run(LISTS), BTreeSet::new(), "lifted: {lifted}");
+    }
 }

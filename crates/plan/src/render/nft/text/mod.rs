@@ -108,6 +108,8 @@ impl Teller<'_, '_> {
             return Some(());
         }
         match expr {
+            // nft says nothing of the order of one byte.
+            Expr::Byteorder { sreg, dreg, len: 1, .. } if sreg == dreg => Some(()),
             Expr::Cmp { sreg, op, data } => self.compare(*sreg, *op, &data.0),
             Expr::Range { sreg, invert, from, to } => {
                 let (text, ty) = self.regs.at(*sreg)?.plain()?;
@@ -367,5 +369,6 @@ fn masked(name: &str, ty: &str, mask: &[u8], op: CmpOp, data: &[u8]) -> String {
         return format!("{name} {}{}/{len}", sign(op, false), value::one(ty, data));
     }
     let (mask, data) = (value::one(ty, mask), value::one(ty, data));
+    let mask = if mask.contains(',') { format!("({})", mask.replace(',', " | ")) } else { mask };
     format!("{name} & {mask} {}{data}", sign(op, true))
 }

@@ -50,6 +50,7 @@ type Field = (u32, u32, u32, &'static str, &'static str);
 
 const IP: &[Field] = &[
     (1, 2, 2, "ip length", "integer"),
+    (1, 6, 2, "ip frag-off", "integer"),
     (1, 8, 1, "ip ttl", "integer"),
     (1, 9, 1, "ip protocol", "inet_proto"),
     (1, 12, 4, "ip saddr", "ipv4_addr"),
@@ -103,6 +104,10 @@ pub(super) fn header(what: &Payload, version: Option<Version>, proto: Option<u8>
     if let Some((name, ty)) = icmp(what, version, proto) {
         let name = (name.to_owned(), ty);
         return Header { name, part: false, of_ip: true, of_transport: true };
+    }
+    if (what.base, what.offset, what.len, proto) == (2, 13, 1, Some(6)) {
+        let name = ("tcp flags".to_owned(), "tcp_flag");
+        return Header { name, part: false, of_ip: false, of_transport: true };
     }
     if let Some((port, of_transport)) = port(what, proto) {
         return Header { name: (port, "inet_service"), part: false, of_ip: false, of_transport };
