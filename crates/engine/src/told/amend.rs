@@ -158,6 +158,8 @@ impl Engine {
             publish: Vec::new(),
             rate_in: None,
             rate_out: None,
+            allow_in: Vec::new(),
+            allow_out: Vec::new(),
             default_metric: None,
             plan: Plan::new(),
             changes: Vec::new(),

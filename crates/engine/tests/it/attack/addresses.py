@@ -1,7 +1,7 @@
 # Pretending to be somebody else.
 evil, red, blue = scene["evil"], scene["red"], scene["blue"]
 ALL = "ff:ff:ff:ff:ff:ff"
-bridged = scene["mode"] in ("bridge", "uplink")
+bridged = scene["mode"] in ("bridge", "uplink", "macvlan")
 via = red["mac"] if bridged else scene["gateway_mac"]
 wire = Wire("evil")
 attacks = []
@@ -14,6 +14,10 @@ def attack(f):
 
 def on_bridge(f):
     return attack(f) if bridged else f
+
+
+def on_fdb(f):
+    return attack(f) if bridged and evil["leg"] else f
 
 
 def meet():
@@ -106,7 +110,7 @@ def IPv4_source_in_fragments():
     return ears.hears(word)
 
 
-@on_bridge
+@on_fdb
 def source_MAC_of_the_victim():
     wire.send(eth(ALL, red["mac"], 0x0800, ip4(evil["ip4"], "255.255.255.255", 17, udp4(9, 9, b""))))
     fdb = lambda: sh(f"bridge fdb get {red['mac']} br {scene['link']} vlan 0; bridge fdb show br {scene['link']} | grep {red['mac']}")
@@ -115,7 +119,7 @@ def source_MAC_of_the_victim():
     return worked
 
 
-@on_bridge
+@on_fdb
 def source_MAC_of_the_victim_to_a_group_of_bridges():
     wire.send(eth("01:80:c2:00:00:0e", red["mac"], 0x88CC, b"\2\7\4" + mac(red["mac"]) + b"\0" * 40))
     worked = soon(lambda: evil["leg"] in sh(f"bridge fdb show br {scene['link']} | grep {red['mac']}"))
@@ -225,7 +229,7 @@ if bridged:
     attacks.append(("STP", arrives(38 + 8, bpdu, to="01:80:c2:00:00:00")))
 
 
-@on_bridge
+@on_fdb
 def FDB_flood():
     before = len(sh(f"bridge fdb show br {scene['link']}").splitlines())
     rest = ip4(evil["ip4"], red["ip4"], 17, udp4(9, 9, b""))
@@ -252,6 +256,19 @@ if scene["mode"] == "uplink":
         return soon(lambda: lladdr("red", router4) == evil["mac"])
 
     attacks.append(("IPv4 source of the router of the LAN", source4(router4, 4005)))
+
+
+@on_fdb
+def STP_root_takeover():
+    # Bridges of ours do not speak it; one that does hears it before any filter.
+    if scene["lifted"]:
+        sh(f"ip link set {scene['link']} type bridge stp_state 1")
+        time.sleep(1.5)
+    root = b"\0\0" + mac(evil["mac"])
+    says = b"\x42\x42\x03" + bytes(5) + root + bytes(4) + root + b"\x80\1" + struct.pack("!4H", 0, 5120, 512, 512)
+    wire.send(eth("01:80:c2:00:00:00", evil["mac"], len(says), says + bytes(8)))
+    port = lambda: sh(f"ip -d link show {scene['link']} | grep -o 'root_port [0-9]*'").split()
+    return soon(lambda: port()[-1:] not in ([], ["0"]))
 
 
 if "only" in scene:

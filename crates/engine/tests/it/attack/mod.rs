@@ -29,6 +29,8 @@ enum Mode {
     Flat,
     /// Sandboxes give themselves their addresses.
     L2,
+    /// Beside the host's stack; what is lifted is that the host has no link there.
+    Macvlan,
 }
 
 struct Scene {
@@ -52,10 +54,13 @@ impl Scene {
             Mode::Bridge => bridge("web", &subnets),
             Mode::Routed => routed("web", &subnets),
             Mode::Flat => flat("web"),
+            Mode::Macvlan => macvlan("web", lifted),
             Mode::L2 => RawNetwork { l2: true, ..bridge("web", &[]) },
         };
         let reach = wish.reach.clone();
-        host.create(&RawNetwork { allow_spoofing: lifted, reach, ..network });
+        let allow_spoofing = lifted && mode != Mode::Macvlan;
+        let reach = if mode == Mode::Macvlan { Vec::new() } else { reach };
+        host.create(&RawNetwork { allow_spoofing, reach, ..network });
         if lifted && matches!(mode, Mode::Bridge | Mode::L2) {
             host.sh("ip link set rw-web type bridge no_linklocal_learn 0");
         }
@@ -70,6 +75,10 @@ impl Scene {
             Mode::L2 => {
                 let of = |key| who[2].1[key].as_str().unwrap();
                 gateway(of("mac").into(), "rw-web", of("ip4"), of("ip6"))
+            }
+            Mode::Macvlan => {
+                let link = if lifted { "rw-web" } else { "up0" };
+                gateway(mac_of(&host, link), link, "10.0.0.2", "fd00:aa::2")
             }
             Mode::Bridge => {
                 gateway(mac_of(&host, "rw-web"), "rw-web", "192.168.15.1", "fd00:15::1")
@@ -86,9 +95,11 @@ impl Scene {
             Mode::Bridge | Mode::L2 => "bridge",
             Mode::Routed => "routed",
             Mode::Flat => "flat",
+            Mode::Macvlan => "macvlan",
         });
+        facts["lifted"] = json!(lifted);
         facts["patience"] = json!(if lifted { 4.0 } else { 0.3 });
-        let lan = mode == Mode::Flat;
+        let lan = matches!(mode, Mode::Flat | Mode::Macvlan);
         facts["free4"] = json!(if lan { "10.0.0.77" } else { "192.168.15.77" });
         facts["free6"] = json!(if lan { "fd00:aa::77" } else { "fd00:15::77" });
         Self { host, facts }
@@ -99,6 +110,18 @@ impl Scene {
         let file = self.host.file("attack.py", &format!("{FRAMES}\n{attacks}"));
         let out = self.host.sh(&format!("python3 {file} '{}'", self.facts));
         out.lines().map(str::to_owned).collect()
+    }
+}
+
+/// Macvlans on the LAN, of the host as well where it has a link.
+fn macvlan(name: &str, host_link: bool) -> RawNetwork {
+    RawNetwork {
+        mode: Some("macvlan".into()),
+        parent: Some("up0".into()),
+        gateway: vec!["10.0.0.2".into(), "fd00:aa::2".into()],
+        range: vec!["10.0.0.48/28".into(), "fd00:aa::30/124".into()],
+        host_link,
+        ..bridge(name, &["10.0.0.0/24", "fd00:aa::/64"])
     }
 }
 
@@ -146,11 +169,11 @@ fn mac_of(host: &Host, dev: &str) -> String {
 
 #[test]
 fn nobody_on_a_bridge_pretends_to_be_another() {
-    compare(Mode::Bridge, ADDRESSES, 30);
+    compare(Mode::Bridge, ADDRESSES, 31);
 }
 
 /// What nobody may send, whatever his addresses are.
-const AS_NOBODY: [&str; 16] = [
+const AS_NOBODY: [&str; 17] = [
     "source MAC of the victim",
     "source MAC of the victim to a group of bridges",
     "rogue RA",
@@ -167,6 +190,7 @@ const AS_NOBODY: [&str; 16] = [
     "PAUSE",
     "STP",
     "FDB flood",
+    "STP root takeover",
 ];
 
 #[test]
@@ -189,4 +213,39 @@ fn nobody_without_a_bridge_pretends_to_be_another() {
 #[test]
 fn nobody_with_an_address_of_the_lan_pretends_to_be_another() {
     compare(Mode::Flat, ADDRESSES, 11);
+}
+
+/// What no filter of the host sees, and so nothing stops: docs/reference/protection.md says so.
+const ON_A_MACVLAN: [&str; 23] = [
+    "EAPOL",
+    "IPv4 source in fragments",
+    "IPv4 source of a free address",
+    "IPv4 source of a neighbour",
+    "IPv4 source of an outside address",
+    "IPv6 source of a free address",
+    "IPv6 source of a neighbour",
+    "IPv6 source of an outside address",
+    "IPv6 that hides its transport header",
+    "LLDP",
+    "PAUSE",
+    "VLAN tag",
+    "arp poisoning in a priority tag",
+    "arp poisoning of the victim for its gateway",
+    "double VLAN tags",
+    "gratuitous arp for the victims address",
+    "priority tag",
+    "rogue DHCP offer",
+    "rogue DHCP offer in fragments",
+    "rogue DHCPv6 reply",
+    "rogue RA",
+    "rogue RA in fragments",
+    "unsolicited NA for the gateway",
+];
+
+#[test]
+fn a_macvlan_is_a_machine_of_the_lan() {
+    let mut scene = Scene::new(Mode::Macvlan, false);
+    scene.facts["gateway_mac"] = json!(mac_in(&scene.host, "lan"));
+    scene.facts["patience"] = json!(2.0);
+    assert_eq!(scene.run(ADDRESSES), ON_A_MACVLAN.map(str::to_owned).into());
 }

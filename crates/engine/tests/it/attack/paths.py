@@ -4,7 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 evil, victim, link = scene["evil"], scene["victim"], scene["link"]
 HOST4, HOST6 = "10.0.0.1", "fd00:aa::1"
-uplink = scene["mode"] == "uplink"
+uplink = scene["mode"] in ("uplink", "macvlan")
+apart = scene["mode"] == "macvlan"
 attacks, open_ways, kept = [], [], []
 
 
@@ -68,10 +69,10 @@ local = sh(f"ip -6 -o addr show dev {link} scope link").split()[3].split("/")[0]
 
 for v, of in [("IPv4", "ip4"), ("IPv6", "ip6")]:
     attack(f"other network by {v}", tcp("evil", victim[of], 81))
-    if uplink:
+    if uplink and not apart:
         # The other network is a routed one, which is open to the LAN.
         must(f"the other network from the LAN by {v}", tcp("lan", victim[of], 81))
-    else:
+    elif not apart:
         attack(f"unpublished port from the LAN by {v}", tcp("lan", victim[of], 81))
         attack(f"back from the other network by {v}", tcp("victim", evil[of], 81))
 attack("other network by UDP", udp("evil", victim["ip4"], 5001, "victim"))
@@ -95,11 +96,12 @@ sh(f"sysctl -qw net.ipv4.conf.{link}.route_localnet=1")
 loopback = frame("evil", scene["gateway_mac"], evil["ip4"], "127.0.0.1", 5006, "")
 attack("host by loopback", loopback)
 
-for ns in ["evil", "lan", ""]:
+for ns in ["lan", ""] if apart else ["evil", "lan", ""]:
     must(f"published port from {ns} by IPv4", tcp(ns, HOST4, 8080))
     must(f"published port from {ns} by IPv6", tcp(ns, HOST6, 8080))
 must("the LAN from evil by IPv4", tcp("evil", "10.0.0.2", 82))
-must("the host to evil", tcp("", evil["ip4"], 81))
+if not apart:
+    must("the host to evil", tcp("", evil["ip4"], 81))
 must("the host to the victim", tcp("", victim["ip6"], 81))
 must("evil to its neighbour", tcp("evil", scene["red"]["ip6"], 81))
 listen("lan", 82)

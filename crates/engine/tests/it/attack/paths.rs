@@ -79,3 +79,11 @@ fn nobody_gets_from_a_routed_network_to_where_he_was_not_let() {
 fn nobody_gets_from_a_flat_network_to_where_he_was_not_let() {
     compare(Mode::Flat, 19);
 }
+
+#[test]
+fn nobody_on_a_macvlan_gets_to_the_host_and_its_networks() {
+    assert_eq!(worked(Mode::Macvlan, &[], false), BTreeSet::new(), "without a link of the host");
+    let lifted = worked(Mode::Macvlan, &[], true);
+    assert_eq!(beginning(&lifted, "SHUT"), BTreeSet::new(), "with one");
+    assert_eq!(lifted.len(), 6, "with one: {lifted:#?}");
+}
