@@ -8,7 +8,7 @@ use crate::check::{Held, Miss, has, lacks, wrong};
 /// All that plugins may leave on a host, without what counts or comes by itself.
 const STATE: &str = r"
 ip -o -d link | sed -E 's/^[0-9]+: //; s/@if[0-9]+//; s/qlen [0-9]+//; s/link-netns(id)? [^ ]+//;
-    s/(gc|hello|tcn|topology_change|tick|timer)[a-z_]* +[0-9.]+//g; s/state [A-Z]+//; s/<[^>]*>//' |
+    s/(gc|hello|tcn|topology_change|tick|timer)[a-z_]* +[0-9.]+//g; s/state [A-Za-z]+//g; s/<[^>]*>//' |
     sed -E 's/(designated_root|bridge_id|root_id|designated_bridge) [^ ]+//g; s/topology_change[a-z_]* [0-9]+//g'
 ip -o addr | sed -E 's/^[0-9]+: //; s/ tentative//; /fe80/d'
 for v in -4 -6; do

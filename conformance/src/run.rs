@@ -45,6 +45,8 @@ pub struct Wish {
     pub only: Vec<String>,
     /// Checks whose `plugin/name` holds this.
     pub named: Option<String>,
+    /// Not these, as `plugin/name`.
+    pub without: Vec<String>,
     /// Only checks of what many kernels lack: VLANs, ipvlan, dummy, VRFs.
     pub rare: bool,
     /// Not those of the level `better`.
@@ -142,6 +144,10 @@ fn tasks(wish: &Wish) -> Vec<Task> {
     }
     tasks.retain(|task| {
         let named = |part: &String| format!("{}/{}", task.plugin, task.check.name).contains(part);
+        let left_out = |name: &String| *name == format!("{}/{}", task.plugin, task.check.name);
+        if wish.without.iter().any(left_out) {
+            return false;
+        }
         let level = task.check.level == Level::Contract || !wish.contract_only;
         let rare = !wish.rare || task.check.needs.iter().any(|need| need.is_rare());
         level && rare && wish.named.as_ref().is_none_or(named)

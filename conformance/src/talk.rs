@@ -5,7 +5,7 @@
 //!
 //! A server ends when it is dropped.
 
-use std::io::{Read as _, Write as _};
+use std::io::{ErrorKind, Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener, TcpStream, UdpSocket};
 use std::os::fd::AsFd as _;
 use std::sync::Arc;
@@ -54,11 +54,22 @@ impl Host {
         let (tcp, address) = (way == "tcp", at.to_owned());
         let thread = std::thread::spawn(move || {
             let listens = enter(&place).map_err(|miss| format!("{miss:?}")).and_then(|()| {
-                let ear = if tcp {
-                    TcpListener::bind(&address).map(Ear::Tcp)
-                } else {
-                    UdpSocket::bind(&address).map(Ear::Udp)
+                let bind = || {
+                    if tcp {
+                        TcpListener::bind(&address).map(Ear::Tcp)
+                    } else {
+                        UdpSocket::bind(&address).map(Ear::Udp)
+                    }
                 };
+                // A program that another thread is just starting holds what was open until it runs.
+                let mut ear = bind();
+                for _ in 0..100 {
+                    if !ear.as_ref().is_err_and(|why| why.kind() == ErrorKind::AddrInUse) {
+                        break;
+                    }
+                    std::thread::sleep(Duration::from_millis(10));
+                    ear = bind();
+                }
                 ear.map_err(|why| why.to_string())
             });
             match listens {

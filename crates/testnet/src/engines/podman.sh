@@ -34,11 +34,8 @@ CONF
 network_config_dir = "$DIR/networks"
 CONF
     test -z "$PLUGINS" || cat >>$CONTAINERS_CONF <<CONF
-
-[network]
 network_backend = "cni"
 cni_plugin_dirs = ["$PLUGINS"]
-network_config_dir = "$DIR/cni"
 CONF
     cat >$CONTAINERS_STORAGE_CONF <<CONF
 [storage]

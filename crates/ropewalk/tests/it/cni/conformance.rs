@@ -65,9 +65,8 @@ fn every_plugin_keeps_the_contract_and_what_is_promised_beyond() {
     for name in ["bridge", "host-local", "static"] {
         assert!(plugins.0.join(name).exists(), "{name} does not answer VERSION");
     }
-    let report = run(&Wish { plugins: plugins.0.clone(), at_once: 4, ..Wish::default() });
-    let known = |name: &String| NOT_YET.iter().any(|(known, _)| known == name);
-    let failing: Vec<String> = report.failing().into_iter().filter(|name| !known(name)).collect();
-    assert_eq!(failing, [""; 0], "{}", report.failures());
+    let without = NOT_YET.iter().map(|(name, _)| (*name).to_owned()).collect();
+    let report = run(&Wish { plugins: plugins.0.clone(), without, at_once: 4, ..Wish::default() });
+    assert_eq!(report.failing(), [""; 0], "{}", report.failures());
     assert!(report.passed() > 90, "{}", report.summary());
 }

@@ -149,7 +149,7 @@ fn podman(whose: Whose) {
     let (net, plugins) = (Private::enter(), Plugins::of(whose));
     let engine = Engine::podman_cni(&net, &plugins.0);
     engine.sh("podman network create --disable-dns --subnet 10.77.0.0/24 blue");
-    let list = engine.sh("cat $DIR/cni/blue.conflist");
+    let list = engine.sh("cat $DIR/networks/blue.conflist");
     for plugin in ["bridge", "portmap", "firewall", "tuning"] {
         assert!(list.contains(&format!("\"type\": \"{plugin}\"")), "{plugin}: {list}");
     }
