@@ -27,8 +27,6 @@ events_logger = "none"
 lock_type = "file"
 runtime = "runc"
 tmp_dir = "$DIR/tmp"
-CONF
-    test -n "$PLUGINS" || cat >>$CONTAINERS_CONF <<CONF
 
 [network]
 network_config_dir = "$DIR/networks"
