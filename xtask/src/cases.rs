@@ -1,4 +1,4 @@
-//! `cargo xtask cases [FOLDER]`: a suite of broken networks, built one by one in a private network
+//! `cargo xtask cases [--live] [FOLDER]`: a suite of broken networks, built one by one in a private network
 //! and asked of the binary.
 //!
 //!     FOLDER/run_all.sh all --diagnose 'ropewalk why --json --query {query}' --apply-fix
@@ -15,10 +15,14 @@ const FOLDER: &str = "../shared/why-cases";
 
 /// Its own /run, so that no named namespace is seen outside.
 const PRIVATE: &str = "mount -t tmpfs tmpfs /run && mkdir -p /run/netns /run/lock && \
-    ip link set lo up && exec \"$0\" all -j 2 --diagnose \"$1 why --json --no-live --query {query}\" --apply-fix";
+    ip link set lo up && exec \"$0\" all -j 2 --diagnose \"$1 why --json $2 --query {query}\" --apply-fix";
 
 /// Runs the suite in `words`, or beside the checkout.
 pub(crate) fn run(words: &[&str]) -> Result<(), Fault> {
+    let (live, words) = match words {
+        ["--live", rest @ ..] => ("--live", rest),
+        _ => ("--no-live", words),
+    };
     let folder = Path::new(words.first().copied().unwrap_or(FOLDER));
     let script = folder.join("run_all.sh");
     if !script.is_file() {
@@ -37,6 +41,7 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Fault> {
         .args(["--net", "--mount", "sh", "-c", PRIVATE])
         .arg(script.canonicalize()?)
         .arg(binary)
+        .arg(live)
         .status()?;
     if done.success() { Ok(()) } else { Err("the suite did not run to its end".into()) }
 }

@@ -31,7 +31,7 @@ usage: cargo xtask TASK
          rate [--seconds N]: what comes through where a rate is limited
          protect [--rounds N]: what protection costs the packets it looks at
          cni [--runs N] [--present N,N…] [--debian-present N] [--json]: plugins, beside Debian's
-  cases [FOLDER]: a suite of broken networks, asked of `ropewalk why`; causes, places, fixes that work
+  cases [--live] [FOLDER]: a suite of broken networks, asked of `ropewalk why`; causes, places, fixes that work
   conformance [--cni DIR] [--plugin NAME] [--json FILE]: CNI plugins against what runtimes rely on
   lab-all [--megabytes N] [TOPOLOGY…]: every topology in a lab, all pairs ping and move 100 MB
 ";

@@ -7,6 +7,7 @@
 
 mod agent;
 mod answer;
+mod capture;
 mod demo;
 mod explain;
 mod fix;

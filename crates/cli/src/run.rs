@@ -10,7 +10,7 @@ use crate::table::{
     Announce, Attach, Cli, Create, Detach, File, Guard, NetworkVerb, Opened, PlanFile, Ports, Ps,
     Purge, Verb,
 };
-use crate::{agent, demo, explain, fix, install, lab, pages, show, topics, trial, why};
+use crate::{agent, capture, demo, explain, fix, install, lab, pages, show, topics, trial, why};
 
 /// Does what was asked for.
 pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
@@ -44,6 +44,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
         Verb::Explain(args) => explain::explain(args, json),
         Verb::Fix(args) => fix::fix(args, json),
         Verb::Undo(args) => fix::undo(args, json),
+        Verb::Capture(args) => capture::capture(args, json),
         Verb::Snapshot(args) => why::snapshot(args),
         Verb::Lab(verb) => lab::run(verb, json),
         Verb::Demo(args) => demo::run(args, json),

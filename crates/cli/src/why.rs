@@ -12,7 +12,7 @@ use ropewalk_walk::{Question, Verdict, picture};
 
 use crate::answer::{Answer, FOUND};
 use crate::show;
-use crate::table::{Snapshot, Why};
+use crate::table::{Snapshot, Target, Why};
 
 /// Writes what was found, as JSON.
 pub(crate) fn snapshot(args: &Snapshot) -> Result<Answer, Fault> {
@@ -78,23 +78,50 @@ fn question(args: &Why, scan: Option<&Scan>) -> Result<Question, Fault> {
             Fault::new(Code::BadInput, "who sends, and to where?").or_try("ropewalk help why")
         );
     };
-    let to = match dst.host.parse() {
-        Ok(ip) => ip,
-        Err(_) => ropewalk_engine::address_of(&dst.host, scan)?,
-    };
-    let port = args.dport.or(dst.port);
-    let usual = if port.is_some() { "tcp" } else { "icmp" };
     Ok(Question {
-        src: src.clone(),
-        dst: to,
-        proto: args.proto.clone().unwrap_or_else(|| usual.to_owned()),
-        dport: port,
         sport: args.sport,
         saddr: args.saddr,
         size: args.size,
         df: args.df,
-        family: None,
         visible: args.visible.clone(),
+        ..flow(src, dst, args.proto.clone(), args.dport, scan)?
+    })
+}
+
+/// Who, to where, by which protocol; of this machine.
+pub(crate) fn of_words(
+    src: &str,
+    dst: &Target,
+    proto: Option<String>,
+    dport: Option<u16>,
+) -> Result<Question, Fault> {
+    flow(src, dst, proto, dport, None)
+}
+
+fn flow(
+    src: &str,
+    dst: &Target,
+    proto: Option<String>,
+    dport: Option<u16>,
+    scan: Option<&Scan>,
+) -> Result<Question, Fault> {
+    let to = match dst.host.parse() {
+        Ok(ip) => ip,
+        Err(_) => ropewalk_engine::address_of(&dst.host, scan)?,
+    };
+    let dport = dport.or(dst.port);
+    let usual = if dport.is_some() { "tcp" } else { "icmp" };
+    Ok(Question {
+        src: src.to_owned(),
+        dst: to,
+        proto: proto.unwrap_or_else(|| usual.to_owned()),
+        dport,
+        sport: None,
+        saddr: None,
+        size: None,
+        df: false,
+        family: None,
+        visible: Vec::new(),
     })
 }
 

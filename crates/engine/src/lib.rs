@@ -11,6 +11,7 @@ mod active;
 mod all;
 mod attach;
 mod beside;
+mod capture;
 mod check;
 mod code;
 mod declare;
@@ -57,6 +58,7 @@ use ropewalk_kernel::Kernel;
 use ropewalk_store::{Stamp, Store};
 
 pub use all::{Pair, why_all};
+pub use capture::{Captured, Until, capture};
 pub use code::Code;
 pub use declare::{Dry, Wanted};
 pub use fault::{Fault, Words};

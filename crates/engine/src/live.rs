@@ -141,13 +141,19 @@ fn mark() -> [u8; 8] {
 }
 
 /// Names of links by namespace and index.
-fn names(scan: &Scan, spaces: &[Ns]) -> Vec<(Ns, u32, IfName)> {
+pub(crate) fn names(scan: &Scan, spaces: &[Ns]) -> Vec<(Ns, u32, IfName)> {
     let of = |ns: &Ns| {
         let devices = scan.seen.get(ns).map(|seen| seen.devices.iter()).into_iter().flatten();
         let named = devices.map(|(name, dev)| (ns.clone(), dev.index, name.clone()));
         named.collect::<Vec<_>>()
     };
     spaces.iter().flat_map(of).collect()
+}
+
+/// The name of a link; of one that came later, its index.
+pub(crate) fn name_of(names: &[(Ns, u32, IfName)], ns: &Ns, index: u32) -> Option<IfName> {
+    let known = names.iter().find(|(n, i, _)| n == ns && *i == index);
+    known.map(|(_, _, name)| name.clone()).or_else(|| IfName::new(format!("#{index}")).ok())
 }
 
 struct Watch {
@@ -216,14 +222,7 @@ impl Watch {
         for overheard in self.ears.take(MOST)? {
             let Overheard { ns, index, toward, layer, at, bytes, .. } = overheard;
             let Some(heard) = heard::read(&bytes, layer, &self.tunnels) else { continue };
-            let known = self.names.iter().find(|(n, i, _)| *n == ns && *i == index);
-            let dev = match known {
-                Some((_, _, name)) => name.clone(),
-                None => match IfName::new(format!("#{index}")) {
-                    Ok(name) => name,
-                    Err(_) => continue,
-                },
-            };
+            let Some(dev) = name_of(&self.names, &ns, index) else { continue };
             let (out, past) = (toward == Toward::Out, toward == Toward::Past);
             self.follower.take(&Spot { ns, dev, out, past }, at, &heard);
         }

@@ -202,7 +202,8 @@ impl Follower {
     }
 }
 
-fn tuple(ip: &Ip) -> Tuple {
+/// Addresses and ports.
+pub(crate) fn tuple(ip: &Ip) -> Tuple {
     let (sport, dport) = ip.ports();
     Tuple { src: ip.src, dst: ip.dst, proto: ip.proto(), sport, dport }
 }

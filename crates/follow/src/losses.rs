@@ -54,14 +54,19 @@ pub fn losses(all: Vec<Loss>, functions: impl Fn(&[u64]) -> Vec<String>) -> Vec<
         found.push((dropped, loss.stack));
     }
     for (dropped, stack) in &mut found {
-        let names = functions(stack);
-        let mut names = names.into_iter().filter(|n| !BENEATH.iter().any(|b| n.contains(b)));
-        let first = names.next();
-        let rest = names.filter(|name| Some(name) != first.as_ref());
-        dropped.stack = first.iter().cloned().chain(rest.take(CALLERS - 1)).collect();
+        dropped.stack = callers(functions(stack));
     }
     let dropped = found.into_iter().map(|(dropped, _)| dropped);
     dropped.filter(|d| !harmless(d)).collect()
+}
+
+/// The function that dropped it, and those that had called it.
+#[must_use]
+pub fn callers(functions: Vec<String>) -> Vec<String> {
+    let mut names = functions.into_iter().filter(|n| !BENEATH.iter().any(|b| n.contains(b)));
+    let first = names.next();
+    let rest = names.filter(|name| Some(name) != first.as_ref());
+    first.iter().cloned().chain(rest.take(CALLERS - 1)).collect()
 }
 
 /// The answer to an echo is for raw sockets: the kernel's own for pings has nobody who waits.

@@ -193,3 +193,45 @@ fn what_goes_otherwise_is_said() {
     let beyond = judged(Some(Why::NotForwarding), &far, &[]);
     assert!(beyond.live.finding.unwrap().ends_with("stops in h; it was seen in u"));
 }
+
+fn packet_of(bytes: &[u8]) -> ropewalk_wire::heard::Ip {
+    match read(bytes, Layer::Network, &[]).map(|heard| heard.packet) {
+        Some(ropewalk_wire::heard::Packet::Ip(ip)) => ip,
+        other => unreachable!("{other:?}"),
+    }
+}
+
+#[test]
+fn a_packet_keeps_its_number_behind_a_translation_and_another_gets_its_own() {
+    let mut tie = Tie::default();
+    let (red, host) = (spot("red", "eth0", true), spot("h", "up0", true));
+    let own = packet_of(&ip(6, RED, FAR, &tcp((40_001, 80), (70, 0), 2)));
+    let changed = packet_of(&ip(6, HOST, FAR, &tcp((50_000, 80), (70, 0), 2)));
+    let next = packet_of(&ip(6, HOST, FAR, &tcp((50_000, 80), (71, 9), 0x10)));
+    assert_eq!(tie.tie(&red, 1, &own).number, 1);
+    assert!(tie.knows(&host, 2, &changed) && !tie.knows(&red, 2, &own));
+    let tied = tie.tie(&host, 2, &changed);
+    assert_eq!((tied.number, tied.before.unwrap().src), (1, RED.into()));
+    assert_eq!(tie.tie(&host, 3, &next).number, 2);
+    assert_eq!(tie.tie(&red, 4, &own).number, 3, "sent again");
+    assert_eq!(tie.tie(&host, 5_000_000_000, &changed).number, 4, "much later");
+}
+
+#[test]
+fn only_packets_of_the_flow_are_taken() {
+    let asked = Question { proto: "tcp".to_owned(), dport: Some(80), ..question() };
+    let mut trip = walked(Some(Why::NotForwarding));
+    for hop in &mut trip.request.hops {
+        hop.tuple = Tuple { proto: 6, sport: 40_123, dport: 80, ..hop.tuple };
+    }
+    let wanted = Wanted::new(&asked, &trip, Some(6));
+    let takes = |bytes: &[u8]| wanted.takes(&read(bytes, Layer::Network, &[]).unwrap().packet);
+    assert!(takes(&ip(6, RED, FAR, &tcp((55_555, 80), (1, 0), 2))));
+    assert!(takes(&ip(6, FAR, RED, &tcp((80, 55_555), (1, 2), 0x12))));
+    assert!(!takes(&ip(6, RED, FAR, &tcp((55_555, 443), (1, 0), 2))), "another port");
+    assert!(!takes(&ip(6, RED, FAR, &tcp((40_123, 443), (1, 0), 2))), "a port that was made up");
+    assert!(!takes(&ip(6, RED, HOST, &tcp((55_555, 80), (1, 0), 2))), "another host");
+    let about =
+        [&[3, 1, 0, 0, 0, 0, 0, 0][..], &ip(6, RED, FAR, &tcp((5, 80), (1, 0), 2))].concat();
+    assert!(takes(&ip(1, HOST, RED, &about)), "what is said about it");
+}

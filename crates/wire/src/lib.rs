@@ -15,6 +15,7 @@ pub mod heard;
 pub mod lan;
 pub mod nft;
 pub mod nl;
+pub mod pcapng;
 pub mod rt;
 pub mod trace;
 #[cfg(test)]

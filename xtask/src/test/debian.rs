@@ -33,6 +33,7 @@ const PACKAGES: &[&str] = &[
     "runc",
     "systemd",
     "tcpdump",
+    "tshark",
     "ufw",
 ];
 

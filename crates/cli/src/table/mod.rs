@@ -23,7 +23,7 @@ pub(crate) use files::{File, PlanFile};
 pub(crate) use lab::{DemoArgs, Exec, LabVerb};
 pub(crate) use network::{Create, Name, NetworkVerb};
 pub(crate) use values::Unfit;
-pub(crate) use why::{Explain, Fix, Snapshot, Undo, Why};
+pub(crate) use why::{Capture, Explain, Fix, Snapshot, Target, Undo, Why};
 
 /// Builds, explains, verifies and removes container networks on Linux
 #[derive(Debug, Parser)]
@@ -127,6 +127,12 @@ pub(crate) enum Verb {
     ///
     /// What somebody else changed since stays as it is.
     Undo(Undo),
+    /// Write the packets of a flow, at every hop of their way, into one file for Wireshark
+    ///
+    /// It sends nothing: it listens in every namespace of the way. The file (pcapng) has an interface
+    /// for each link, the same number for the same packet at all of them, behind NAT and inside
+    /// tunnels too, and says what happened to it there.
+    Capture(Capture),
     /// Print all that was found in every namespace as JSON, for `why --snapshot`
     Snapshot(Snapshot),
     /// Build, enter, list and take away labs: hosts and LANs as namespaces

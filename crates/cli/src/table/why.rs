@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
 use ropewalk_spec::NetworkName;
@@ -95,6 +96,44 @@ pub(crate) struct Undo {
     /// List the repairs that can be undone
     #[arg(long, conflicts_with = "id")]
     pub(crate) list: bool,
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ropewalk capture red 198.51.100.8 -w f.pcapng --for 10s
+  ropewalk capture red blue:80 -w - | wireshark -k -i -
+  ropewalk capture netns:lan 10.0.0.1:8080 -w f.pcapng --count 20")]
+pub(crate) struct Capture {
+    /// The sandbox that the packets begin in: NAME, netns:NAME, pid:N, `host`
+    pub(crate) src: String,
+    /// Where they go: ADDRESS, ADDRESS:PORT, or a sandbox
+    #[arg(value_parser = target)]
+    pub(crate) dst: Target,
+    /// The file to write; `-` is standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) write: PathBuf,
+    /// End after this time: 10s, 5m; else when it is interrupted
+    #[arg(long = "for", value_name = "TIME", value_parser = super::values::time)]
+    pub(crate) time: Option<Duration>,
+    /// End after so many packets, each at all its hops
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// The protocol alone: icmp, tcp or udp; tcp where there is a port, all where there is none
+    #[arg(long)]
+    pub(crate) proto: Option<String>,
+    /// Destination port
+    #[arg(long)]
+    pub(crate) dport: Option<u16>,
+    /// Source port
+    #[arg(long)]
+    pub(crate) sport: Option<u16>,
+    /// Source address
+    #[arg(long)]
+    pub(crate) saddr: Option<IpAddr>,
+    /// Listen in these namespaces alone
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub(crate) visible: Vec<String>,
 }
 
 #[derive(Args, Debug)]

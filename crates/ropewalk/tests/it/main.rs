@@ -8,6 +8,7 @@
 
 mod agent;
 mod bad_input;
+mod capture;
 mod chance;
 mod cni;
 mod crash;

@@ -208,18 +208,24 @@ fn ip4(bytes: &[u8], whole: bool) -> Option<Ip> {
     let header = usize::from(bytes.first()? & 0xf) * 4;
     let part = half(bytes, 6)? & 0x1fff != 0;
     let proto = *bytes.get(9)?;
+    let len = half(bytes, 2)?;
+    // What is behind that is padding.
+    let bytes = bytes.get(..usize::from(len)).filter(|cut| cut.len() > header).unwrap_or(bytes);
     Some(Ip {
         src: v4(bytes, 12)?,
         dst: v4(bytes, 16)?,
         ttl: *bytes.get(8)?,
         id: half(bytes, 4)?,
         part,
-        len: u32::from(half(bytes, 2)?),
+        len: u32::from(len),
         body: if part { Body::Other(proto) } else { body(proto, bytes.get(header..)?, whole) },
     })
 }
 
 fn ip6(bytes: &[u8], whole: bool) -> Option<Ip> {
+    let len = half(bytes, 4)?;
+    let whole_len = usize::from(len) + 40;
+    let bytes = bytes.get(..whole_len).filter(|cut| cut.len() > 40).unwrap_or(bytes);
     let mut proto = *bytes.get(6)?;
     let mut rest = bytes.get(40..)?;
     let mut part = false;
@@ -242,7 +248,7 @@ fn ip6(bytes: &[u8], whole: bool) -> Option<Ip> {
         ttl: *bytes.get(7)?,
         id: 0,
         part,
-        len: u32::from(half(bytes, 4)?) + 40,
+        len: u32::from(len) + 40,
         body: if part { Body::Other(proto) } else { body(proto, rest, whole) },
     })
 }
