@@ -31,6 +31,7 @@ usage: cargo xtask TASK
          rate [--seconds N]: what comes through where a rate is limited
          protect [--rounds N]: what protection costs the packets it looks at
          cni [--runs N] [--present N,N…] [--debian-present N] [--json]: plugins, beside Debian's
+         why [--containers N] [--runs N]: how long an answer takes on a host full of containers
   cases [--live] [FOLDER]: a suite of broken networks, asked of `ropewalk why`; causes, places, fixes that work
   conformance [--cni DIR] [--plugin NAME] [--json FILE]: CNI plugins against what runtimes rely on
   lab-all [--megabytes N] [TOPOLOGY…]: every topology in a lab, all pairs ping and move 100 MB
@@ -46,6 +47,7 @@ fn main() -> ExitCode {
         ["bench", "rate", rest @ ..] => bench::rate(rest),
         ["bench", "cni", rest @ ..] => bench::cni(rest),
         ["bench", "protect", rest @ ..] => bench::protect(rest),
+        ["bench", "why", rest @ ..] => bench::why(rest),
         ["lab-all", rest @ ..] => pairs::run(rest),
         ["cases", rest @ ..] => cases::run(rest),
         ["conformance", rest @ ..] => conformance::run(rest),

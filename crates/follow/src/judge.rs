@@ -14,6 +14,7 @@ use ropewalk_walk::{
 };
 
 use crate::follower::{Part, Sighting};
+use crate::unpredicted;
 
 /// What the sender's own sockets said.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -56,6 +57,7 @@ pub fn judge(
     let mut live = Live {
         sent: reply.sent,
         answered: u16::try_from(reply.answered.len()).unwrap_or(u16::MAX),
+        refused: reply.refused,
         agrees: false,
         request: last(&trip.request.hops, &request, false),
         reply: last(back.map(|b| b.hops.as_slice()).unwrap_or_default(), &answer, true),
@@ -95,6 +97,7 @@ pub fn note(verdict: &mut Verdict, seen: Seen) {
             if live.agrees { "predicted+seen" } else { "predicted, but seen otherwise" };
         verdict.certainty = certainty.to_owned();
     }
+    unpredicted::explain(verdict, &live);
     verdict.live = Some(live);
 }
 

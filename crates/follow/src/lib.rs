@@ -19,6 +19,7 @@ mod remark;
 #[cfg(test)]
 mod tests;
 mod tie;
+mod unpredicted;
 
 pub use flow::Wanted;
 pub use follower::{Follower, Mark, Part, Sighting, Spot};

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use ropewalk_facts::Ns;
 use ropewalk_facts::seen::Tuple;
-use ropewalk_walk::{Ending, Hop, Journey, Question, Stop, Trip, Why, World, trip};
+use ropewalk_walk::{
+    Dropped, Ending, Hop, Journey, Question, Stop, Trip, Why, World, diagnose, trip,
+};
 use ropewalk_wire::heard::{Layer, read};
 
 use super::*;
@@ -234,4 +236,36 @@ fn only_packets_of_the_flow_are_taken() {
     let about =
         [&[3, 1, 0, 0, 0, 0, 0, 0][..], &ip(6, RED, FAR, &tcp((5, 80), (1, 0), 2))].concat();
     assert!(takes(&ip(1, HOST, RED, &about)), "what is said about it");
+}
+
+#[test]
+fn what_the_model_does_not_know_is_told_by_the_kernel_or_by_a_host() {
+    let lost = [seen("red", "eth0", 1, Part::Request(0))];
+    let stack = vec!["nft_do_chain".to_owned(), "ip_forward".to_owned()];
+    let dropped = Dropped {
+        netns: "h".to_owned(),
+        device: Some("br0".to_owned()),
+        reason: "NETFILTER_DROP".to_owned(),
+        stack,
+        reply: false,
+        count: 3,
+    };
+    let told = |drops: Vec<Dropped>, reply: Reply, gaps: &[&str]| {
+        let mut verdict = diagnose(&World::default(), &question());
+        verdict.code = "OK".to_owned();
+        verdict.model_gaps = gaps.iter().map(|gap| (*gap).to_owned()).collect();
+        note(&mut verdict, judge(&walked(None), &question(), &lost, &reply, drops));
+        (verdict.code, verdict.place, verdict.certainty)
+    };
+    let sent = || Reply { sent: 3, ..Reply::default() };
+    let found = told(vec![dropped.clone()], sent(), &["h:ip/filter/FORWARD: u32"]);
+    let only = "seen-only".to_owned();
+    assert_eq!(found, ("FILTER_DROP".to_owned(), "h:ip/filter/FORWARD".to_owned(), only.clone()));
+    let other = Dropped { reason: "IP_RPFILTER".to_owned(), ..dropped.clone() };
+    assert_eq!(told(vec![other], sent(), &[]), ("RP_FILTER".to_owned(), "h:br0".to_owned(), only));
+    let refused = told(Vec::new(), Reply { refused: true, ..sent() }, &[]);
+    assert_eq!((refused.0.as_str(), refused.1.as_str()), ("NO_LISTENER", "red:eth0"));
+    assert_eq!(told(Vec::new(), sent(), &[]).0, "OK", "that no answer came is no cause");
+    let flooded = Dropped { reason: "OTHERHOST".to_owned(), ..dropped };
+    assert_eq!(told(vec![flooded], sent(), &[]).0, "OK");
 }

@@ -13,6 +13,9 @@ pub struct Live {
     pub sent: u16,
     /// How many were answered.
     pub answered: u16,
+    /// Somebody said that nobody listens.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub refused: bool,
     /// It went as was predicted.
     pub agrees: bool,
     /// Where the request was seen last.

@@ -1,5 +1,5 @@
-//! `cargo xtask bench attach [--runs N] [--present N] [--json]`: what an attachment costs; `rate` and
-//! `protect` have files of their own.
+//! `cargo xtask bench attach [--runs N] [--present N] [--json]`: what an attachment costs; `rate`,
+//! `protect` and `why` have files of their own.
 //!
 //!     ropewalk attach   beside   floor      whole processes, in turn, medians
 //!
@@ -13,6 +13,7 @@ mod protect;
 mod rate;
 mod stage;
 mod trace;
+mod why;
 
 use std::path::PathBuf;
 use std::process::Command;
@@ -75,6 +76,14 @@ pub(crate) fn cni(words: &[&str]) -> Result<(), Fault> {
 /// As [`attach`].
 pub(crate) fn protect(words: &[&str]) -> Result<(), Fault> {
     protect::run(words)
+}
+
+/// How long `ropewalk why` takes on a host full of containers.
+///
+/// # Errors
+/// As [`attach`].
+pub(crate) fn why(words: &[&str]) -> Result<(), Fault> {
+    why::run(words)
 }
 
 /// What is asked for on the command line.
