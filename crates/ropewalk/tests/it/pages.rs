@@ -26,7 +26,7 @@ fn the_causes_in_docs_are_those_that_are_explained() {
     let all = printed("explain");
     assert!(all.contains("RP_FILTER") && all.lines().all(|l| l.len() <= 80), "{all}");
     let unknown = ropewalk("explain FILTERDROP");
-    assert_eq!(unknown.status, Some(1));
+    assert_eq!(unknown.status, Some(2));
     assert!(unknown.err.contains("ropewalk explain FILTER_DROP"), "{}", unknown.err);
 }
 
