@@ -4,6 +4,7 @@ use std::os::fd::{AsRawFd as _, OwnedFd};
 
 use ropewalk_wire::nl::{Answer, Message, Outcome, Request, flag, messages};
 use rustix::net::netlink::{NETFILTER, SOCK_DIAG};
+use rustix::net::sockopt::set_socket_recv_buffer_size_force;
 use rustix::net::{
     AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, send, socket_with,
 };
@@ -42,6 +43,8 @@ impl Socket {
         for option in [libc::NETLINK_EXT_ACK, libc::NETLINK_CAP_ACK, libc::NETLINK_GET_STRICT_CHK] {
             switch_on(&fd, option);
         }
+        // Each request of a large transaction is answered, before the first answer is read.
+        set_socket_recv_buffer_size_force(&fd, 4 << 20).unwrap();
         Self(fd)
     }
 
