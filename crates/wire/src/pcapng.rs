@@ -2,7 +2,7 @@
 //!
 //!     section ── interface web/eth0 ── interface host/br0 ── packet ── packet ── …
 //!
-//! https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html: blocks of words, each with options.
+//! <https://www.ietf.org/archive/id/draft-ietf-opsawg-pcapng-02.html>: blocks of words, each with options.
 //! Times are in nanoseconds. Never here: files, which packets.
 
 use crate::heard::Layer;
