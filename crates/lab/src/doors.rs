@@ -34,6 +34,9 @@ pub(crate) const OWN: &str = "/run/lab";
 /// The folder of commands that stands first in the PATH of a host.
 pub(crate) const BIN: &str = "/run/lab/bin";
 
+/// Where a host keeps the files of its networks.
+const CONFIG: &str = "/etc/ropewalk";
+
 /// The namespaces of a host, open.
 #[derive(Debug)]
 pub(crate) struct Doors {
@@ -88,9 +91,12 @@ impl Doors {
                 .map_err(system(Doing::Split, name))?;
             write("/proc/sys/kernel/hostname", name)?;
             mounts()?;
-            for dir in ["/run/netns", "/run/ropewalk", "/etc/ropewalk", BIN] {
+            for dir in ["/run/netns", "/run/ropewalk", CONFIG, BIN] {
                 fs::create_dir_all(dir).map_err(system(Doing::Write, dir))?;
             }
+            // The networks of the machine are none of this host's.
+            mount("tmpfs", CONFIG, "tmpfs", MountFlags::empty(), c"mode=755")
+                .map_err(system(Doing::Mount, CONFIG))?;
             let link = format!("{BIN}/ropewalk");
             std::os::unix::fs::symlink(ropewalk, &link).map_err(system(Doing::Write, &link))?;
             for kind in ["net", "uts"] {

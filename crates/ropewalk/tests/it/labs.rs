@@ -34,6 +34,20 @@ fn a_lab_is_built_entered_listed_and_taken_away() {
 }
 
 #[test]
+fn the_networks_of_the_machine_are_not_in_its_labs() {
+    let host = Host::new();
+    host.net.sh("mkdir -p /run/ropewalk-lab /run/ropewalk/upper /run/ropewalk/work
+        mount -t tmpfs none /run/ropewalk-lab
+        mount -t overlay -o lowerdir=/etc,upperdir=/run/ropewalk/upper,workdir=/run/ropewalk/work none /etc
+        mkdir -p /etc/ropewalk/networks");
+    host.ok("network create web --subnet 192.168.15.0/24");
+    host.ok(&format!("lab up {FILE}"));
+    assert_eq!(host.json("lab exec h1 -- ropewalk network ls"), json!([]));
+    host.ok("lab down");
+    assert_eq!(host.json("network ls")[0]["name"], "web");
+}
+
+#[test]
 fn a_lab_file_with_a_mistake_is_refused_by_line_and_column() {
     let host = Host::new();
     let file = "/run/ropewalk/lab.toml";

@@ -66,6 +66,9 @@ if uplink:
 elif scene["mode"] != "flat":
     sh(f"ip -n lan route add 192.168.15.0/24 via {HOST4}; ip -n lan route add fd00:15::/64 via {HOST6}")
 local = sh(f"ip -6 -o addr show dev {link} scope link").split()[3].split("/")[0]
+# Nobody speaks from a link-local address, or to one, that the kernel still looks for a double of.
+while sh("ip -6 addr show tentative; ip -n evil -6 addr show tentative").strip():
+    time.sleep(0.05)
 
 for v, of in [("IPv4", "ip4"), ("IPv6", "ip6")]:
     attack(f"other network by {v}", tcp("evil", victim[of], 81))
