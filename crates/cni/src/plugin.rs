@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::call::{Call, Command};
-use crate::chain::{self, bandwidth, firewall, portmap, tuning};
+use crate::chain::{self, bandwidth, firewall, portmap, sbr, tuning};
 use crate::conf::Conf;
 use crate::delegate::Ipam;
 use crate::fault::{Code, Fault};
@@ -49,6 +49,8 @@ pub enum Plugin {
     Firewall,
     /// Settings.
     Tuning,
+    /// A table of routes for each address.
+    Sbr,
     /// Addresses from ranges.
     HostLocal,
     /// Addresses from the configuration.
@@ -64,7 +66,7 @@ const STDIN_MAX: u64 = 16 << 20;
 
 impl Plugin {
     /// All, with the names of their files.
-    pub const ALL: [(&str, Self); 15] = [
+    pub const ALL: [(&str, Self); 16] = [
         ("bridge", Self::Bridge),
         ("ptp", Self::Ptp),
         ("macvlan", Self::Macvlan),
@@ -78,6 +80,7 @@ impl Plugin {
         ("bandwidth", Self::Bandwidth),
         ("firewall", Self::Firewall),
         ("tuning", Self::Tuning),
+        ("sbr", Self::Sbr),
         ("host-local", Self::HostLocal),
         ("static", Self::Static),
     ];
@@ -136,6 +139,26 @@ impl Plugin {
         }
     }
 
+    /// What it does for a container.
+    fn role(self) -> Role {
+        match self {
+            Self::Bridge
+            | Self::Ptp
+            | Self::Macvlan
+            | Self::Ipvlan
+            | Self::Vlan
+            | Self::HostDevice
+            | Self::Dummy
+            | Self::Tap => Role::Interface,
+            Self::Portmap | Self::Bandwidth | Self::Firewall | Self::Tuning | Self::Sbr => {
+                Role::Addition
+            }
+            Self::Loopback => Role::Loopback,
+            Self::HostLocal => Role::HostLocal,
+            Self::Static => Role::Static,
+        }
+    }
+
     fn add(self, conf: &Conf, call: &Call) -> Result<Outcome, Fault> {
         match self {
             Self::Bridge => bridge::add(&mut Task::new(conf, call)?),
@@ -151,76 +174,44 @@ impl Plugin {
             Self::Portmap => portmap::add(&mut Task::new(conf, call)?),
             Self::Bandwidth => bandwidth::add(&mut Task::new(conf, call)?),
             Self::Firewall => firewall::add(&mut Task::new(conf, call)?),
+            Self::Sbr => sbr::add(&mut Task::new(conf, call)?),
             Self::HostLocal => host_local::add(conf, call),
             Self::Static => fixed::add(conf, &call.args),
         }
     }
 
     fn del(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
-        match self {
-            Self::HostDevice => Task::new(conf, call)?.del(false),
-            Self::Bridge
-            | Self::Ptp
-            | Self::Macvlan
-            | Self::Ipvlan
-            | Self::Vlan
-            | Self::Dummy
-            | Self::Tap => Task::new(conf, call)?.del(true),
-            Self::Portmap | Self::Bandwidth | Self::Firewall | Self::Tuning => {
-                chain::del(&mut Task::new(conf, call)?, self.name())
-            }
-            Self::HostLocal => host_local::del(conf, call),
-            Self::Loopback | Self::Static => Ok(()),
+        match self.role() {
+            // A link of the host's own is not one to drop.
+            Role::Interface => Task::new(conf, call)?.del(self != Self::HostDevice),
+            Role::Addition => chain::del(&mut Task::new(conf, call)?, self.name()),
+            Role::HostLocal => host_local::del(conf, call),
+            Role::Loopback | Role::Static => Ok(()),
         }
     }
 
     fn check(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
-        match self {
-            Self::Bridge
-            | Self::Ptp
-            | Self::Macvlan
-            | Self::Ipvlan
-            | Self::Vlan
-            | Self::HostDevice
-            | Self::Dummy
-            | Self::Tap => Task::new(conf, call)?.check(),
-            Self::Portmap | Self::Bandwidth | Self::Firewall | Self::Tuning => {
-                chain::check(&mut Task::new(conf, call)?)
-            }
-            Self::Loopback => loopback::check(&mut Task::new(conf, call)?),
-            Self::HostLocal => host_local::check(conf, call),
-            Self::Static => fixed::check(conf, &call.args),
+        match self.role() {
+            Role::Interface => Task::new(conf, call)?.check(),
+            Role::Addition => chain::check(&mut Task::new(conf, call)?),
+            Role::Loopback => loopback::check(&mut Task::new(conf, call)?),
+            Role::HostLocal => host_local::check(conf, call),
+            Role::Static => fixed::check(conf, &call.args),
         }
     }
 
     fn gc(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
-        match self {
-            Self::Bridge
-            | Self::Ptp
-            | Self::Macvlan
-            | Self::Ipvlan
-            | Self::Vlan
-            | Self::HostDevice
-            | Self::Dummy
-            | Self::Tap => Task::new(conf, call)?.gc(),
-            Self::Portmap | Self::Bandwidth | Self::Firewall | Self::Tuning => {
-                Task::new(conf, call)?.sweep()
-            }
-            Self::HostLocal => host_local::gc(conf),
-            Self::Loopback | Self::Static => Ok(()),
+        match self.role() {
+            Role::Interface => Task::new(conf, call)?.gc(),
+            Role::Addition => Task::new(conf, call)?.sweep(),
+            Role::HostLocal => host_local::gc(conf),
+            Role::Loopback | Role::Static => Ok(()),
         }
     }
 
     fn status(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
-        match self {
-            Self::Bridge
-            | Self::Ptp
-            | Self::Macvlan
-            | Self::Ipvlan
-            | Self::Vlan
-            | Self::HostDevice
-            | Self::Dummy
-            | Self::Tap => {
+        match self.role() {
+            Role::Interface => {
                 let mut task = Task::new(conf, call).map_err(unavailable)?;
                 if self == Self::Bridge {
                     bridge::status(&task)?;
@@ -229,13 +220,25 @@ impl Plugin {
                 }
                 Ipam::of(conf, call)?.map_or(Ok(()), |ipam| ipam.status())
             }
-            Self::Portmap | Self::Bandwidth | Self::Firewall | Self::Tuning => {
-                Task::new(conf, call).map(|_| ()).map_err(unavailable)
-            }
-            Self::HostLocal => host_local::status(conf),
-            Self::Loopback | Self::Static => Ok(()),
+            Role::Addition => Task::new(conf, call).map(|_| ()).map_err(unavailable),
+            Role::HostLocal => host_local::status(conf),
+            Role::Loopback | Role::Static => Ok(()),
         }
     }
+}
+
+/// What a plugin does for a container.
+enum Role {
+    /// Gives it an interface.
+    Interface,
+    /// Sees to its loopback.
+    Loopback,
+    /// Adds to an interface that it has.
+    Addition,
+    /// Chooses its addresses from ranges.
+    HostLocal,
+    /// Says its addresses.
+    Static,
 }
 
 /// What would make every ADD fail.

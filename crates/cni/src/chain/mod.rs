@@ -8,6 +8,7 @@ pub(crate) mod bandwidth;
 pub(crate) mod firewall;
 mod pattern;
 pub(crate) mod portmap;
+pub(crate) mod sbr;
 pub(crate) mod tuning;
 
 use ropewalk_engine::{Amendment, Bare, Whom};

@@ -87,6 +87,7 @@ fn wired(task: &mut Task<'_>, plugin: Plugin) -> Result<Wired, Fault> {
         | Plugin::Bandwidth
         | Plugin::Firewall
         | Plugin::Tuning
+        | Plugin::Sbr
         | Plugin::HostLocal
         | Plugin::Static => Ok(Wired::Dummy),
     }

@@ -43,6 +43,16 @@ impl Engine {
         }
     }
 
+    /// All that is in a container's namespace, and what that is called in plans.
+    ///
+    /// # Errors
+    /// [`Code::SandboxUnknown`], [`Code::SandboxIsHost`], [`Code::Kernel`].
+    pub fn look_inside(&mut self, sandbox: &SandboxRef) -> Result<(Ns, Snapshot), Fault> {
+        let sandbox = self.open_sandbox(sandbox)?;
+        let found = self.kernel.read_all(&sandbox.ns)?;
+        Ok((sandbox.ns, found))
+    }
+
     /// The link of the host's default route, IPv4's before IPv6's.
     ///
     /// # Errors

@@ -18,7 +18,7 @@ pub(crate) use born::{born, loopback, new_member};
 
 use std::collections::BTreeSet;
 
-use ropewalk_facts::{Body, Fact, Key, LinkKind, Snapshot};
+use ropewalk_facts::{Body, Fact, Key, LinkKind, Route, Snapshot};
 
 use crate::apply::put;
 use crate::holds::{check_fixed, holds, merge};
@@ -102,7 +102,13 @@ impl<'a> Run<'a> {
         if lo || stays(key) {
             return Err(Conflict::CannotRemove(Box::new(key.clone())));
         }
+        let derived = self.snap.fact(key).filter(|found| found.derived()).cloned();
         self.remove(key, false);
+        // A route that the kernel made goes when it is asked for, and is made again by asking.
+        if let Some(Fact { ns, body: Body::Route(route) }) = derived {
+            let old = Some(Body::Route(Route { derived: false, ..route }).at(ns));
+            self.out.push(Change { key: key.clone(), old, new: None, implied: false });
+        }
         Ok(())
     }
 

@@ -4,7 +4,7 @@ use expect_test::expect;
 use ropewalk_facts::{
     Body, Id, Link, LinkKind, MemberFlags, Ns, Route, RouteKind, Snapshot, VxlanSpec, nft,
 };
-use ropewalk_plan::{Plan, Step, invert, predict, teardown, undo};
+use ropewalk_plan::{Plan, Step, diff, invert, predict, teardown, undo};
 
 use crate::world::{
     addr, bridge, built, changes, fdb, flags, host, lines, lines_in, link_key, multipath, name,
@@ -102,6 +102,19 @@ fn a_link_that_goes_takes_its_other_end_and_all_that_names_them() {
     .assert_eq(&told(absent(&Ns::HOST, "leg"), &snap));
     predict(&plan([absent(&red(), "eth0")]), &mut snap).unwrap();
     assert!(snap.is_empty(), "{snap:?}");
+}
+
+#[test]
+fn a_route_of_the_kernels_goes_when_it_is_asked_for_and_is_made_again() {
+    let mut snap = built([host(addr("leg", "10.1.0.1/24"))]);
+    let prefix = Route { derived: true, ..route("10.1.0.0/24", "leg", "") };
+    let fact = host(Body::Route(prefix));
+    snap.insert(fact.clone());
+    let plan = plan([Step::Absent(fact.key())]);
+    let changes = predict(&plan, &mut snap).unwrap();
+    expect!["- route 10.1.0.0/24 dev leg proto 114"].assert_eq(lines(&changes).trim());
+    assert!(!snap.contains(&fact.key()) && diff(&plan, &snap).is_empty());
+    expect!["+ route 10.1.0.0/24 dev leg proto 114"].assert_eq(lines(&invert(&changes)).trim());
 }
 
 #[test]
