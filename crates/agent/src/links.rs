@@ -6,7 +6,7 @@
 //!
 //! Pure: events in, with the moment they were heard.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
 use ropewalk_kernel::Event;
@@ -36,11 +36,13 @@ pub(crate) struct Reason {
     pub(crate) why: String,
     /// A link that is none of ours came up.
     pub(crate) link_up: bool,
+    /// Legs of the sandboxes that are to be looked into.
+    pub(crate) legs: BTreeSet<String>,
 }
 
 impl Reason {
     fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), link_up: false }
+        Self { why: why.into(), link_up: false, legs: BTreeSet::new() }
     }
 }
 
@@ -56,6 +58,7 @@ impl Links {
         match event {
             Event::Overflow => Some(Reason::new("more happened than the kernel could tell")),
             Event::Nft(event) => nft(&event),
+            Event::Behind(number) => self.behind(number, now),
             Event::Rt(rt::Event::Link(state)) => self.link(state, now),
             Event::Rt(rt::Event::LinkGone(index)) => {
                 let known = self.0.remove(&index);
@@ -74,6 +77,16 @@ impl Links {
         }
     }
 
+    /// What happened in a namespace concerns the legs that lead there, once they are made.
+    fn behind(&self, number: i32, now: Instant) -> Option<Reason> {
+        let leads = |known: &&Known| known.state.behind == Some(number) && !known.young(now);
+        let legs = self.0.values().filter(leads).map(|known| known.state.name.clone());
+        let legs: BTreeSet<String> = legs.filter(|name| name.starts_with(OURS)).collect();
+        let first = legs.first()?;
+        let why = format!("an address or a route behind {first} went");
+        Some(Reason { legs, ..Reason::new(why) })
+    }
+
     fn link(&mut self, state: rt::LinkState, now: Instant) -> Option<Reason> {
         let Some(known) = self.0.get_mut(&state.index) else {
             self.0.insert(state.index, Known { state, born: Some(now) });
@@ -87,7 +100,9 @@ impl Links {
         let came_up = (state.up && !before.up) || (state.running && !before.running);
         let what = if came_up { "came up" } else { "changed" };
         let link_up = came_up && !state.name.starts_with(OURS);
-        Some(Reason { why: format!("link {} {what}", state.name), link_up })
+        let behind = state.behind.is_some() && state.name.starts_with(OURS);
+        let legs = behind.then(|| state.name.clone()).into_iter().collect();
+        Some(Reason { why: format!("link {} {what}", state.name), link_up, legs })
     }
 }
 
@@ -117,7 +132,16 @@ mod tests {
 
     fn state(index: u32, name: &str, up: bool) -> rt::LinkState {
         let (mac, mtu) = (vec![2; 6], 1500);
-        rt::LinkState { index, name: name.into(), up, running: up, master: None, mac, mtu }
+        rt::LinkState {
+            index,
+            name: name.into(),
+            up,
+            running: up,
+            master: None,
+            mac,
+            mtu,
+            behind: None,
+        }
     }
 
     fn link(state: rt::LinkState) -> Event {
@@ -131,11 +155,31 @@ mod tests {
         let down = links.reason(link(state(2, "eth0", false)), now);
         assert_eq!(down, Some(Reason::new("link eth0 changed")));
         let up = links.reason(link(state(2, "eth0", true)), now);
-        assert_eq!(up, Some(Reason { why: "link eth0 came up".into(), link_up: true }));
+        assert_eq!(up, Some(Reason { link_up: true, ..Reason::new("link eth0 came up") }));
         assert_eq!(links.reason(link(state(2, "eth0", true)), now), None, "nothing new");
         links.reason(link(state(3, "rw-web", false)), now);
         let ours = links.reason(link(state(3, "rw-web", true)), now);
         assert_eq!(ours, Some(Reason::new("link rw-web came up")));
+    }
+
+    #[test]
+    fn what_goes_in_a_namespace_concerns_the_legs_that_lead_there() {
+        let leads = |index, name, number| rt::LinkState {
+            behind: Some(number),
+            ..state(index, name, true)
+        };
+        let born = Instant::now();
+        let mut links =
+            Links::new(vec![leads(3, "rwa", 7), leads(4, "rwb", 7), leads(5, "veth", 7)]);
+        links.reason(link(leads(6, "rwc", 8)), born);
+        let legs = |reason: Option<Reason>| reason.map(|reason| reason.legs.into_iter().collect());
+        let two: Vec<String> = vec!["rwa".into(), "rwb".into()];
+        assert_eq!(legs(links.reason(Event::Behind(7), born)), Some(two));
+        assert_eq!(legs(links.reason(Event::Behind(8), born)), None, "its maker is at work");
+        assert_eq!(legs(links.reason(Event::Behind(8), born + YOUNG)), Some(vec!["rwc".into()]));
+        assert_eq!(legs(links.reason(Event::Behind(9), born + YOUNG)), None, "nobody's");
+        let down = rt::LinkState { running: false, ..leads(3, "rwa", 7) };
+        assert_eq!(legs(links.reason(link(down), born)), Some(vec!["rwa".into()]));
     }
 
     #[test]

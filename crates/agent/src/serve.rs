@@ -43,6 +43,8 @@ pub(crate) struct Agent<'a> {
     tasks: Vec<Due>,
     /// Why the next look is due, and since when.
     reason: Option<(String, Instant)>,
+    /// Legs of the sandboxes that it is to look into.
+    legs: BTreeSet<String>,
     notify: Notify,
     alive_at: Instant,
     repaired: u64,
@@ -90,6 +92,7 @@ impl<'a> Agent<'a> {
             pace: Pace::new(now),
             tasks: TASKS.iter().map(|task| Due { at: now, again: None, task }).collect(),
             reason: None,
+            legs: BTreeSet::new(),
             notify: Notify::from_env(),
             alive_at: now,
             repaired: 0,
@@ -158,6 +161,7 @@ impl<'a> Agent<'a> {
                     due.again = due.task.again.map(|again| now + again);
                 }
             }
+            self.legs.extend(reason.legs);
             self.reason.get_or_insert((reason.why, now));
         }
         Ok(())
@@ -191,10 +195,12 @@ impl<'a> Agent<'a> {
     fn look(&mut self, began: Instant) {
         self.pace.begin();
         let (why, since) = self.reason.take().unwrap_or_else(|| ("an event".into(), began));
-        match self.engine(mend) {
+        let legs = std::mem::take(&mut self.legs);
+        match self.engine(|engine| mend(engine, &legs)) {
             Ok(Some(tended)) => self.say(&tended, &why, since, began),
             Ok(None) => {
                 self.pace.told(began);
+                self.legs.extend(legs);
                 self.reason.get_or_insert((why, since));
             }
             Err(fault) => self.refuse(vec![fault]),
@@ -260,9 +266,9 @@ fn waited_for(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>, Fault> {
     AsyncFd::with_interest(fd, Interest::READABLE).map_err(failed)
 }
 
-/// Puts right what a look at the host finds doubtful.
-fn mend(engine: &mut Engine) -> Result<Option<Tended>, Fault> {
-    let doubts: Doubts = engine.doubts()?;
+/// Puts right what a look at the host finds doubtful, and what is behind `legs`.
+fn mend(engine: &mut Engine, legs: &BTreeSet<String>) -> Result<Option<Tended>, Fault> {
+    let doubts: Doubts = engine.doubts(legs)?;
     if doubts.is_empty() {
         return Ok(Some(Tended::default()));
     }

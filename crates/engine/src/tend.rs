@@ -49,12 +49,13 @@ pub struct Tended {
 }
 
 impl Engine {
-    /// Compares the host, not the sandboxes, with what was made in it. Nothing is waited for: a
-    /// verb that is at work may be doubted, and [`Engine::tend`] finds it well.
+    /// Compares the host, not the sandboxes, with what was made in it; the sandboxes behind `legs`
+    /// are doubted unseen. Nothing is waited for: a verb that is at work may be doubted, and
+    /// [`Engine::tend`] finds it well.
     ///
     /// # Errors
     /// [`crate::Code::Kernel`] when the host cannot be read.
-    pub fn doubts(&mut self) -> Result<Doubts, Fault> {
+    pub fn doubts(&mut self, legs: &BTreeSet<String>) -> Result<Doubts, Fault> {
         let mut doubts = Doubts::default();
         let networks = self.store.networks()?;
         let attachments = self.store.attachments()?;
@@ -73,7 +74,7 @@ impl Engine {
             }
         }
         for record in attachments.iter().filter(|record| record.state == State::Ready) {
-            if !self.holds(&record.plan, &mut found)? {
+            if legs.contains(record.leg.as_str()) || !self.holds(&record.plan, &mut found)? {
                 doubts.attachments.insert(record.key());
             }
         }

@@ -20,7 +20,7 @@ use rustix::net::{
 
 use crate::errno::Errno;
 use crate::error::{Doing, Error, sys};
-use crate::sys::{NetlinkOption, netns_cookie, set_netlink_option};
+use crate::sys::{NetlinkOption, netns_cookie, receive_numbered, set_netlink_option};
 
 /// Twice the largest part of a dump that the kernel makes (`netlink_dump` in
 /// net/netlink/af_netlink.c).
@@ -95,6 +95,11 @@ impl Socket {
         let refused = sys(Doing::OpenSocket);
         set_socket_recv_buffer_size_force(&self.fd, room).map_err(&refused)?;
         bind(&self.fd, &SocketAddrNetlink::new(0, groups)).map_err(&refused)
+    }
+
+    /// Hears what happens in the namespaces behind our links, too, and holds none of them.
+    pub(crate) fn hear_behind_links(&self) -> Result<(), Error> {
+        set_netlink_option(self.fd(), NetlinkOption::ListenAllNsid).map_err(sys(Doing::OpenSocket))
     }
 
     /// To be waited for.
@@ -255,13 +260,24 @@ impl Socket {
     /// One datagram. One that does not fit is lost (`EMSGSIZE`), but the next of its size is not;
     /// no acknowledgement is that large.
     pub(crate) fn receive(&mut self) -> Result<&[u8], Error> {
-        let refused = sys(Doing::Receive);
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let receive = || recv(&self.fd, &mut self.inbox[..], flags);
-        let (_, len) = retry_on_intr(receive).map_err(&refused)?;
+        let (_, len) = retry_on_intr(receive).map_err(sys(Doing::Receive))?;
+        self.received(len)
+    }
+
+    /// As [`Socket::receive`], with the number of the namespace that it came from if that is
+    /// behind a link ([`Socket::hear_behind_links`]).
+    pub(crate) fn receive_numbered(&mut self) -> Result<(Option<i32>, &[u8]), Error> {
+        let receive = || receive_numbered(self.fd.as_fd(), &mut self.inbox);
+        let (len, number) = retry_on_intr(receive).map_err(sys(Doing::Receive))?;
+        Ok((number, self.received(len)?))
+    }
+
+    fn received(&mut self, len: usize) -> Result<&[u8], Error> {
         if len > self.inbox.len() {
             self.inbox.resize(len, 0);
-            return Err(refused(Sys::MSGSIZE));
+            return Err(Error::sys(Doing::Receive, Sys::MSGSIZE));
         }
         Ok(self.inbox.get(..len).unwrap_or_default())
     }

@@ -12,10 +12,15 @@ use std::os::fd::{AsRawFd as _, BorrowedFd, FromRawFd as _, OwnedFd};
 
 use rustix::io::Errno;
 
-/// The netlink options that every socket of ours has (include/uapi/linux/netlink.h).
+/// `NETLINK_LISTEN_ALL_NSID`, the option and what it adds to a message.
+const ALL_NSID: libc::c_int = 8;
+
+/// Netlink options: all but the first are on in every socket of ours (include/uapi/linux/netlink.h).
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(i32)]
 pub(crate) enum NetlinkOption {
+    /// What happens in namespaces that have a number in ours is heard, too.
+    ListenAllNsid = ALL_NSID,
     /// A refused request comes back as its header only.
     CapAck = 10,
     /// Refusals carry the kernel's words.
@@ -51,6 +56,39 @@ pub(crate) fn set_netlink_option(fd: BorrowedFd<'_>, option: NetlinkOption) -> R
         )
     };
     if rc == 0 { Ok(()) } else { Err(last()) }
+}
+
+/// Receives a datagram: its length, which may be more than `inbox` holds, and the number of the
+/// namespace that it tells of, when that is not the socket's own.
+pub(crate) fn receive_numbered(
+    fd: BorrowedFd<'_>,
+    inbox: &mut [u8],
+) -> Result<(usize, Option<i32>), Errno> {
+    let mut part = libc::iovec { iov_base: inbox.as_mut_ptr().cast(), iov_len: inbox.len() };
+    let mut control = [0_u64; 8];
+    // SAFETY: all zeros is a message without name, parts and control.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    message.msg_iov = &raw mut part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.as_mut_ptr().cast();
+    message.msg_controllen = size_of_val(&control);
+    let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
+    // SAFETY: part and control live through the call, and their lengths are right.
+    let len = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
+    let len = usize::try_from(len).map_err(|_| last())?;
+    let mut number = None;
+    // SAFETY: the kernel filled control in as far as msg_controllen says, which these macros heed.
+    unsafe {
+        let mut at = libc::CMSG_FIRSTHDR(&raw const message);
+        while !at.is_null() {
+            let whole = (*at).cmsg_len >= libc::CMSG_LEN(INT) as usize;
+            if whole && (*at).cmsg_level == libc::SOL_NETLINK && (*at).cmsg_type == ALL_NSID {
+                number = Some(libc::CMSG_DATA(at).cast::<libc::c_int>().read_unaligned());
+            }
+            at = libc::CMSG_NXTHDR(&raw const message, at);
+        }
+    }
+    Ok((len, number))
 }
 
 /// The number of a socket's network namespace, which no other namespace has until the next boot.

@@ -25,28 +25,36 @@ pub enum Event {
     Rt(rt::Event),
     /// By nf_tables.
     Nft(nft::Event),
+    /// An address, or a route of ropewalk's, is gone in the namespace that has this number here:
+    /// one behind links of this namespace ([`rt::LinkState::behind`]).
+    Behind(i32),
     /// More happened than could be told.
     Overflow,
 }
 
-/// The two sockets that listen.
+/// The sockets that listen: to this namespace, its rules, and to addresses and routes behind its links.
 #[derive(Debug)]
 pub struct Watch {
     rt: Socket,
     nf: Socket,
+    inside: Socket,
 }
 
 impl Watch {
     /// Listens in the namespace of the calling thread, from now on.
     ///
     /// # Errors
-    /// When the kernel lacks one of the two.
+    /// When the kernel lacks one of them.
     pub fn open() -> Result<Self, Error> {
         let rt = Socket::open(Protocol::Route)?;
         rt.listen(rt::GROUPS, ROOM)?;
         let nf = Socket::open(Protocol::Netfilter)?;
         nf.listen(nft::GROUPS, ROOM)?;
-        Ok(Self { rt, nf })
+        // Before it is bound: what is told is not to be only ours.
+        let inside = Socket::open(Protocol::Route)?;
+        inside.hear_behind_links()?;
+        inside.listen(rt::INSIDE, ROOM)?;
+        Ok(Self { rt, nf, inside })
     }
 
     /// The links as they are now. Asked for after listening, so that no change falls between.
@@ -61,10 +69,10 @@ impl Watch {
         Socket::open(Protocol::Route)?.dump(&rt::links_dump()?, link)
     }
 
-    /// To be waited for: rtnetlink's socket and nf_tables'.
+    /// To be waited for.
     #[must_use]
-    pub fn fds(&self) -> [BorrowedFd<'_>; 2] {
-        [self.rt.fd(), self.nf.fd()]
+    pub fn fds(&self) -> [BorrowedFd<'_>; 3] {
+        [self.rt.fd(), self.nf.fd(), self.inside.fd()]
     }
 
     /// All that has been told since, without waiting.
@@ -73,8 +81,12 @@ impl Watch {
     /// When a socket fails otherwise than by holding too little.
     pub fn drain(&mut self) -> Result<Vec<Event>, Error> {
         let mut all = Vec::new();
-        drain(&mut self.rt, &mut all, |m| rt::event(m).map(Event::Rt))?;
-        drain(&mut self.nf, &mut all, |m| nft::event(m).map(Event::Nft))?;
+        drain(&mut self.rt, &mut all, |_, m| rt::event(m).map(Event::Rt))?;
+        drain(&mut self.nf, &mut all, |_, m| nft::event(m).map(Event::Nft))?;
+        drain(&mut self.inside, &mut all, |number, m| {
+            rt::event(m)?;
+            number.map(Event::Behind)
+        })?;
         Ok(all)
     }
 }
@@ -82,12 +94,12 @@ impl Watch {
 fn drain(
     socket: &mut Socket,
     all: &mut Vec<Event>,
-    read: impl Fn(&Message<'_>) -> Option<Event>,
+    read: impl Fn(Option<i32>, &Message<'_>) -> Option<Event>,
 ) -> Result<(), Error> {
     loop {
-        match socket.receive() {
-            Ok(datagram) => {
-                all.extend(messages(datagram).filter_map(|m| read(&m.ok()?)));
+        match socket.receive_numbered() {
+            Ok((number, datagram)) => {
+                all.extend(messages(datagram).filter_map(|m| read(number, &m.ok()?)));
             }
             Err(e) if e.errno() == Some(Errno::AGAIN) => return Ok(()),
             // Lost for want of room, in the socket or in our buffer.

@@ -38,6 +38,26 @@ fn what_goes_is_told() {
 }
 
 #[test]
+fn what_goes_behind_a_link_is_told_with_the_number_that_the_link_names() {
+    let net = Private::enter();
+    net.sh("ip netns add red; ip link add v0 type veth peer name eth0 netns red
+        ip link set v0 up; ip -n red link set eth0 up; ip -n red addr add 10.9.0.2/24 dev eth0
+        ip -n red route add default via 10.9.0.1 proto 114");
+    let mut watch = Watch::open().unwrap();
+    let links = watch.links().unwrap();
+    let number = links.iter().find(|link| link.name == "v0").unwrap().behind.unwrap();
+    let seen = told(&net, &mut watch, "ip -n red route del default");
+    assert_eq!(seen, [Event::Behind(number)]);
+    let seen = told(&net, &mut watch, "ip -n red addr del 10.9.0.2/24 dev eth0");
+    assert!(seen.contains(&Event::Behind(number)), "{seen:?}");
+    net.sh(
+        "ip netns add apart; ip -n apart link set lo up; ip -n apart addr add 10.1.0.1/24 dev lo",
+    );
+    let seen = told(&net, &mut watch, "ip -n apart addr del 10.1.0.1/24 dev lo");
+    assert_eq!(seen, [], "no link leads there");
+}
+
+#[test]
 fn a_rule_set_that_is_flushed_is_told_by_its_tables() {
     let net = Private::enter();
     let mut watch = Watch::open().unwrap();

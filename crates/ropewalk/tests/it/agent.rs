@@ -113,6 +113,9 @@ fn what_is_broken_is_whole_again() {
         &format!("tc filter del dev {leg} ingress"),
         &format!("ip link del {}", leg.replacen("rw", "ro", 1)),
         "ip link del rw-web",
+        "ip -n red route del default",
+        "ip -n green route flush proto 114",
+        "ip -n red addr flush dev eth0",
         "iptables -P FORWARD DROP; ip6tables -P FORWARD DROP",
         "iptables -F FORWARD",
     ] {
@@ -200,8 +203,8 @@ fn a_lan_that_comes_back_finds_its_sandboxes_and_tunnels_their_peers() {
 fn what_nobody_tells_of_is_found_by_looking_every_so_often() {
     let host = wired();
     let agent = Agent::started("agent --json --every 1", &[]);
-    // The agent hears of the host alone.
-    host.net.sh("ip -n red route del default; ip -n red addr flush dev eth0 scope global");
+    // Of links inside of sandboxes nothing is told.
+    host.net.sh("ip -n red link set eth0 mtu 1400");
     until("the inside of a sandbox", || host.run("check").status == Some(0));
     agent.wait("said", |said| said["why"] == "the look at everything");
 }

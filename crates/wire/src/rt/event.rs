@@ -23,6 +23,10 @@ pub const GROUPS: u32 = RTMGRP_LINK
     | RTMGRP_IPV6_ROUTE
     | 1 << (RTNLGRP_IPV6_RULE - 1);
 
+/// The groups that tell of addresses and routes alone.
+pub const INSIDE: u32 =
+    RTMGRP_IPV4_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_IFADDR | RTMGRP_IPV6_ROUTE;
+
 /// Place of the protocol in `struct rtmsg`, and of state and flags in `struct ndmsg`.
 const RTM_PROTOCOL: usize = 5;
 const NDM_STATE: usize = 8;
@@ -71,6 +75,8 @@ pub struct LinkState {
     pub mac: Vec<u8>,
     /// MTU in bytes.
     pub mtu: u32,
+    /// The number, in its namespace, of the one that its other end is in.
+    pub behind: Option<i32>,
 }
 
 /// What a message tells, if it is one of those above.

@@ -284,6 +284,7 @@ pub(super) fn state(body: &[u8]) -> Option<LinkState> {
         master: read.attr(IFLA_MASTER).and_then(|a| a.u32()),
         mac: read.attr(IFLA_ADDRESS).map(|a| a.data.to_vec()).unwrap_or_default(),
         mtu: read.attr(IFLA_MTU).and_then(|a| a.u32()).unwrap_or_default(),
+        behind: read.attr(IFLA_LINK_NETNSID).and_then(|a| a.i32()),
     })
 }
 

@@ -35,7 +35,7 @@ use crate::Error;
 use crate::nl::{Message, Request, flag};
 use consts::*;
 
-pub use event::{Event, GROUPS, LinkState, event};
+pub use event::{Event, GROUPS, INSIDE, LinkState, event};
 pub use index::{OtherEnd, link_at, link_move, other_end};
 pub use links::Links;
 pub use nsid::{nsid_get, nsid_of};
