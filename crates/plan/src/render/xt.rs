@@ -68,6 +68,10 @@ fn spec(rule: &Rule) -> Words {
             && name == "ip"
         {
             words = words.then(header(&data.0));
+        } else if let Expr::Xt { target: false, name, data, .. } = expr
+            && name == "conntrack"
+        {
+            words = words.say("-m conntrack --ctstate").word(states(&data.0));
         }
     }
     if !rule.key.tag.starts_with('#') {
@@ -106,6 +110,22 @@ fn header(data: &[u8]) -> Words {
         Some(number) => words.say(&format!("{}-p", not(PROTO))).word(number),
         None => words,
     }
+}
+
+/// The states that a match asks for (`struct xt_conntrack_mtinfo3`).
+fn states(data: &[u8]) -> String {
+    const AT: usize = 150;
+    const NAMES: [(u16, &str); 6] = [
+        (1, "INVALID"),
+        (8, "NEW"),
+        (4, "RELATED"),
+        (2, "ESTABLISHED"),
+        (64, "SNAT"),
+        (128, "DNAT"),
+    ];
+    let bits = data.get(AT..).and_then(|rest| rest.first_chunk()).map(|b| u16::from_ne_bytes(*b));
+    let asked = |(bit, _): &&(u16, &str)| bits.is_some_and(|bits| bits & bit != 0);
+    NAMES.iter().filter(asked).map(|(_, name)| *name).collect::<Vec<_>>().join(",")
 }
 
 fn address(bytes: &[u8]) -> Option<IpAddr> {

@@ -128,13 +128,20 @@ struct Let {
     from: Option<Pattern>,
     to: Option<Pattern>,
     accept: bool,
+    /// Only what belongs to a connection that was let in, or goes to a published port.
+    answers: bool,
     /// Its place, for what stands before or behind others.
     at: Option<u32>,
 }
 
 impl Let {
     fn new(tag: String, from: Option<Pattern>, to: Option<Pattern>, accept: bool) -> Self {
-        Self { tag, from, to, accept, at: None }
+        Self { tag, from, to, accept, answers: false, at: None }
+    }
+
+    /// What leaves by `to` as an answer, or to a published port.
+    fn answers(to: Option<Pattern>, name: &str) -> Self {
+        Self { answers: true, ..Self::new(format!("answers to {name}"), None, to, true) }
     }
 }
 
@@ -173,13 +180,17 @@ fn lets(network: &Network, uplink: Option<&IfName>) -> Vec<Let> {
         && !like_docker(bridge)
     {
         all.push(Let::new(format!("from {bridge}"), link(bridge), None, true));
-        all.push(Let::new(format!("to {bridge}"), None, link(bridge), true));
+        // What is new from outside is the host's decision, as it is with the reference plugins.
+        all.push(match matches!(network.mode, Mode::Cni { .. }) {
+            true => Let::answers(link(bridge), bridge.as_str()),
+            false => Let::new(format!("to {bridge}"), None, link(bridge), true),
+        });
     }
     // A member of a bridge is not what a packet comes by: these are pairs of their own.
     if let Mode::Cni { bridge: None } = &network.mode {
         let pairs = || Some(Pattern::Begins("veth"));
         all.push(Let::new("from veth".into(), pairs(), None, true));
-        all.push(Let::new("to veth".into(), None, pairs(), true));
+        all.push(Let::answers(pairs(), "veth"));
     }
     all
 }

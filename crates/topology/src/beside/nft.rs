@@ -34,9 +34,30 @@ fn exprs(one: &Let) -> Vec<Expr> {
     };
     let from = link(MetaKey::IIFNAME, &one.from).into_iter().flatten();
     let to = link(MetaKey::OIFNAME, &one.to).into_iter().flatten();
+    let answers = one.answers.then(|| Expr::Xt {
+        target: false,
+        name: "conntrack".into(),
+        rev: 3,
+        data: conntrack(&[2, 4, 128]),
+    });
     let code = if one.accept { VerdictCode::Accept } else { VerdictCode::Return };
     let end = [counter(), Expr::Verdict(Verdict { code, chain: None })];
-    from.chain(to).chain(end).collect()
+    from.chain(to).chain(answers).chain(end).collect()
+}
+
+/// `-m conntrack --ctstate`: bits of ESTABLISHED (2), RELATED (4), DNAT (128) … in what that match takes
+/// (`struct xt_conntrack_mtinfo3`, as long as the kernel aligns it).
+fn conntrack(states: &[u16]) -> Bytes {
+    // Which fields are asked for (`XT_CONNTRACK_STATE`), and the field.
+    const ASKED: (usize, u16) = (146, 1);
+    const STATES: usize = 150;
+    let mut data = vec![0; 168];
+    let bits = states.iter().fold(0, |all, bit| all | bit);
+    for (at, value) in [ASKED, (STATES, bits)] {
+        let place = data.iter_mut().skip(at);
+        place.zip(u16::to_ne_bytes(value)).for_each(|(place, byte)| *place = byte);
+    }
+    Bytes(data)
 }
 
 fn counter() -> Expr {

@@ -228,3 +228,29 @@ fn a_rule_of_somebody_with_our_comment_is_not_ours() {
     rule.key.tag = JUMP.into();
     assert_eq!(leaving(&Body::NftRule(rule)), None);
 }
+
+#[test]
+fn what_is_new_from_outside_is_the_hosts_decision_on_networks_of_runtimes() {
+    let runtimes = |bridge: Option<&str>| RawNetwork {
+        name: "cni.web".into(),
+        mode: Some("cni".into()),
+        bridge: bridge.map(Into::into),
+        ..RawNetwork::default()
+    };
+    let to_it = |network: &RawNetwork, link: &str| -> Vec<String> {
+        let all = text(network, "eth0");
+        all.lines().filter(|line| line.contains(link)).map(ToOwned::to_owned).collect()
+    };
+    let answers = |link: &str, name: &str| {
+        let rule = "add rule ip filter ROPEWALK";
+        [
+            format!("{rule} iifname \"{link}\" counter accept comment \"from {name}\""),
+            format!(
+                "# no words for: {rule} oifname \"{link}\" /* conntrack */ counter accept \
+                 comment \"answers to {name}\""
+            ),
+        ]
+    };
+    assert_eq!(to_it(&runtimes(Some("cni0")), "cni0"), answers("cni0", "cni0"));
+    assert_eq!(to_it(&runtimes(None), "veth"), answers("veth*", "veth"));
+}

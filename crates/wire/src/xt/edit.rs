@@ -105,14 +105,16 @@ impl Table {
         Ok(place)
     }
 
-    /// Interfaces, addresses, a protocol, a comment and a verdict.
+    /// Interfaces, addresses, a protocol, matches, a comment and a verdict.
     fn write(&mut self, rule: &Rule) -> Result<Entry, Refusal> {
         let layout = layout(self.family);
         if rule.key.tag.starts_with('#') || rule.key.tag.len() >= COMMENT_LEN {
             return Err(Refusal::Unknown);
         }
         let said = Said::of(&rule.exprs)?;
-        let mut entry = entry(layout, &[comment(&rule.key.tag)], standard(said.verdict));
+        let mut matches = said.matches;
+        matches.push(comment(&rule.key.tag));
+        let mut entry = entry(layout, &matches, standard(said.verdict));
         for (place, name) in said.names.iter().enumerate() {
             let Some((name, invert)) = name else { continue };
             put(&mut entry.bytes, layout.names + place * IFNAME, name);
@@ -141,6 +143,8 @@ struct Said {
     names: [Option<(Vec<u8>, bool)>; 2],
     /// Addresses and protocol, as [`super::facts`] puts them together.
     header: Option<Vec<u8>>,
+    /// What else it asks for.
+    matches: Vec<Vec<u8>>,
     verdict: i32,
     jump: Option<String>,
 }
@@ -164,6 +168,8 @@ impl Said {
                 && name == HEADER
             {
                 said.header = Some(data.0.clone());
+            } else if let Expr::Xt { target: false, name, rev, data } = expr {
+                said.matches.push(revised(name, *rev, &data.0)?);
             } else if let Expr::Verdict(verdict) = expr {
                 said.decide(verdict)?;
             } else if !matches!(expr, Expr::Counter { .. }) {
@@ -231,6 +237,14 @@ fn extension(name: &str, data: &[u8], len: usize) -> Vec<u8> {
     out.extend(data);
     out.resize(len, 0);
     out
+}
+
+/// A match of a revision.
+fn revised(name: &str, rev: u32, data: &[u8]) -> Result<Vec<u8>, Refusal> {
+    let mut out = extension(name, data, EXTENSION + data.len());
+    let rev = u8::try_from(rev).map_err(|_| Refusal::Unknown)?;
+    *out.get_mut(EXTENSION - 1).ok_or(Refusal::Unknown)? = rev;
+    Ok(out)
 }
 
 pub(super) fn standard(verdict: i32) -> Vec<u8> {

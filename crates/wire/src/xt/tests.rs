@@ -77,7 +77,9 @@ fn some(family: Family) -> Vec<Body> {
     // A protocol (and a class that nobody asks for), and that it is asked for.
     let rest: &[u8] = if width == 16 { &[6, 0, 0, 1, 8] } else { &[6, 0, 0, 8] };
     let header = Expr::Opaque { name: "ip".into(), data: Bytes([&addresses[..], rest].concat()) };
-    let near = [&from[..], &[header], &ends(VerdictCode::Accept, None)].concat();
+    let known =
+        Expr::Xt { target: false, name: "conntrack".into(), rev: 3, data: Bytes(vec![7; 168]) };
+    let near = [&from[..], &[header, known], &ends(VerdictCode::Accept, None)].concat();
     vec![
         rule(family, "INPUT", "near", near, Some(0)),
         chain(family, "ROPEWALK"),

@@ -16,8 +16,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("firewall/firewalld", "D-Bus"),
     ("firewall/firewalld-check", "D-Bus"),
     ("firewall/firewalld-zone", "D-Bus"),
-    ("firewall/v6", "what is new from outside is let in"),
-    ("firewall/way-in", "what is new from outside is let in"),
     ("host-device/alias", "the alias"),
     ("host-device/undone", "the stamp of host-local's folder stays"),
     ("macvlan/in-container", "a master in the container"),
