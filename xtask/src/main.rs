@@ -12,6 +12,7 @@ mod bench;
 mod cases;
 mod conformance;
 mod docs;
+mod model;
 mod pairs;
 mod test;
 mod tidy;
@@ -34,6 +35,7 @@ usage: cargo xtask TASK
          why [--containers N] [--runs N]: how long an answer takes on a host full of containers
   cases [--live] [FOLDER]: a suite of broken networks, asked of `ropewalk why`; causes, places, fixes that work
   conformance [--cni DIR] [--plugin NAME] [--json FILE]: CNI plugins against what runtimes rely on
+  cluster-model [--steps N] [--seed N]: who owns which addresses, whatever happens to hosts and store
   lab-all [--megabytes N] [TOPOLOGY…]: every topology in a lab, all pairs ping and move 100 MB
 ";
 
@@ -48,6 +50,7 @@ fn main() -> ExitCode {
         ["bench", "cni", rest @ ..] => bench::cni(rest),
         ["bench", "protect", rest @ ..] => bench::protect(rest),
         ["bench", "why", rest @ ..] => bench::why(rest),
+        ["cluster-model", rest @ ..] => model::run(rest),
         ["lab-all", rest @ ..] => pairs::run(rest),
         ["cases", rest @ ..] => cases::run(rest),
         ["conformance", rest @ ..] => conformance::run(rest),

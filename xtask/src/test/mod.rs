@@ -84,7 +84,7 @@ fn cargo(arguments: &[&str]) -> Result<(), Fault> {
 }
 
 /// Runs a command, in the workspace's root unless it names a folder; prints it first, fails when it does.
-fn call(command: &mut Command) -> Result<(), Fault> {
+pub(crate) fn call(command: &mut Command) -> Result<(), Fault> {
     let shown = shown(command);
     println!("+ {shown}");
     if command.get_current_dir().is_none() {

@@ -1,0 +1,71 @@
+//! The guard before mass deletion: a store that suddenly knows much less is asked again.
+//!
+//!     100 remote blocks before, 60 now   →   all 100 are kept, and looked at again after a minute
+//!     100 before, 95 now                 →   5 go at once
+//!
+//! Things that come are never held back.  Never here: what is deleted.
+
+use std::collections::BTreeSet;
+
+/// Fewer than so many may always go at once.
+const FEW: usize = 10;
+/// And of more, one in so many.
+const SHARE: usize = 4;
+/// How long more than that must be gone before it is believed, in seconds.
+const SETTLE: u64 = 60;
+
+/// What is being held back, and since when.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Guard {
+    since: Option<u64>,
+}
+
+/// What may be done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Passed {
+    /// Everything.
+    All,
+    /// Nothing may go yet: that so much is gone is believed in so many seconds.
+    Hold(u64),
+}
+
+impl Guard {
+    /// Whether what is in `before` and not in `after` may go; `now` counts seconds.
+    pub fn pass<T: Ord>(&mut self, before: &BTreeSet<T>, after: &BTreeSet<T>, now: u64) -> Passed {
+        let gone = before.difference(after).count();
+        if gone <= FEW || gone.saturating_mul(SHARE) <= before.len() {
+            self.since = None;
+            return Passed::All;
+        }
+        let since = *self.since.get_or_insert(now);
+        match SETTLE.saturating_sub(now.saturating_sub(since)) {
+            0 => {
+                self.since = None;
+                Passed::All
+            }
+            left => Passed::Hold(left),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_store_that_forgets_is_given_time_to_remember() {
+        let all: BTreeSet<u32> = (0..100).collect();
+        let some: BTreeSet<u32> = (0..60).collect();
+        let most: BTreeSet<u32> = (0..80).collect();
+        let mut guard = Guard::default();
+        assert_eq!(guard.pass(&all, &most, 0), Passed::All);
+        assert_eq!(guard.pass(&all, &some, 10), Passed::Hold(60));
+        assert_eq!(guard.pass(&all, &some, 40), Passed::Hold(30));
+        assert_eq!(guard.pass(&all, &all, 50), Passed::All, "it remembers");
+        assert_eq!(guard.pass(&all, &some, 60), Passed::Hold(60), "and forgets again");
+        assert_eq!(guard.pass(&all, &some, 120), Passed::All);
+        assert_eq!(guard.pass(&some, &all, 121), Passed::All);
+        let few: BTreeSet<u32> = (0..10).collect();
+        assert_eq!(guard.pass(&few, &BTreeSet::new(), 122), Passed::All, "a small cluster may go");
+    }
+}

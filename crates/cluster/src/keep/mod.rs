@@ -1,0 +1,79 @@
+//! The store as all its kinds offer it: a list, a watch, and transactions that say on what they rely.
+//!
+//!     list(prefix) ─▶ items, revision        watch(prefix, revision + 1) ─▶ what changes from there
+//!     txn: if each compare holds, do all writes; else none
+//!
+//! Revisions count the writes; each item knows the one that made it and the one that wrote it last.
+//! Never here: what keys and values mean.
+
+pub mod memory;
+
+/// One key with its value.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Item {
+    /// The key.
+    pub key: String,
+    /// The value.
+    pub value: Vec<u8>,
+    /// The revision that made it.
+    pub created: u64,
+    /// The revision that wrote it last.
+    pub modified: u64,
+}
+
+/// All items under a prefix, as they were at one revision.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Listing {
+    /// The items, in order of their keys.
+    pub items: Vec<Item>,
+    /// The revision.
+    pub revision: u64,
+}
+
+/// What changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// An item was written.
+    Put(Item),
+    /// A key is no longer there.
+    Gone {
+        /// The key.
+        key: String,
+    },
+}
+
+/// What a transaction relies on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Compare {
+    /// The key is not there.
+    Absent(String),
+    /// The key was last written by this revision.
+    Modified(String, u64),
+}
+
+/// What a transaction writes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Write {
+    /// A key and its value.
+    Put(String, Vec<u8>),
+    /// A key that goes, if it is there.
+    Delete(String),
+}
+
+/// A transaction: all writes, if each compare holds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Txn {
+    /// What it relies on.
+    pub compares: Vec<Compare>,
+    /// What it writes.
+    pub writes: Vec<Write>,
+}
+
+/// What became of a transaction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// All was written, by this revision.
+    Done(u64),
+    /// Nothing was: at this revision, a compare did not hold.
+    Refused(u64),
+}

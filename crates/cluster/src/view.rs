@@ -1,0 +1,168 @@
+//! What a host knows of the store: everything in it, as it was at one revision.
+//!
+//!     list ─▶ View       event, event ─▶ the same View, newer
+//!
+//! What cannot be read is kept by its key: it is somebody's, so nothing is put in its place.
+//! Never here: decisions.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+
+use ropewalk_spec::NetworkName;
+use serde::de::DeserializeOwned;
+
+use crate::block::Place;
+use crate::id::HostId;
+use crate::keep::{Event, Item, Listing};
+use crate::key::Key;
+use crate::record::{Block, Dispute, Exception, Gone, Host, Meta, Net};
+
+/// A value, and the revision that wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kept<T> {
+    /// The value.
+    pub value: T,
+    /// The revision.
+    pub modified: u64,
+}
+
+/// The store, as it was at one revision.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct View {
+    /// The revision.
+    pub revision: u64,
+    /// Which cluster.
+    pub meta: Option<Kept<Meta>>,
+    /// Networks.
+    pub nets: BTreeMap<NetworkName, Kept<Net>>,
+    /// Hosts.
+    pub hosts: BTreeMap<HostId, Kept<Host>>,
+    /// Hosts that were removed.
+    pub gone: BTreeMap<HostId, Kept<Gone>>,
+    /// Blocks that somebody has or had.
+    pub blocks: BTreeMap<Place, Kept<Block>>,
+    /// Blocks that two hosts use.
+    pub disputes: BTreeMap<Place, Kept<Dispute>>,
+    /// Addresses outside their hosts' blocks.
+    pub exceptions: BTreeMap<(NetworkName, IpAddr), Kept<Exception>>,
+    /// Keys that mean nothing, or whose values cannot be read.
+    pub unreadable: BTreeSet<String>,
+}
+
+impl View {
+    /// What a list says.
+    #[must_use]
+    pub fn new(listing: &Listing) -> Self {
+        let mut view = Self { revision: listing.revision, ..Self::default() };
+        listing.items.iter().for_each(|item| view.put(item));
+        view
+    }
+
+    /// Takes in what changed at `revision`.
+    pub fn take(&mut self, revision: u64, event: &Event) {
+        self.revision = self.revision.max(revision);
+        match event {
+            Event::Put(item) => self.put(item),
+            Event::Gone { key } => self.forget(key),
+        }
+    }
+
+    /// Whether somebody has written something unreadable under `key`.
+    #[must_use]
+    pub fn occupied(&self, key: &Key) -> bool {
+        self.unreadable.contains(&key.to_string())
+    }
+
+    /// The record of the block that `ip` belongs to.
+    #[must_use]
+    pub fn block_of(&self, network: &NetworkName, ip: IpAddr) -> Option<(&Place, &Kept<Block>)> {
+        let inside = |place: &&Place| place.network == *network && place.block.contains(&ip);
+        self.blocks.iter().find(|(place, _)| inside(place))
+    }
+
+    fn put(&mut self, item: &Item) {
+        self.unreadable.remove(&item.key);
+        let read = match item.key.parse::<Key>() {
+            Ok(Key::Meta) => kept(item).map(|meta| self.meta = Some(meta)),
+            Ok(Key::Net(name)) => into(&mut self.nets, name, item),
+            Ok(Key::Host(id)) => into(&mut self.hosts, id, item),
+            Ok(Key::Gone(id)) => into(&mut self.gone, id, item),
+            Ok(Key::Block(place)) => into(&mut self.blocks, place, item),
+            Ok(Key::Dispute(place)) => into(&mut self.disputes, place, item),
+            Ok(Key::Exception(network, ip)) => into(&mut self.exceptions, (network, ip), item),
+            Err(_) => None,
+        };
+        if read.is_none() {
+            self.forget(&item.key);
+            self.unreadable.insert(item.key.clone());
+        }
+    }
+
+    fn forget(&mut self, key: &str) {
+        self.unreadable.remove(key);
+        match key.parse::<Key>() {
+            Ok(Key::Meta) => self.meta = None,
+            Ok(Key::Net(name)) => drop(self.nets.remove(&name)),
+            Ok(Key::Host(id)) => drop(self.hosts.remove(&id)),
+            Ok(Key::Gone(id)) => drop(self.gone.remove(&id)),
+            Ok(Key::Block(place)) => drop(self.blocks.remove(&place)),
+            Ok(Key::Dispute(place)) => drop(self.disputes.remove(&place)),
+            Ok(Key::Exception(network, ip)) => drop(self.exceptions.remove(&(network, ip))),
+            Err(_) => {}
+        }
+    }
+}
+
+fn kept<T: DeserializeOwned>(item: &Item) -> Option<Kept<T>> {
+    let value = serde_json::from_slice(&item.value).ok()?;
+    Some(Kept { value, modified: item.modified })
+}
+
+fn into<K: Ord, T: DeserializeOwned>(
+    map: &mut BTreeMap<K, Kept<T>>,
+    key: K,
+    item: &Item,
+) -> Option<()> {
+    map.insert(key, kept(item)?);
+    Some(())
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+    use super::*;
+    use crate::key::PREFIX;
+
+    fn item(key: &str, value: &str, modified: u64) -> Item {
+        let key = format!("{PREFIX}{key}");
+        Item { key, value: value.as_bytes().to_vec(), created: 1, modified }
+    }
+
+    #[test]
+    fn events_lead_to_what_a_list_says() {
+        let owner = r#"{"h":"00000000000000000000000000000007","gen":1,"state":"own","new":1}"#;
+        let items = vec![
+            item("blk/web/0a050100-24", owner, 4),
+            item("meta", r#"{"schema":1,"cluster":"c"}"#, 2),
+        ];
+        let listed = View::new(&Listing { items: items.clone(), revision: 6 });
+        let mut watched = View::default();
+        let odd = item("meta", "not JSON", 1);
+        watched.take(1, &Event::Put(odd.clone()));
+        assert!(watched.occupied(&Key::Meta) && watched.meta.is_none());
+        for item in items {
+            watched.take(item.modified, &Event::Put(item));
+        }
+        let extra =
+            item("exc/web/0a050107", r#"{"h":"00000000000000000000000000000007","gen":1}"#, 5);
+        watched.take(5, &Event::Put(extra.clone()));
+        watched.take(6, &Event::Gone { key: extra.key });
+        assert_eq!(watched, listed);
+        let place = "web 10.5.1.0/24".to_owned().try_into().unwrap();
+        assert_eq!(listed.blocks.get(&place).unwrap().value.h, HostId::new(7));
+        assert!(listed.block_of(&"web".parse().unwrap(), "10.5.1.9".parse().unwrap()).is_some());
+        watched.take(7, &Event::Put(odd));
+        assert!(watched.meta.is_none(), "what was readable is not any more");
+    }
+}
