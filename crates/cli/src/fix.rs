@@ -42,12 +42,12 @@ fn again(args: &Why) -> Option<String> {
     if let Some(query) = args.query.as_ref().filter(|query| query.as_os_str() != "-") {
         return Some(format!("ropewalk fix --query {} --apply", query.display()));
     }
-    let (src, dst) = (args.src.as_ref()?, args.dst.as_ref()?);
-    let mut line = format!("ropewalk fix {src} {}", dst.host);
-    if let Some(port) = dst.port {
-        line = match dst.host.contains(':') {
-            true => format!("ropewalk fix {src} [{}]:{port}", dst.host),
-            false => format!("{line}:{port}"),
+    let mut line = format!("ropewalk fix {}", args.src.as_ref()?);
+    if let Some(dst) = &args.dst {
+        line += &match dst.port {
+            Some(port) if dst.host.contains(':') => format!(" [{}]:{port}", dst.host),
+            Some(port) => format!(" {}:{port}", dst.host),
+            None => format!(" {}", dst.host),
         };
     }
     let options = [

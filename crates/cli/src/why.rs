@@ -73,7 +73,7 @@ fn question(args: &Why, scan: Option<&Scan>) -> Result<Question, Fault> {
         return serde_json::from_str(&text)
             .map_err(|e| unreadable(path, "no question", &e.to_string()));
     }
-    let (Some(src), Some(dst)) = (&args.src, &args.dst) else {
+    let Some(src) = &args.src else {
         return Err(
             Fault::new(Code::BadInput, "who sends, and to where?").or_try("ropewalk help why")
         );
@@ -84,7 +84,7 @@ fn question(args: &Why, scan: Option<&Scan>) -> Result<Question, Fault> {
         size: args.size,
         df: args.df,
         visible: args.visible.clone(),
-        ..flow(src, dst, args.proto.clone(), args.dport, scan)?
+        ..flow(src, args.dst.as_ref(), args.proto.clone(), args.dport, scan)?
     })
 }
 
@@ -95,21 +95,21 @@ pub(crate) fn of_words(
     proto: Option<String>,
     dport: Option<u16>,
 ) -> Result<Question, Fault> {
-    flow(src, dst, proto, dport, None)
+    flow(src, Some(dst), proto, dport, None)
 }
 
 fn flow(
     src: &str,
-    dst: &Target,
+    dst: Option<&Target>,
     proto: Option<String>,
     dport: Option<u16>,
     scan: Option<&Scan>,
 ) -> Result<Question, Fault> {
-    let to = match dst.host.parse() {
-        Ok(ip) => ip,
-        Err(_) => ropewalk_engine::address_of(&dst.host, scan)?,
+    let to = match dst.and_then(|dst| dst.host.parse().ok()) {
+        Some(ip) => ip,
+        None => ropewalk_engine::address_of(src, dst.map(|dst| dst.host.as_str()), scan)?,
     };
-    let dport = dport.or(dst.port);
+    let dport = dport.or(dst.and_then(|dst| dst.port));
     let usual = if dport.is_some() { "tcp" } else { "icmp" };
     Ok(Question {
         src: src.to_owned(),
@@ -122,6 +122,7 @@ fn flow(
         df: false,
         family: None,
         visible: Vec::new(),
+        internet: dst.is_none(),
     })
 }
 

@@ -94,6 +94,7 @@ fn pair(world: &World, from: &Member, to: &Member, ip: IpAddr) -> Pair {
         df: false,
         family: None,
         visible: Vec::new(),
+        internet: false,
     };
     let said = diagnose(world, &question);
     Pair {

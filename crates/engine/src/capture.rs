@@ -19,7 +19,7 @@ use serde::Serialize;
 
 use crate::fault::Fault;
 use crate::live::{name_of, names};
-use crate::why;
+use crate::why::{self, Predicted};
 
 /// How long a packet is held.
 const HELD: Duration = Duration::from_millis(100);
@@ -64,7 +64,8 @@ pub fn capture(
     write: &mut dyn FnMut(&[u8]) -> Result<(), Fault>,
 ) -> Result<Captured, Fault> {
     let mut kernel = Kernel::new()?;
-    let (scan, verdict) = why::predicted(&mut kernel, question)?;
+    let Predicted { scan, question, verdict } = why::predicted(&mut kernel, question)?;
+    let question = &question;
     let world = World::new(&scan);
     let trip = trip(&world, question);
     let mut places = places(&world, question, &trip);

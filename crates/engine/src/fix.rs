@@ -19,6 +19,7 @@ use serde::Serialize;
 
 use crate::code::Code;
 use crate::fault::Fault;
+use crate::why::Predicted;
 use crate::{Engine, now, why};
 
 /// How often the question is asked again after a repair, until its answer is good: a link that
@@ -88,7 +89,8 @@ impl Engine {
             let all = self.store.repairs()?.into_iter().filter(cut_short);
             all.collect::<Vec<_>>().into_iter().try_for_each(|r| self.revoke(r).map(drop))?;
         }
-        let (scan, verdict) = why::predicted(&mut self.kernel, question)?;
+        let Predicted { scan, question, verdict } = why::predicted(&mut self.kernel, question)?;
+        let question = &question;
         if verdict.code == why::FINE {
             return Ok(told(verdict, Vec::new(), &Mend::default(), &scan.facts));
         }
@@ -181,7 +183,7 @@ impl Engine {
     fn asked_again(&mut self, question: &Question) -> Result<Verdict, Fault> {
         let mut tries = AGAIN;
         loop {
-            let (_, verdict) = why::predicted(&mut self.kernel, question)?;
+            let Predicted { verdict, .. } = why::predicted(&mut self.kernel, question)?;
             tries -= 1;
             if verdict.code == why::FINE || tries == 0 {
                 return Ok(verdict);

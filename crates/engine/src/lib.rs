@@ -41,6 +41,8 @@ mod purge;
 mod read;
 mod routes;
 mod sandbox;
+mod spaces;
+mod target;
 mod tend;
 mod told;
 mod trial;
@@ -68,13 +70,14 @@ pub use lan::Announced;
 pub use list::{ForeignRow, OtherEnd};
 pub use paths::Paths;
 pub use routes::{RouteHint, hint};
+pub use target::address_of;
 pub use tend::{Doubts, Tended};
 pub use told::{Amendment, Bare, Made, Whom, Wish};
 pub use undo::{Undoable, Undone};
 pub use view::{
     Attached, Done, Finding, LeaseView, Limits, NetworkView, Row, SubnetView, TunnelView,
 };
-pub use why::{address_of, snapshot, why, why_in};
+pub use why::{snapshot, why, why_in};
 
 use crate::definitions::Definitions;
 use crate::journal::Journal;

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use crate::code::Code;
 use crate::fault::Fault;
-use crate::{Engine, view, why};
+use crate::{Engine, spaces, view};
 
 /// A repair that can be undone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -102,7 +102,7 @@ impl Engine {
     fn reached(&mut self, record: &RepairRecord) -> BTreeSet<Ns> {
         let mut all = BTreeSet::from([Ns::HOST]);
         for (ns, cookie) in &record.spaces {
-            let Ok(fd) = why::open(ns) else { continue };
+            let Ok((_, Some(fd))) = spaces::open(ns.as_str()) else { continue };
             let same = self.kernel.add(ns.clone(), fd).is_ok()
                 && self.kernel.cookie(ns).is_ok_and(|found| found == *cookie);
             match same {

@@ -6,16 +6,15 @@
 //! Connections are asked for one by one: the walk says which tuples the packet had where, and the
 //! kernel whether it remembers such.  Never here: how a packet walks, what causes there are.
 
-use std::net::IpAddr;
-
 use ropewalk_facts::Ns;
 use ropewalk_facts::seen::Scan;
-use ropewalk_kernel::{Kernel, netns, scan};
-use ropewalk_walk::{Question, Verdict, World, called, diagnose, space, trip};
+use ropewalk_kernel::Kernel;
+use ropewalk_walk::{Question, Verdict, World, diagnose, meant, space, trip};
 
 use crate::code::Code;
 use crate::fault::Fault;
-use crate::{live, need_root};
+use crate::target::source;
+use crate::{live, spaces};
 
 /// The code of an answer when nothing is wrong.
 pub(crate) const FINE: &str = "OK";
@@ -26,78 +25,8 @@ pub(crate) const FINE: &str = "OK";
 /// [`Code::NotPrivileged`]; [`Code::SandboxUnknown`] for a name that is none.
 pub fn snapshot(names: &[String]) -> Result<Scan, Fault> {
     let mut kernel = Kernel::new()?;
-    let open = spaces(&mut kernel, names)?;
+    let open = spaces::open_all(&mut kernel, names)?;
     Ok(kernel.scan(&open)?)
-}
-
-/// The address that a sandbox is reached by: its first of IPv4, else of IPv6.
-///
-/// # Errors
-/// As for [`snapshot`]; [`Code::BadInput`] for one that has none.
-pub fn address_of(sandbox: &str, scan: Option<&Scan>) -> Result<IpAddr, Fault> {
-    let read = match scan {
-        Some(_) => None,
-        None => Some(snapshot(&[sandbox.to_owned()])?),
-    };
-    let world = World::new(scan.or(read.as_ref()).unwrap_or(&Scan::default()));
-    let near = |ip: IpAddr| match ip {
-        IpAddr::V4(ip) => ip.is_loopback(),
-        IpAddr::V6(ip) => ip.is_loopback() || ip.is_unicast_link_local(),
-    };
-    let plain = space(sandbox);
-    let ns = world.nodes.keys().find(|ns| **ns == plain || called(ns) == sandbox);
-    let all = ns.and_then(|ns| world.node(ns)).map(|n| n.addrs.as_slice()).unwrap_or_default();
-    let usable = all.iter().map(|a| a.key.net.addr()).filter(|ip| !near(*ip));
-    usable.min_by_key(IpAddr::is_ipv6).ok_or_else(|| {
-        Fault::new(Code::BadInput, format!("{sandbox} is no address, and no sandbox that has one"))
-    })
-}
-
-/// Opens the namespaces that are to be read, and says which.
-fn spaces(kernel: &mut Kernel, names: &[String]) -> Result<Vec<Ns>, Fault> {
-    need_root()?;
-    if names.is_empty() {
-        let mut all = vec![Ns::HOST];
-        for found in scan::spaces() {
-            all.push(found.ns.clone());
-            kernel.add(found.ns, found.fd)?;
-        }
-        return Ok(all);
-    }
-    let mut all = Vec::new();
-    for name in names {
-        let ns = space(name);
-        if !ns.is_host() {
-            kernel.add(ns.clone(), open(&ns)?)?;
-        }
-        all.push(ns);
-    }
-    Ok(all)
-}
-
-pub(crate) fn open(ns: &Ns) -> Result<std::os::fd::OwnedFd, Fault> {
-    let text = ns.as_str();
-    let opened = match (text.strip_prefix("netns:"), text.strip_prefix("pid:")) {
-        (Some(name), _) => netns::open_named(name),
-        (_, Some(pid)) => netns::open_pid(pid.parse().unwrap_or(0)),
-        _ => {
-            return scan::spaces()
-                .into_iter()
-                .find(|f| f.ns == *ns)
-                .map(|f| f.fd)
-                .ok_or_else(|| unknown(ns));
-        }
-    };
-    opened.map_err(|_| unknown(ns))
-}
-
-/// Names that are near are offered.
-fn unknown(ns: &Ns) -> Fault {
-    let fault = Fault::new(Code::SandboxUnknown, format!("there is no sandbox {}", called(ns)));
-    let wanted = called(ns);
-    let near = scan::spaces().into_iter().map(|f| called(&f.ns).to_owned());
-    let close = near.filter(|name| name.contains(wanted) || wanted.contains(name.as_str()));
-    close.take(3).fold(fault, |fault, name| fault.or_try(format!("ropewalk why {name} …")))
 }
 
 /// Answers a question about this machine; `live`: and sends the packet, to see where it goes.
@@ -106,27 +35,33 @@ fn unknown(ns: &Ns) -> Fault {
 /// As for [`snapshot`]; [`Code::BadInput`] for a protocol that is not known.
 pub fn why(question: &Question, live: bool) -> Result<Verdict, Fault> {
     let mut kernel = Kernel::new()?;
-    let (scan, mut verdict) = predicted(&mut kernel, question)?;
+    let Predicted { scan, question, mut verdict } = predicted(&mut kernel, question)?;
     if live {
-        live::prove(&kernel, &scan, question, &mut verdict);
+        live::prove(&kernel, &scan, &question, &mut verdict);
     }
     Ok(verdict)
 }
 
+/// An answer without a packet, and what it is about.
+pub(crate) struct Predicted {
+    /// What was found.
+    pub(crate) scan: Scan,
+    /// The question, with the namespace that it begins in by its full name.
+    pub(crate) question: Question,
+    /// The answer.
+    pub(crate) verdict: Verdict,
+}
+
 /// The same, and what was found.
-pub(crate) fn predicted(
-    kernel: &mut Kernel,
-    question: &Question,
-) -> Result<(Scan, Verdict), Fault> {
+pub(crate) fn predicted(kernel: &mut Kernel, question: &Question) -> Result<Predicted, Fault> {
     check(question)?;
-    let open = spaces(kernel, &question.visible)?;
+    let open = spaces::open_all(kernel, &question.visible)?;
     let mut scan = kernel.scan(&open)?;
     let world = World::new(&scan);
-    if world.node(&question.from()).is_none() {
-        return Err(unknown(&question.from()));
-    }
+    let src = source(&world, &question.src).ok_or_else(|| spaces::unknown(&question.src))?;
+    let question = Question { src: name_of(&src), ..question.clone() };
     let mut found = false;
-    for (ns, tuple) in trip(&world, question).looked_up {
+    for (ns, tuple) in trip(&world, &question).looked_up {
         let flow = kernel.flow(&ns, &tuple).ok().flatten();
         if let (Some(flow), Some(seen)) = (flow, scan.seen.get_mut(&ns)) {
             seen.flows.push(flow);
@@ -134,8 +69,13 @@ pub(crate) fn predicted(
         }
     }
     let world = if found { World::new(&scan) } else { world };
-    let verdict = diagnose(&world, question);
-    Ok((scan, verdict))
+    let verdict = diagnose(&world, &question);
+    Ok(Predicted { scan, question, verdict })
+}
+
+/// The name that stands for a namespace in a question.
+fn name_of(ns: &Ns) -> String {
+    if ns.is_host() { "host".to_owned() } else { ns.as_str().to_owned() }
 }
 
 /// Answers a question about what a file holds.
@@ -154,22 +94,20 @@ pub fn why_in(scan: &Scan, question: &Question) -> Result<Verdict, Fault> {
     }
     let mut world = World::new(scan);
     // A host among several is called by its name alone.
-    let meant = |name: &str| {
-        let plain = space(name);
-        let found = || scan.seen.keys().find(|ns| called(ns) == name).cloned();
-        if scan.seen.contains_key(&plain) { plain } else { found().unwrap_or(plain) }
-    };
+    let known: Vec<Ns> = world.nodes.keys().cloned().collect();
     if !question.visible.is_empty() {
-        let visible: Vec<Ns> = question.visible.iter().map(|name| meant(name)).collect();
+        let meant = |name: &String| meant(&known, name).cloned().unwrap_or_else(|| space(name));
+        let visible: Vec<Ns> = question.visible.iter().map(meant).collect();
         world.nodes.retain(|ns, _| visible.contains(ns));
     }
-    let question = &Question { src: meant(&question.src).as_str().to_owned(), ..question.clone() };
-    if world.node(&question.from()).is_none() {
-        let what = format!("there is no sandbox {} in the snapshot", called(&question.from()));
+    let Some(src) = source(&world, &question.src) else {
+        let src = &question.src;
+        let what = format!("there is no sandbox {src} in the snapshot");
+        let tries = spaces::unknown_of(src, world.nodes.keys()).tries.clone();
         let fault = Fault::new(Code::BadInput, what);
-        let names = world.nodes.keys().take(5).map(|ns| called(ns).to_owned());
-        return Err(names.fold(fault, |fault, name| fault.or_try(format!("ropewalk why {name} …"))));
-    }
+        return Err(tries.into_iter().filter(|t| t.contains('?')).fold(fault, Fault::or_try));
+    };
+    let question = &Question { src: name_of(&src), ..question.clone() };
     Ok(diagnose(&world, question))
 }
 

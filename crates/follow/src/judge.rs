@@ -215,9 +215,9 @@ impl View<'_> {
         }
     }
 
-    /// Nobody need answer a datagram.
+    /// Nobody need answer a datagram, nor what is sent to nobody in the internet.
     fn one_way(&self) -> bool {
-        self.question.proto == "udp"
+        self.question.proto == "udp" || self.question.internet
     }
 
     /// A namespace that the request should not have come to.

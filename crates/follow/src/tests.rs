@@ -128,6 +128,7 @@ fn question() -> Question {
         df: false,
         family: None,
         visible: Vec::new(),
+        internet: false,
     }
 }
 

@@ -4,10 +4,11 @@
 //!
 //! Never here: what the namespaces are for.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::fd::OwnedFd;
-use std::path::Path;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use ropewalk_facts::Ns;
 use ropewalk_facts::seen::Scan;
@@ -23,6 +24,8 @@ pub struct Found {
     pub ns: Ns,
     /// The namespace.
     pub fd: OwnedFd,
+    /// The first process that lives there.
+    pub pid: Option<u32>,
 }
 
 /// Folders with a file for each namespace, and what the names of those begin with.
@@ -33,11 +36,12 @@ const FOLDERS: [(&str, &str); 2] = [(netns::DIR, "netns:"), ("/run/docker/netns"
 pub fn spaces() -> Vec<Found> {
     let mut known: BTreeSet<u64> =
         netns::current().ok().and_then(|fd| inode(&fd)).into_iter().collect();
+    let lives = processes();
     let mut all = Vec::new();
     let mut take = |ns: String, path: &Path| {
         let Ok(fd) = netns::open_path(path) else { return };
-        if inode(&fd).is_some_and(|inode| known.insert(inode)) {
-            all.push(Found { ns: Ns::new(ns), fd });
+        if let Some(inode) = inode(&fd).filter(|inode| known.insert(*inode)) {
+            all.push(Found { ns: Ns::new(ns), fd, pid: lives.get(&inode).copied() });
         }
     };
     for (folder, kind) in FOLDERS {
@@ -45,12 +49,29 @@ pub fn spaces() -> Vec<Found> {
             take(format!("{kind}{name}"), &Path::new(folder).join(&name));
         }
     }
-    let mut pids: Vec<u32> = sorted("/proc").iter().filter_map(|name| name.parse().ok()).collect();
-    pids.sort_unstable();
-    for pid in pids {
-        take(format!("pid:{pid}"), Path::new(&format!("/proc/{pid}/ns/net")));
+    let mut rest: Vec<u32> = lives.values().copied().collect();
+    rest.sort_unstable();
+    for pid in rest {
+        take(format!("pid:{pid}"), &file_of(pid));
     }
     all
+}
+
+/// By namespace, the process with the lowest number that lives there.
+fn processes() -> BTreeMap<u64, u32> {
+    let mut pids: Vec<u32> = sorted("/proc").iter().filter_map(|name| name.parse().ok()).collect();
+    pids.sort_unstable();
+    let mut all = BTreeMap::new();
+    for pid in pids {
+        if let Ok(found) = fs::metadata(file_of(pid)) {
+            all.entry(found.ino()).or_insert(pid);
+        }
+    }
+    all
+}
+
+fn file_of(pid: u32) -> PathBuf {
+    PathBuf::from(format!("/proc/{pid}/ns/net"))
 }
 
 fn sorted(folder: &str) -> Vec<String> {

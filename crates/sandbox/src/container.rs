@@ -3,6 +3,8 @@
 //! Both engines answer with the same few fields here (Docker's API "inspect a container", podman's
 //! libpod API "inspect container").  Never here: sockets.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use crate::engine::Engine;
@@ -45,6 +47,39 @@ const SEVERAL: [&str; 2] = ["IDs found with provided prefix", "more than one"];
 pub(crate) async fn pid(client: &mut Client, engine: Engine, name: &str) -> Result<u32, Error> {
     let (status, body) = client.ask(engine.question(name)?).await?;
     judge(engine, name, status, &body)
+}
+
+/// One of the list of containers.
+#[derive(Deserialize)]
+#[serde(rename_all = "PascalCase")]
+struct Listed {
+    id: String,
+    names: Vec<String>,
+}
+
+/// Asks for the names of all containers that run, by their ids.
+pub(crate) async fn names(
+    client: &mut Client,
+    engine: Engine,
+) -> Result<BTreeMap<String, String>, Error> {
+    let (status, body) = client.ask(engine.list()).await?;
+    if status != 200 {
+        return Err(complaint(engine, String::new(), status, &body));
+    }
+    listed(engine, &body)
+}
+
+fn listed(engine: Engine, body: &[u8]) -> Result<BTreeMap<String, String>, Error> {
+    let all: Vec<Listed> = serde_json::from_slice(body).map_err(|source| Error::Answer {
+        engine,
+        name: String::new(),
+        source,
+    })?;
+    let named = |one: Listed| {
+        let name = one.names.into_iter().next()?;
+        Some((one.id, name.trim_start_matches('/').to_owned()))
+    };
+    Ok(all.into_iter().filter_map(named).collect())
 }
 
 fn judge(engine: Engine, name: &str, status: u16, body: &[u8]) -> Result<u32, Error> {
@@ -95,6 +130,14 @@ mod tests {
 
     fn refusal(status: u16, body: &str) -> String {
         judge(Engine::Docker, "web", status, body.as_bytes()).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn containers_are_listed_with_their_names() {
+        let body = br#"[{"Id": "a1", "Names": ["/web"], "X": 1}, {"Id": "b2", "Names": []}]"#;
+        let all = listed(Engine::Docker, body).unwrap();
+        assert_eq!(all.into_iter().collect::<Vec<_>>(), [("a1".to_owned(), "web".to_owned())]);
+        assert!(listed(Engine::Docker, b"{}").is_err());
     }
 
     #[test]

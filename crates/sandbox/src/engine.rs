@@ -48,6 +48,14 @@ impl Engine {
         }
     }
 
+    /// The path of the question for all containers that run.
+    pub(crate) fn list(self) -> Uri {
+        Uri::from_static(match self {
+            Self::Docker => "/containers/json",
+            Self::Podman => "/v4.0.0/libpod/containers/json",
+        })
+    }
+
     /// The path of the question about a container.
     ///
     /// Docker's is without a version, which is that of the newest it knows; podman's own API has

@@ -15,6 +15,7 @@ mod error;
 mod http;
 mod netns;
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
@@ -53,6 +54,15 @@ pub fn resolve(sandbox: &SandboxRef, engines: &Engines) -> Result<Resolved, Erro
         return Err(Error::Host { sandbox: label });
     }
     Ok(Resolved { fd: file.into(), label, pid })
+}
+
+/// The names of all containers of an engine, by their ids.
+///
+/// # Errors
+/// When the engine does not answer, or not as expected.
+pub fn names(engine: Engine, engines: &Engines) -> Result<BTreeMap<String, String>, Error> {
+    let socket = engines.socket(engine)?;
+    http::with(engine, &socket, async |client| container::names(client, engine).await)
 }
 
 /// Asks the engine for the container's process, opens its namespace, and asks once more: a process

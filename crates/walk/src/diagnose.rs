@@ -11,7 +11,7 @@ use serde::Serialize;
 use crate::causes;
 use crate::live::Live;
 use crate::question::Question;
-use crate::trace::{Stop, Trip, Why};
+use crate::trace::{Ending, Stop, Trip, Why};
 use crate::trip::trip;
 use crate::way::{self, Step, Would};
 use crate::world::World;
@@ -117,7 +117,7 @@ pub fn diagnose(world: &World, question: &Question) -> Verdict {
         checked = true;
     }
     causes::rename(&trip, &mut found.causes);
-    verdict(world, &trip, found, checked)
+    verdict(world, question, &trip, found, checked)
 }
 
 /// What a search has found.
@@ -127,6 +127,8 @@ struct Found {
     causes: Vec<Candidate>,
     /// How it walks with all of them changed.
     after: Option<Trip>,
+    /// What it stops at then, where that is not explained.
+    rest: Option<Named>,
 }
 
 /// Looks for the causes, in order; true when with all of them changed the trip passes.
@@ -176,16 +178,52 @@ fn search(
         }
     }
     let Some((_, candidate, other, after)) = further.filter(|_| depth + 1 < DEEPEST) else {
+        // What is behind the others is named, though nothing is known that repairs it.
+        found.rest = trip.stop().filter(|_| depth > 0).map(|stop| unexplained(world, stop, trip));
         return false;
     };
     found.causes.push(candidate);
     search(&other, question, &after, depth + 1, found)
 }
 
-fn verdict(world: &World, trip: &Trip, found: Found, checked: bool) -> Verdict {
+/// Nothing is wrong; of what goes to the internet, where it leaves.
+fn fine(question: &Question, trip: &Trip) -> String {
+    match &trip.request.end {
+        Ending::Left { ns, dev, packet, .. } if question.internet => format!(
+            "nothing is wrong here: what is for the internet leaves by {}, as {}",
+            causes::place(ns, Some(dev)),
+            packet.src
+        ),
+        _ => "nothing is wrong".to_owned(),
+    }
+}
+
+/// Where it stops, by what stops it.
+fn unexplained(world: &World, stop: &Stop, trip: &Trip) -> Named {
+    let owned = match &stop.why {
+        Why::Unresolved { ip, .. } => world.owners(*ip).next().is_some(),
+        _ => false,
+    };
+    let (code, sentence) = causes::fallback(stop, trip.back(), owned);
+    let place = causes::place(&stop.ns, stop.dev.as_ref().filter(|_| !of_the_host(&stop.why)));
+    Named { code: code.to_owned(), place, sentence }
+}
+
+/// What stops it is the namespace as a whole, not one of its links.
+fn of_the_host(why: &Why) -> bool {
+    matches!(why, Why::NoRoute | Why::NoSource | Why::Refused(_) | Why::NoListener)
+}
+
+fn verdict(
+    world: &World,
+    question: &Question,
+    trip: &Trip,
+    found: Found,
+    checked: bool,
+) -> Verdict {
     let stop = trip.stop();
     let would = found.after.as_ref().map(|after| way::would(world, trip, after));
-    let found = found.causes;
+    let Found { causes: found, rest: last, .. } = found;
     let doubts = trip
         .doubts
         .iter()
@@ -208,21 +246,11 @@ fn verdict(world: &World, trip: &Trip, found: Found, checked: bool) -> Verdict {
     let (code, place, sentence, evidence, mut fix) = match (first, stop) {
         (Some(c), _) => (c.code.to_owned(), c.place, c.sentence, c.evidence, c.fix),
         (None, Some(stop)) => {
-            let owned = match &stop.why {
-                Why::Unresolved { ip, .. } => world.owners(*ip).next().is_some(),
-                _ => false,
-            };
-            let (code, sentence) = causes::fallback(stop, trip.back(), owned);
-            (
-                code.to_owned(),
-                causes::place(&stop.ns, stop.dev.as_ref()),
-                sentence,
-                Vec::new(),
-                Vec::new(),
-            )
+            let Named { code, place, sentence } = unexplained(world, stop, trip);
+            (code, place, sentence, Vec::new(), Vec::new())
         }
         (None, None) => {
-            ("OK".to_owned(), "-".to_owned(), "nothing is wrong".to_owned(), Vec::new(), Vec::new())
+            ("OK".to_owned(), "-".to_owned(), fine(question, trip), Vec::new(), Vec::new())
         }
     };
     fix.extend(rest.iter().flat_map(|c| c.fix.iter().cloned()));
@@ -248,6 +276,7 @@ fn verdict(world: &World, trip: &Trip, found: Found, checked: bool) -> Verdict {
         then: rest
             .into_iter()
             .map(|c| Named { code: c.code.to_owned(), place: c.place, sentence: c.sentence })
+            .chain(last)
             .collect(),
         model_gaps,
         live: None,

@@ -31,7 +31,7 @@ mod world;
 pub use diagnose::{Evidence, Named, Verdict, diagnose};
 pub use live::{Dropped, Last, Live};
 pub use packet::{Ask, BROADCAST, NO_MAC, Packet};
-pub use question::{Question, called, proto, space};
+pub use question::{Question, called, meant, proto, space};
 pub use resolve::Silence;
 pub use trace::{Ending, Hop, Journey, Stop, Trip, Why};
 pub use trip::trip;

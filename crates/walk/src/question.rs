@@ -38,6 +38,10 @@ pub struct Question {
     /// The namespaces that may be looked into; all others are foreign machines.
     #[serde(default)]
     pub visible: Vec<String>,
+    /// The destination stands for the internet: what leaves for it is where it should be, and nobody
+    /// need answer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub internet: bool,
 }
 
 fn icmp() -> String {
@@ -88,12 +92,52 @@ pub fn space(name: &str) -> Ns {
     }
 }
 
-/// How people call a namespace: that of a named one, and a host among several, without its kind.
+/// The one of several namespaces that a name means: as it stands, as it is called, or by its process.
+#[must_use]
+pub fn meant<'a>(all: impl IntoIterator<Item = &'a Ns>, name: &str) -> Option<&'a Ns> {
+    let plain = space(name);
+    let rank = |ns: &Ns| match () {
+        () if *ns == plain => Some(0),
+        () if called(ns) == name => Some(1),
+        () if name.starts_with("pid:") && of_process(ns, name) => Some(2),
+        () => None,
+    };
+    all.into_iter().filter_map(|ns| Some((rank(ns)?, ns))).min().map(|(_, ns)| ns)
+}
+
+/// `pid:812:web` is the namespace of `pid:812`.
+pub(crate) fn of_process(ns: &Ns, pid: &str) -> bool {
+    ns.as_str().strip_prefix(pid).is_some_and(|rest| rest.is_empty() || rest.starts_with(':'))
+}
+
+/// How people call a namespace: that of a named one, and a host among several, without its kind, and
+/// that of a process (`pid:812:web`) by the container or command that lives there, if that is known.
 #[must_use]
 pub fn called(ns: &Ns) -> &str {
     if ns.is_host() {
         return "host";
     }
     let text = ns.as_str();
+    if let Some((_, name)) = text.strip_prefix("pid:").and_then(|rest| rest.split_once(':')) {
+        return name;
+    }
     text.strip_prefix("netns:").or_else(|| text.strip_prefix("host:")).unwrap_or(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_namespace_is_called_by_who_lives_there_and_found_by_each_of_its_names() {
+        let all = ["", "netns:red", "pid:812:web", "pid:81:sleep", "pid:7"].map(Ns::new);
+        let names: Vec<&str> = all.iter().map(called).collect();
+        assert_eq!(names, ["host", "red", "web", "sleep", "pid:7"]);
+        for (name, ns) in
+            [("red", 1), ("netns:red", 1), ("web", 2), ("pid:812", 2), ("pid:81", 3), ("pid:7", 4)]
+        {
+            assert_eq!(meant(&all, name), all.get(ns), "{name}");
+        }
+        assert_eq!(meant(&all, "pid:8"), None);
+    }
 }

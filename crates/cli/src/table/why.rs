@@ -12,19 +12,24 @@ use crate::show::Color;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
+  ropewalk why red
   ropewalk why red 198.51.100.8
   ropewalk why red blue:80
+  ropewalk why red host:8080
   ropewalk why netns:red 192.168.15.3:80
   ropewalk why red 192.168.15.3 --proto udp --dport 53
   ropewalk why --query question.json --json
   ropewalk why a red@b --snapshot a.json --snapshot b.json
   ropewalk why --all web")]
 pub(crate) struct Why {
-    /// The sandbox that the packet begins in: NAME, netns:NAME, pid:N, `host`
+    /// The sandbox that the packet begins in: NAME (a namespace, a container, a command), netns:NAME,
+    /// docker:NAME, podman:NAME, pid:N, `host`
     #[arg(required_unless_present_any = ["query", "all"])]
     pub(crate) src: Option<String>,
-    /// Where it goes: ADDRESS, ADDRESS:PORT, or a sandbox
-    #[arg(value_parser = target, required_unless_present_any = ["query", "all"])]
+    /// Where it goes: ADDRESS, ADDRESS:PORT, a sandbox, a sandbox's PORT; `host:PORT` or `:PORT` is a
+    /// published port; without, the internet: an address kept for documentation, that takes the
+    /// default route and need not answer
+    #[arg(value_parser = target)]
     pub(crate) dst: Option<Target>,
     /// The protocol: icmp, tcp or udp; tcp where there is a port
     #[arg(long)]
@@ -107,7 +112,7 @@ Examples:
 pub(crate) struct Capture {
     /// The sandbox that the packets begin in: NAME, netns:NAME, pid:N, `host`
     pub(crate) src: String,
-    /// Where they go: ADDRESS, ADDRESS:PORT, or a sandbox
+    /// Where they go: ADDRESS, ADDRESS:PORT, a sandbox; `host:PORT` is a published port
     #[arg(value_parser = target)]
     pub(crate) dst: Target,
     /// The file to write; `-` is standard output

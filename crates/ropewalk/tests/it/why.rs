@@ -236,7 +236,8 @@ fn what_cannot_be_asked_is_said_plainly() {
     std::fs::write("/run/ropewalk/new.json", "{\"version\": 9, \"facts\": [], \"seen\": {}}")
         .expect("a file");
     for (line, words) in [
-        ("why rod 10.9.0.3", "rod"),
+        ("why rod 10.9.0.3", "did you mean red?"),
+        ("why red bleu", "did you mean blue?"),
         ("why red 10.9.0.3 --proto ospf", "ospf"),
         ("why red 10.9.0.3 --snapshot /run/ropewalk/bad.json", "snapshot"),
         ("why red 10.9.0.3 --snapshot /run/ropewalk/new.json", "version 9"),
@@ -247,6 +248,113 @@ fn what_cannot_be_asked_is_said_plainly() {
         assert_ne!(ran.status, Some(0), "{line}\n{}", ran.out);
         assert!(ran.err.contains(words), "{line}: {}", ran.err);
     }
+}
+
+/// red 192.168.15.2 and blue 192.168.15.3 on a host that has no way out.
+fn without_an_uplink() -> Host {
+    let host = Host::new();
+    host.ok("network create web --subnet 192.168.15.0/24");
+    host.ok("attach new:red web");
+    host.ok("attach new:blue web");
+    // They know each other as neighbours, which makes none of them a gateway.
+    host.net.sh("ip netns exec red ping -c1 -W1 192.168.15.3");
+    host
+}
+
+#[test]
+fn without_a_default_route_the_bridge_is_the_gateway_and_not_another_sandbox() {
+    let host = without_an_uplink();
+    host.net.sh("ip -n red route del default");
+    let said = asked(&host, "red 198.51.100.8 --no-live");
+    assert_eq!((&said["code"], &said["where"]), (&"NO_ROUTE".into(), &"red".into()), "{said:#}");
+    let fix = "ip netns exec red ip route add default via 192.168.15.1 dev eth0";
+    assert_eq!(said["fix"], serde_json::json!([fix]), "{said:#}");
+    let then = &said["then"][0];
+    assert_eq!((&then["code"], &then["where"]), (&"NO_ROUTE".into(), &"host".into()), "{said:#}");
+    assert_eq!(said["fix_checked"], false, "the host has no way out, either");
+}
+
+#[test]
+fn a_host_without_a_route_is_the_cause_and_no_sandbox_becomes_its_gateway() {
+    let host = without_an_uplink();
+    for how in ["--no-live", ""] {
+        let said = asked(&host, &format!("red 198.51.100.8 {how}"));
+        let found = (&said["code"], &said["where"]);
+        assert_eq!(found, (&"NO_ROUTE".into(), &"host".into()), "{said:#}");
+        assert_eq!(said["fix"], serde_json::json!([]), "no fix is better than a wrong one");
+    }
+}
+
+#[test]
+fn without_a_destination_the_internet_is_asked_for_and_need_not_answer() {
+    let (host, _server) = wired();
+    let said = asked(&host, "red --visible red,host");
+    let sentence = said["sentence"].as_str().expect("a sentence");
+    assert!(sentence.ends_with("leaves by host:up0, as 10.0.0.1"), "{sentence}");
+    assert_eq!(said["certainty"], "predicted+seen", "{said:#}");
+    host.net.sh("ip route del default");
+    let said = asked(&host, "red --visible red,host");
+    assert_eq!((&said["code"], &said["where"]), (&"NO_ROUTE".into(), &"host".into()), "{said:#}");
+}
+
+#[test]
+fn a_published_port_is_asked_for_at_the_host() {
+    let (host, server) = wired();
+    for question in ["lan host:8080", "blue :8080", "host :8080", "red host:8080"] {
+        let said = asked(&host, question);
+        assert_eq!(said["code"], "OK", "{question}: {said:#}");
+        let last = said["path"].as_array().and_then(|path| path.last()).expect("a way");
+        assert_eq!(last["netns"], "red", "{question}: {said:#}");
+    }
+    drop(server);
+    assert_eq!(asked(&host, "lan host:8080")["where"], "red");
+}
+
+#[test]
+fn a_sandbox_without_a_name_is_called_by_what_runs_there() {
+    let host = Host::new();
+    host.net.sh("cp $(command -v sleep) /run/ropewalk/dozer; ip link set lo up");
+    let sleeps = ["-n", "/run/ropewalk/dozer", "60"];
+    let spawned = Command::new("unshare").args(sleeps).stdin(Stdio::null()).spawn();
+    let _dozer = Server(spawned.expect("unshare"));
+    let mut said = Value::Null;
+    for _ in 0..250 {
+        let ran = host.run("why --json --no-live dozer 10.9.0.3");
+        said = serde_json::from_str(&ran.out).unwrap_or_default();
+        if !said.is_null() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    assert_eq!((&said["code"], &said["where"]), (&"NO_INTERFACE".into(), &"dozer".into()));
+    let command = said["evidence"][0]["command"].as_str().expect("a command");
+    assert!(command.starts_with("nsenter -t ") && command.contains(" -n "), "{command}");
+    let pid = command.split(' ').nth(2).expect("a process");
+    assert_eq!(asked(&host, &format!("pid:{pid} 10.9.0.3 --no-live"))["where"], "dozer");
+}
+
+#[test]
+fn who_is_not_root_is_told_what_he_can_still_do() {
+    let (host, _server) = wired();
+    let (binary, state) = (env!("CARGO_BIN_EXE_ropewalk"), "/run/ropewalk");
+    std::fs::write("/run/ropewalk/s.json", host.ok("snapshot host red blue lan")).expect("a file");
+    host.net.sh(&format!(
+        "cp {binary} {state}/rw; chmod 755 {state} {state}/rw; chmod 644 {state}/s.json"
+    ));
+    let nobody = |line: &str| {
+        let line =
+            format!("setpriv --reuid 65534 --regid 65534 --clear-groups {state}/rw {line} 2>&1");
+        let script = format!("if {line}; then echo status 0; else echo status $?; fi");
+        host.net.sh(&script)
+    };
+    for verb in ["why red 10.9.0.3", "why red blue", "why red", "why host:80 :80", "snapshot"] {
+        let said = nobody(verb);
+        for word in ["this needs root", "--snapshot s.json", "are not to be read", "status 1\n"] {
+            assert!(said.contains(word), "{verb}: no {word:?} in\n{said}");
+        }
+    }
+    let said = nobody("why red blue --snapshot /run/ropewalk/s.json");
+    assert!(said.contains("\nOK  ") && said.ends_with("status 0\n"), "{said}");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use ropewalk_testnet::engines::Engine;
 use serde_json::Value;
 
 use crate::host::Host;
+use crate::run::ropewalk_with;
 
 /// A host with a way out, to somebody who knows nothing of containers.
 fn host() -> Host {
@@ -24,9 +25,9 @@ fn host() -> Host {
 const CONTAINERS: &str = "
     mkdir -p $DIR/root/www
     $0 network create $OPTION other
-    $0 run -d --name web -p 8080:80 $IMAGE \\
+    $0 run -d --name $0-web -p 8080:80 $IMAGE \\
         sh -c 'mkdir -p /www; echo hello > /www/index.html; httpd -p 80 -h /www; exec sleep 600'
-    $0 run -d --name cli --network other $IMAGE sleep 600";
+    $0 run -d --name $0-cli --network other $IMAGE sleep 600";
 
 /// How it is broken, by whom (the host's shell or the engine), what mends it, who is asked for what,
 /// and what is wrong then, where.
@@ -55,13 +56,10 @@ struct Beside {
 impl Beside {
     fn new(host: Host, engine: Engine, name: &str, option: &str) -> Self {
         engine.sh(&CONTAINERS.replace("$0", name).replace("$OPTION", option));
-        let pid = |of: &str| {
-            let pid = engine.sh(&format!("{name} inspect --format '{{{{.State.Pid}}}}' {of}"));
-            format!("pid:{}", pid.trim())
-        };
-        let (web, cli) = (pid("web"), pid("cli"));
+        // They are called as their engine calls them.
+        let (web, cli) = (format!("{name}-web"), format!("{name}-cli"));
         let of = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}";
-        let address = engine.sh(&format!("{name} inspect --format '{of}' web")).trim().to_owned();
+        let address = engine.sh(&format!("{name} inspect --format '{of}' {web}")).trim().to_owned();
         Self { host, engine, web, cli, address }
     }
 
@@ -73,7 +71,8 @@ impl Beside {
         };
         let to = if to == "web" { &self.address } else { to };
         let seen = format!("host,lan,{},{}", self.web, self.cli);
-        let ran = self.host.run(&format!("why {from} {to} --visible {seen} --json {how}"));
+        let line = format!("why {from} {to} --visible {seen} --json {how}");
+        let ran = ropewalk_with(&line, &[("DOCKER_HOST", &self.engine.host())]);
         serde_json::from_str(&ran.out).unwrap_or_else(|e| panic!("{from} {to}: {e}\n{}", ran.err))
     }
 
@@ -96,7 +95,7 @@ impl Beside {
 
     fn is_told(&self, case: &Broken) {
         self.run(case.breaks, case.inside);
-        let said = self.asked(case.from, case.to, "--no-live");
+        let said = self.asked(case.from, case.to, "");
         let found = (said["code"].as_str(), said["where"].as_str());
         let place = match case.place {
             "web" => &self.web,
@@ -104,6 +103,7 @@ impl Beside {
             other => other,
         };
         assert_eq!(found, (Some(case.code), Some(place)), "{}: {said:#}", case.breaks);
+        assert_eq!(said["certainty"], "predicted+seen", "{}: {said:#}", case.breaks);
         self.run(case.mends, case.inside);
     }
 }
@@ -134,8 +134,8 @@ fn containers_of_docker_are_looked_into() {
             place: "host:up0",
         },
         Broken {
-            breaks: "docker exec web killall httpd",
-            mends: "docker exec web httpd -p 80 -h /www",
+            breaks: "docker exec docker-web killall httpd",
+            mends: "docker exec docker-web httpd -p 80 -h /www",
             inside: true,
             from: "lan",
             to: PORT,
@@ -194,8 +194,8 @@ fn containers_of_podman_are_looked_into() {
             place: "host:up0",
         },
         Broken {
-            breaks: "podman exec web killall httpd",
-            mends: "podman exec web httpd -p 80 -h /www",
+            breaks: "podman exec podman-web killall httpd",
+            mends: "podman exec podman-web httpd -p 80 -h /www",
             inside: true,
             from: "lan",
             to: PORT,

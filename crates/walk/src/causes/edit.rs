@@ -129,39 +129,25 @@ pub(super) fn masquerade(n: &mut Node, from: IpNet) {
     n.nft.chains.insert(key, crate::nft::Line { chain, rules: vec![rule] });
 }
 
-/// The gateways that a namespace may use: addresses of others on its subnets, best first.
+/// The gateways that a namespace may use, best first: what others on its subnets send by, machines
+/// there that stand between networks, and those that nobody may look at. One with a single link,
+/// another sandbox, is no gateway.
 pub(super) fn gateways(world: &World, ns: &Ns, v6: bool) -> Vec<(IpAddr, IfName)> {
     let Some(node) = world.node(ns) else { return Vec::new() };
     let mut all: Vec<(u8, IpAddr, IfName)> = Vec::new();
     for addr in node.addrs.iter().filter(|a| a.key.net.addr().is_ipv6() == v6) {
-        let near = |ip: IpAddr| addr.key.net.contains(&ip) && ip != addr.key.net.addr();
         if addr.key.dev.as_str() == "lo" || link_local(addr.key.net.addr()) {
             continue;
         }
-        for (other, node) in world.nodes.iter().filter(|(other, _)| *other != ns) {
-            for a in node.addrs.iter().filter(|a| near(a.key.net.addr())) {
-                let forwards = node.forwards(v6, &a.key.dev);
-                let routers =
-                    node.addrs.iter().filter(|b| b.scope.0 == 0 && b.key.dev != a.key.dev).count();
-                let rank = match (forwards, routers > 0) {
-                    (true, true) => 0,
-                    (false, true) => 1,
-                    _ => 3,
-                };
-                let _ = other;
-                all.push((rank, a.key.net.addr(), addr.key.dev.clone()));
+        let net = addr.key.net;
+        all.extend(on_subnet(world, ns, node, net).into_iter().map(|(rank, ip)| {
+            let unknown = world.owners(ip).next().is_none();
+            let dev = addr.key.dev.clone();
+            if unknown && node.mute.iter().any(|(d, mute)| *d == dev && *mute == ip) {
+                return (rank + 10, ip, dev);
             }
-        }
-        let known = node
-            .neighs
-            .iter()
-            .filter(|n| n.key.dev == addr.key.dev && near(n.key.ip) && n.mac.is_some());
-        all.extend(known.map(|n| (2, n.key.ip, addr.key.dev.clone())));
-        // By custom the first address of the subnet.
-        let custom = addr.key.net.hosts().find(|ip| *ip != addr.key.net.network());
-        if let Some(first) = custom.filter(|ip| near(*ip)) {
-            all.push((4, first, addr.key.dev.clone()));
-        }
+            (rank, ip, dev)
+        }));
     }
     all.extend(beyond(world, node, v6).into_iter().map(|(ip, dev)| (5, ip, dev)));
     all.sort();
@@ -175,10 +161,43 @@ pub(super) fn gateways(world: &World, ns: &Ns, v6: bool) -> Vec<(IpAddr, IfName)
     all.into_iter().map(|(_, ip, dev)| (ip, dev)).collect()
 }
 
+/// Those on one subnet of a namespace, the better the lower.
+fn on_subnet(world: &World, ns: &Ns, node: &Node, net: IpNet) -> Vec<(u8, IpAddr)> {
+    let near = |ip: &IpAddr| net.contains(ip) && *ip != net.addr();
+    let unknown = |ip: &IpAddr| world.owners(*ip).next().is_none();
+    let mut all = Vec::new();
+    let default = everything(net.addr().is_ipv6());
+    for (_, other) in world.nodes.iter().filter(|(other, _)| *other != ns) {
+        for a in other.addrs.iter().filter(|a| near(&a.key.net.addr())) {
+            let forwards = other.forwards(default.addr().is_ipv6(), &a.key.dev);
+            if between(other, &a.key.dev) {
+                all.push((u8::from(!forwards), a.key.net.addr()));
+            }
+        }
+        // What others there send by, where it is nobody that is known not to be a gateway.
+        let defaults = other.routes.iter().filter(|r| r.key.dst == default);
+        let used = defaults.flat_map(|r| &r.hops).filter_map(|h| h.via);
+        all.extend(used.filter(|ip| near(ip) && unknown(ip)).map(|ip| (2, ip)));
+    }
+    let known = node.neighs.iter().filter(|n| n.mac.is_some() && !n.key.proxy).map(|n| n.key.ip);
+    all.extend(known.filter(|ip| near(ip) && unknown(ip)).map(|ip| (3, ip)));
+    // By custom the first address of the subnet.
+    let custom = net.hosts().find(|ip| *ip != net.network());
+    all.extend(custom.filter(|ip| near(ip) && unknown(ip)).map(|ip| (4, ip)));
+    all
+}
+
+/// A machine that stands between networks: a bridge of its own has the address, or it has
+/// addresses on other links, too.
+fn between(node: &Node, dev: &IfName) -> bool {
+    let bridge = node.devs.get(dev).is_some_and(|d| d.kind() == "bridge");
+    bridge || node.addrs.iter().any(|a| a.scope.0 == 0 && a.key.dev != *dev)
+}
+
 /// For a link without a subnet: the addresses of the link at its other end.
 fn beyond(world: &World, node: &Node, v6: bool) -> Vec<(IpAddr, IfName)> {
     let mut all = Vec::new();
-    for dev in node.devs.values().filter(|d| !d.loopback()) {
+    for dev in node.devs.values().filter(|d| !d.loopback() && d.link.master.is_none()) {
         let wide = |a: &&Addr| {
             a.key.net.addr().is_ipv6() == v6 && a.key.net.prefix_len() < a.key.net.max_prefix_len()
         };
@@ -186,8 +205,11 @@ fn beyond(world: &World, node: &Node, v6: bool) -> Vec<(IpAddr, IfName)> {
         let Some(peer) = dev.other().filter(|_| !subnet) else { continue };
         let Some(far) = world.node(&peer.ns) else { continue };
         let master = far.devs.get(&peer.name).and_then(|d| d.link.master.clone());
-        let own = far.addrs_of(master.as_ref().unwrap_or(&peer.name));
-        let fits = own.map(|a| a.key.net.addr()).filter(|ip| ip.is_ipv6() == v6);
+        let at = master.as_ref().unwrap_or(&peer.name);
+        if !between(far, at) {
+            continue;
+        }
+        let fits = far.addrs_of(at).map(|a| a.key.net.addr()).filter(|ip| ip.is_ipv6() == v6);
         all.extend(fits.map(|ip| (ip, dev.name().clone())));
     }
     all

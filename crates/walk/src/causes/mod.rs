@@ -142,6 +142,7 @@ pub(crate) fn within(ns: &Ns, command: &str) -> String {
         return format!("ip netns exec {name} {command}");
     }
     if let Some(pid) = ns.as_str().strip_prefix("pid:").filter(|_| here) {
+        let pid = pid.split(':').next().unwrap_or(pid);
         return format!("nsenter -t {pid} -n {command}");
     }
     // Of another host, whose snapshot stands beside.

@@ -128,6 +128,7 @@ impl Work {
         }
         let words = words::split(command)?;
         let (ns, words) = words::place(&words);
+        let ns = self.meant(ns);
         if !self.now.of(&ns).any(|_| true) {
             return Err("its namespace was not looked into");
         }
@@ -149,6 +150,14 @@ impl Work {
             Some("sleep") => Ok(()),
             _ => Err(NO_WORDS),
         }
+    }
+
+    /// The namespace of a process as it was found, which may be called by who lives there.
+    fn meant(&self, ns: Ns) -> Ns {
+        let process = |known: &&Ns| crate::question::of_process(known, ns.as_str());
+        let mut all = self.now.iter().map(|fact| &fact.ns);
+        let found = ns.as_str().starts_with("pid:").then(|| all.find(process)).flatten();
+        found.cloned().unwrap_or(ns)
     }
 
     fn ip(&mut self, ns: &Ns, mut words: Words<'_>) -> Read {

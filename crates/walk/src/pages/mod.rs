@@ -16,7 +16,7 @@ mod services;
 mod sizes;
 mod translation;
 
-pub use names::nearest;
+pub use names::{nearest, nearest_names};
 
 /// The page of a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -106,5 +106,9 @@ mod tests {
         assert_eq!(page("nonsense"), None);
         assert_eq!(nearest("RPFILTER").first(), Some(&"RP_FILTER"));
         assert_eq!(nearest("FILTERDROP").first(), Some(&"FILTER_DROP"));
+        let names = || ["blue", "red", "green", "web-1"].map(str::to_owned);
+        assert_eq!(nearest_names("rod", names()), ["red"]);
+        assert_eq!(nearest_names("web", names()), ["web-1"]);
+        assert!(nearest_names("nobody-at-all", names()).is_empty());
     }
 }

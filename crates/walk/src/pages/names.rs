@@ -1,4 +1,4 @@
-//! Codes that are near to what was typed.
+//! Codes and names that are near to what was typed.
 
 use super::pages;
 
@@ -18,6 +18,22 @@ pub fn nearest(word: &str) -> Vec<&'static str> {
         .collect();
     all.sort_unstable();
     all.into_iter().take(3).map(|(_, code)| code).collect()
+}
+
+/// The names that are nearest to a word, the nearest first; several letters may be wrong, or it is
+/// part of the name.
+#[must_use]
+pub fn nearest_names(word: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {
+    let far = (word.len() / 3).max(if word.len() > 3 { 2 } else { 1 });
+    let part = |name: &str| {
+        !word.is_empty() && !name.is_empty() && (name.contains(word) || word.contains(name))
+    };
+    let ranked = names.into_iter().map(|name| (distance(word, &name), name));
+    let mut near: Vec<(usize, String)> =
+        ranked.filter(|(away, name)| *away <= far || part(name)).collect();
+    near.sort();
+    near.dedup();
+    near.into_iter().take(3).map(|(_, name)| name).collect()
 }
 
 /// How many letters have to be put in, taken out or changed.

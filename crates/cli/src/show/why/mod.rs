@@ -117,10 +117,10 @@ fn fix(v: &Verdict, look: &Look) -> String {
     }
     let lines: Vec<String> = v.fix.iter().flat_map(|c| command(c, WIDTH - UNDER.len())).collect();
     let mut text = format!("\n{}", labelled("FIX", Tone::Good, &lines, look.paint));
-    let checked = if v.fix_checked {
-        "checked in the model: request and answer then get through"
-    } else {
-        "not checked in the model"
+    let checked = match (v.fix_checked, v.then.is_empty()) {
+        (true, _) => "checked in the model: request and answer then get through",
+        (false, true) => "not checked in the model",
+        (false, false) => "not checked in the model: what comes after may stay",
     };
     text += &format!("{UNDER}{}\n", look.paint.tone(Tone::Faint, checked));
     for line in look.repair.iter().flat_map(|c| command(c, WIDTH - UNDER.len())) {
