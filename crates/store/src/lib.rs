@@ -15,6 +15,7 @@ mod key;
 mod lock;
 mod read;
 mod record;
+mod shared;
 mod stamp;
 mod store;
 mod write;
@@ -27,6 +28,7 @@ pub use record::{
     AttachmentKey, AttachmentRecord, Cni, NetworkHead, NetworkRecord, Origin, Part, RepairRecord,
     State,
 };
+pub use shared::{SharedChange, SharedItem};
 pub use stamp::Stamp;
 pub use store::Store;
 pub use write::Writer;

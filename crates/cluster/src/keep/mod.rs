@@ -6,7 +6,15 @@
 //! Revisions count the writes; each item knows the one that made it and the one that wrote it last.
 //! Never here: what keys and values mean.
 
+mod embedded;
+pub mod etcd;
+mod fault;
 pub mod memory;
+
+use std::future::Future;
+
+pub use embedded::{Embedded, EmbeddedWatch};
+pub use fault::Fault;
 
 /// One key with its value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -76,4 +84,38 @@ pub enum Outcome {
     Done(u64),
     /// Nothing was: at this revision, a compare did not hold.
     Refused(u64),
+}
+
+/// News of a watch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct News {
+    /// All up to this revision is known.
+    pub revision: u64,
+    /// What changed, with the revision of each, in order. Nothing, when it only says where it is.
+    pub events: Vec<(u64, Event)>,
+}
+
+/// A store. After a fault it is listed anew: what a watch missed is seen by that alone.
+pub trait Store {
+    /// A watch on it.
+    type Watch: Watch;
+
+    /// All items under a prefix.
+    fn list(&mut self, prefix: &str) -> impl Future<Output = Result<Listing, Fault>>;
+
+    /// What changes under a prefix from a revision on.
+    fn watch(
+        &mut self,
+        prefix: &str,
+        from: u64,
+    ) -> impl Future<Output = Result<Self::Watch, Fault>>;
+
+    /// Does a transaction. After a fault it is open whether it was done.
+    fn txn(&mut self, txn: &Txn) -> impl Future<Output = Result<Outcome, Fault>>;
+}
+
+/// What changes in a store.
+pub trait Watch {
+    /// Waits for the next news. May be given up and called again.
+    fn next(&mut self) -> impl Future<Output = Result<News, Fault>>;
 }

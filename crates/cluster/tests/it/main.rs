@@ -1,13 +1,16 @@
-//! Ownership under everything that can happen to hosts and their store.
+//! Ownership under everything that can happen to hosts and their store, and the stores themselves.
 
 #![expect(
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "tests fail by panicking"
+    clippy::disallowed_types,
+    reason = "tests fail by panicking, and start processes"
 )]
 
+mod etcd;
+mod keeping;
 mod model;
 mod scenes;
 mod world;

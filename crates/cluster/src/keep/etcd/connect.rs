@@ -1,0 +1,96 @@
+//! A connection to one member: TLS, keepalive, and who asks.
+//!
+//! A member whose wire is cut says nothing for minutes: HTTP/2 pings after 5 s of silence, and the
+//! connection fails when they are not answered for another 5.  Never here: which member.
+
+use std::error::Error;
+use std::time::Duration;
+
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+
+use super::access::Access;
+use super::message::{AuthenticateRequest, AuthenticateResponse};
+use super::{Fault, ask};
+
+/// How long a member may take to accept.
+const CONNECT: Duration = Duration::from_secs(2);
+/// After so long a silence it is asked whether it is there, and so long it may take to say so.
+const KEEPALIVE: Duration = Duration::from_secs(5);
+
+/// A connection.
+#[derive(Clone, Debug)]
+pub(super) struct Link {
+    pub(super) member: String,
+    pub(super) channel: Channel,
+    /// What the member gave for the password.
+    pub(super) token: Option<MetadataValue<Ascii>>,
+}
+
+/// Connects to the member with that number.
+pub(super) async fn connect(access: &Access, at: usize) -> Result<Link, Fault> {
+    let member = access.address.members.get(at).cloned().unwrap_or_default();
+    let endpoint = endpoint(access, &member)?;
+    let away = |why| Fault::Away { member: member.clone(), why };
+    let connected = tokio::time::timeout(CONNECT * 2, endpoint.connect()).await;
+    let channel = match connected {
+        Ok(Ok(channel)) => channel,
+        Ok(Err(error)) => return Err(refused_or_away(&member, whole(&error))),
+        Err(_) => return Err(away("no answer to the connection".to_owned())),
+    };
+    let mut link = Link { member, channel, token: None };
+    if let (Some(user), Some(password)) = (&access.address.user, &access.password) {
+        let question = AuthenticateRequest { name: user.clone(), password: password.clone() };
+        let answer: AuthenticateResponse =
+            ask(&link, "/etcdserverpb.Auth/Authenticate", question).await?;
+        let token = answer.token.parse().map_err(|_| Fault::Odd { what: "with an odd token" })?;
+        link.token = Some(token);
+    }
+    Ok(link)
+}
+
+fn endpoint(access: &Access, member: &str) -> Result<Endpoint, Fault> {
+    let unusable = |error: tonic::transport::Error| Fault::Certificates { why: whole(&error) };
+    let scheme = if access.address.tls { "https" } else { "http" };
+    let endpoint = Endpoint::from_shared(format!("{scheme}://{member}")).map_err(unusable)?;
+    let endpoint = endpoint
+        .connect_timeout(CONNECT)
+        .tcp_nodelay(true)
+        .http2_keep_alive_interval(KEEPALIVE)
+        .keep_alive_timeout(KEEPALIVE)
+        .keep_alive_while_idle(true);
+    if !access.address.tls {
+        return Ok(endpoint);
+    }
+    let mut tls = ClientTlsConfig::new();
+    if let Some(ca) = &access.ca {
+        tls = tls.ca_certificate(Certificate::from_pem(ca));
+    }
+    if let Some((certificate, key)) = &access.identity {
+        tls = tls.identity(Identity::from_pem(certificate, key));
+    }
+    endpoint.tls_config(tls).map_err(unusable)
+}
+
+/// A certificate that is not accepted is no matter of time.
+fn refused_or_away(member: &str, why: String) -> Fault {
+    let member = member.to_owned();
+    match why.contains("certificate") || why.contains("alert") {
+        true => Fault::Refused { member, why },
+        false => Fault::Away { member, why },
+    }
+}
+
+/// An error and what it stems from, each once.
+pub(super) fn whole(error: &(dyn Error + 'static)) -> String {
+    let mut texts = vec![error.to_string()];
+    let mut source = error.source();
+    while let Some(error) = source {
+        let text = error.to_string();
+        if texts.last().is_none_or(|last| !last.contains(&text)) {
+            texts.push(text);
+        }
+        source = error.source();
+    }
+    texts.join(": ")
+}
