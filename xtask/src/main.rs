@@ -12,6 +12,7 @@ mod bench;
 mod cases;
 mod conformance;
 mod docs;
+mod fuzz;
 mod model;
 mod pairs;
 mod test;
@@ -36,6 +37,7 @@ usage: cargo xtask TASK
   cases [--live] [FOLDER]: a suite of broken networks, asked of `ropewalk why`; causes, places, fixes that work
   conformance [--cni DIR] [--plugin NAME] [--json FILE]: CNI plugins against what runtimes rely on
   cluster-model [--steps N] [--seed N]: who owns which addresses, whatever happens to hosts and store
+  fuzz-walk [--pairs N] [--seed S]: what the walk says of random networks beside what the kernel does
   lab-all [--megabytes N] [TOPOLOGY…]: every topology in a lab, all pairs ping and move 100 MB
 ";
 
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         ["cluster-model", rest @ ..] => model::run(rest),
         ["lab-all", rest @ ..] => pairs::run(rest),
         ["cases", rest @ ..] => cases::run(rest),
+        ["fuzz-walk", rest @ ..] => fuzz::run(rest),
         ["conformance", rest @ ..] => conformance::run(rest),
         ["tidy"] => tidy::run(),
         _ => {

@@ -15,7 +15,7 @@ use crate::question::proto;
 use crate::route::{self, Answer, Taken};
 use crate::trace::{Ending, Stop, Why};
 use crate::walker::{At, Walker};
-use crate::world::Node;
+use crate::world::{Node, World};
 
 /// Where the packet is after a step.
 enum Step {
@@ -264,7 +264,7 @@ impl Walker<'_> {
         if let Ending::Stopped(stop) = end { Err(stop) } else { Ok(()) }
     }
 
-    fn route(&mut self, node: &Node, p: &Packet, ask: &route::Ask) -> Result<Box<Taken>, Stop> {
+    fn route(&self, node: &Node, p: &Packet, ask: &route::Ask) -> Result<Box<Taken>, Stop> {
         let stop = |why| Self::stop(&node.ns, ask.iif.as_ref(), why, p);
         match route::lookup(node, p.dst, ask) {
             Answer::Route(taken) => Ok(taken),
@@ -310,37 +310,59 @@ impl Walker<'_> {
                 At { ns: &ns, hook: Hook::Prerouting, iif: Some(&dev), oif: None, bridged: false };
             self.netfilter(at, &mut p)?;
         }
-        let lo = node.devs.get(&dev).is_some_and(|d| d.loopback());
-        if let (IpAddr::V4(dst), IpAddr::V4(src), false) = (p.dst, p.src, lo) {
-            let open = node.conf_max(&dev, "route_localnet") != 0;
-            if !open && (dst.is_loopback() || src.is_loopback()) {
-                return Err(stop(Why::Localnet, &p));
-            }
-        }
-        let ask = route::Ask { iif: Some(dev.clone()), ..route::Ask::of(&p) };
-        let taken = self.route(node, &p, &ask)?;
+        let taken = self.input(node, &dev, &p)?;
         match taken.route.kind {
-            RouteKind::Local | RouteKind::Broadcast | RouteKind::Anycast => {
-                if !lo && !p.v6() {
-                    self.source_fits(node, &dev, p.src, p.dst, p.mark)
-                        .map_err(|why| stop(why, &p))?;
-                }
+            RouteKind::Local | RouteKind::Broadcast | RouteKind::Anycast | RouteKind::Multicast => {
                 self.deliver(node, &dev, p)
             }
-            RouteKind::Multicast => self.deliver(node, &dev, p),
             _ => self.forward_on(node, &dev, &taken, p),
         }
+    }
+
+    /// The route of a packet that came in by a link (`ip_route_input_slow`).
+    fn input(&self, node: &Node, dev: &IfName, p: &Packet) -> Result<Box<Taken>, Stop> {
+        let stop = |why| Self::stop(&node.ns, Some(dev), why, p);
+        let lo = node.devs.get(dev).is_some_and(|d| d.loopback());
+        if let (IpAddr::V4(dst), IpAddr::V4(src), false) = (p.dst, p.src, lo) {
+            let open = node.conf_max(dev, "route_localnet") != 0;
+            if !open && (dst.is_loopback() || src.is_loopback()) {
+                return Err(stop(Why::Localnet));
+            }
+        }
+        let ask = route::Ask { iif: Some(dev.clone()), ..route::Ask::of(p) };
+        if p.v6() && !lo && (p.dst.is_loopback() || p.src.is_loopback()) {
+            return Err(stop(Why::Localnet));
+        }
+        let taken = self.route(node, p, &ask)?;
+        let source = |out| self.source_fits(node, dev, out, p).map_err(&stop);
+        let lonely = Packet { dst: std::net::Ipv4Addr::UNSPECIFIED.into(), ..p.clone() };
+        let here = matches!(
+            taken.route.kind,
+            RouteKind::Local | RouteKind::Broadcast | RouteKind::Anycast | RouteKind::Multicast
+        );
+        if !here && !node.forwards(p.v6(), dev) {
+            return Err(stop(Why::NotForwarding));
+        }
+        match taken.route.kind {
+            RouteKind::Multicast => {}
+            // IPv6 has no rp_filter.
+            _ if p.v6() || (here && lo) => {}
+            RouteKind::Broadcast => {
+                self.source_fits(node, dev, None, &lonely).map_err(&stop)?;
+            }
+            _ if here => source(None)?,
+            _ => {
+                let leaves = |hop: &&NextHop| route::goes(node, hop, &ask);
+                let out = taken.route.hops.iter().find(leaves).and_then(|hop| hop.dev.clone());
+                source(out.as_ref())?;
+            }
+        }
+        Ok(taken)
     }
 
     fn forward_on(&mut self, node: &Node, dev: &IfName, taken: &Taken, mut p: Packet) -> Stepped {
         let ns = &node.ns;
         let stop = |why, p: &Packet| Self::stop(ns, Some(dev), why, p);
-        if !node.forwards(p.v6(), dev) {
-            return Err(stop(Why::NotForwarding, &p));
-        }
-        if !p.v6() {
-            self.source_fits(node, dev, p.src, p.dst, p.mark).map_err(|why| stop(why, &p))?;
-        }
         if p.ttl <= 1 {
             return Err(stop(Why::Ttl, &p));
         }
@@ -358,37 +380,51 @@ impl Walker<'_> {
         self.leave(node, p, taken, hop.as_ref())
     }
 
-    /// Whether a source may come in by a link (`fib_validate_source`).
+    /// Whether a source may come in by a link (`fib_validate_source`); `out` is the link that the
+    /// packet would leave by again.
     pub(crate) fn source_fits(
         &self,
         node: &Node,
         dev: &IfName,
-        src: IpAddr,
-        dst: IpAddr,
-        mark: u32,
+        out: Option<&IfName>,
+        p: &Packet,
     ) -> Result<(), Why> {
-        let mode = node.conf_max(dev, "rp_filter");
-        let local = node.owns(src);
-        if local && node.conf_max(dev, "accept_local") == 0 {
-            return Err(Why::Martian);
-        }
-        if src.is_unspecified() || local {
+        if p.src.is_unspecified() {
             return Ok(());
         }
-        let mark = if node.conf_max(dev, "src_valid_mark") != 0 { mark } else { 0 };
-        let ask = route::Ask { src: Some(dst), iif: Some(dev.clone()), mark, ..Default::default() };
-        let back = match route::lookup(node, src, &ask) {
+        let mode = node.conf_max(dev, "rp_filter");
+        let alien = node.conf_max(dev, "accept_local") != 0;
+        let turns = out == Some(dev) && node.conf_max(dev, "send_redirects") != 0;
+        if mode == 0 && !turns && (alien || !node.custom()) {
+            return if alien || !node.owns(p.src) { Ok(()) } else { Err(Why::Martian) };
+        }
+        let mark = if node.conf_max(dev, "src_valid_mark") != 0 { p.mark } else { 0 };
+        let lo = || IfName::new("lo").ok();
+        let ask = route::Ask {
+            src: Some(p.dst),
+            iif: out.cloned().or_else(lo),
+            oif: None,
+            mark,
+            flow: Some((p.proto, p.dport, p.sport)),
+        };
+        let back = match route::lookup(node, p.src, &ask) {
             Answer::Route(taken) => taken,
             _ if mode == 0 => return Ok(()),
             _ => return Err(Why::RpFilter { mode, back: None }),
         };
-        if back.route.kind != RouteKind::Unicast {
-            return Err(Why::Martian);
+        match back.route.kind {
+            RouteKind::Unicast => {}
+            RouteKind::Local if alien => {}
+            _ => return Err(Why::Martian),
         }
         let here = back.route.hops.iter().any(|h| h.dev.as_ref() == Some(dev));
         if mode == 1 && !here {
             let back = back.route.hops.first().and_then(|h| h.dev.clone());
             return Err(Why::RpFilter { mode, back });
+        }
+        // A link without an address does with any way back, where that need not be this one.
+        if mode != 0 && !here && node.addrs_of(dev).all(|a| a.key.net.addr().is_ipv6()) {
+            return Err(Why::RpFilter { mode, back: None });
         }
         Ok(())
     }
@@ -401,6 +437,17 @@ impl Walker<'_> {
         let (ns, dev) = (ns.clone(), dev.clone());
         Ok(Step::End(Box::new(Ending::Delivered { ns, dev, packet: p })))
     }
+}
+
+/// The route that a packet takes which comes in by a link, or why it goes no further: what
+/// `ip route get DST from SRC iif DEV` answers.
+///
+/// # Errors
+/// Why it goes no further.
+pub fn arrives(world: &World, ns: &Ns, dev: &IfName, packet: &Packet) -> Result<Taken, Why> {
+    let walker = Walker::new(world, 0);
+    let node = walker.node(ns).ok_or(Why::NotRead)?;
+    walker.input(node, dev, packet).map(|taken| *taken).map_err(|stop| stop.why)
 }
 
 /// The hops that packets of a route or, in IPv6, of its link may take, where either says so.

@@ -29,6 +29,7 @@ mod way;
 mod world;
 
 pub use diagnose::{Evidence, Named, Verdict, diagnose};
+pub use l3::arrives;
 pub use live::{Dropped, Last, Live};
 pub use packet::{Ask, BROADCAST, NO_MAC, Packet};
 pub use question::{Question, called, meant, proto, space};

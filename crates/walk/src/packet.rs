@@ -67,6 +67,38 @@ pub const NO_MAC: Mac = Mac([0; 6]);
 pub const BROADCAST: Mac = Mac([0xff; 6]);
 
 impl Packet {
+    /// A packet of so many bytes, with nothing special about it.
+    #[must_use]
+    pub fn new(tuple: Tuple, len: u32) -> Self {
+        let Tuple { src, dst, proto, sport, dport } = tuple;
+        let icmp = match proto {
+            proto::ICMP => (8, 0),
+            proto::ICMP6 => (128, 0),
+            _ => (0, 0),
+        };
+        Self {
+            src,
+            dst,
+            proto,
+            sport,
+            dport,
+            icmp,
+            flags: if proto == proto::TCP { 2 } else { 0 },
+            ttl: 64,
+            len,
+            df: false,
+            mark: 0,
+            priority: 0,
+            smac: NO_MAC,
+            dmac: NO_MAC,
+            ask: None,
+            physin: None,
+            physout: None,
+            conn: None,
+            untracked: false,
+        }
+    }
+
     /// Addresses and ports.
     #[must_use]
     pub fn tuple(&self) -> Tuple {

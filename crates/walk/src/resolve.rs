@@ -286,14 +286,15 @@ impl Walker<'_> {
             Answer::Route(taken) => taken,
             _ => return Ok(false),
         };
-        if let Err(why) = self.source_fits(node, dev, request.src, ip, 0) {
-            let concerned = taken.route.kind == RouteKind::Local || would_proxy(node, dev, ip);
+        let local = taken.route.kind == RouteKind::Local;
+        let out = taken.route.hops.first().filter(|_| !local).and_then(|h| h.dev.clone());
+        if let Err(why) = self.source_fits(node, dev, out.as_ref(), request) {
+            let concerned = local || would_proxy(node, dev, ip);
             return if concerned { Err(stop(why)) } else { Ok(false) };
         }
-        if taken.route.kind == RouteKind::Local {
+        if local {
             return self.own_arp(node, dev, ip, request).map(|()| true);
         }
-        let out = taken.route.hops.first().and_then(|h| h.dev.clone());
         if taken.route.kind != RouteKind::Unicast || out.as_ref() == Some(dev) {
             return Ok(false);
         }

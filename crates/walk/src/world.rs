@@ -8,10 +8,13 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::rc::Rc;
 
+use ipnet::IpNet;
 use ropewalk_facts::seen::{
-    Device, Flow, Listener, NeighTable, Port, Scan, Seen, SeenRoute, Unusable,
+    Device, Flow, Listener, NeighTable, Port, Scan, Seen, SeenRoute, SeenRule, Unusable,
 };
-use ropewalk_facts::{Addr, Body, Fdb, IfName, Link, Mac, Neigh, Ns, Peer, Route, Rule};
+use ropewalk_facts::{
+    Addr, Body, Fdb, IfName, Link, Mac, Neigh, Ns, Peer, Route, RouteKey, RouteKind, Rule,
+};
 
 use crate::nft::Ruleset;
 
@@ -55,6 +58,8 @@ pub struct Node {
     pub legacy: Vec<String>,
     /// Routes that stand beside others of the same key, in order, and those with a hop limit.
     pub seen_routes: Vec<SeenRoute>,
+    /// Policy rules of which facts do not say all.
+    pub seen_rules: Vec<SeenRule>,
     /// The tables of neighbours.
     pub tables: Vec<NeighTable>,
     /// Neighbours where nobody may look that were asked in vain.
@@ -134,6 +139,7 @@ impl World {
         let ready = |(ns, mut node): (Ns, Node)| {
             node.rules.sort_by_key(|rule| rule.priority);
             node.beside();
+            node.in_order(scan.seen.get(&ns).map(|seen| &seen.order));
             node.nft.arrange();
             (ns, Rc::new(node))
         };
@@ -191,30 +197,53 @@ impl Node {
             flows: seen.flows.clone(),
             legacy: seen.legacy.clone(),
             seen_routes: seen.routes.clone(),
+            seen_rules: seen.rules.clone(),
             tables: seen.tables.clone(),
             ..Self::default()
         }
     }
 
-    /// Puts routes that stand beside one another in their places: the first of them counts.
+    /// Puts addresses in the kernel's order, which facts do not tell.
+    fn in_order(&mut self, order: Option<&BTreeMap<IfName, Vec<IpAddr>>>) {
+        let at = |a: &Addr| {
+            let of_link = order.and_then(|order| order.get(&a.key.dev));
+            of_link.and_then(|all| all.iter().position(|ip| *ip == a.key.net.addr()))
+        };
+        let links: BTreeMap<IfName, u32> =
+            self.devs.iter().map(|(name, dev)| (name.clone(), dev.seen.index)).collect();
+        self.addrs.sort_by_key(|a| (links.get(&a.key.dev).copied(), at(a)));
+    }
+
+    /// Puts routes that facts do not tell apart in their places: the first of them counts. Those for
+    /// a class of service are none of ours: what walks here has none.
     fn beside(&mut self) {
-        let seen = self.seen_routes.clone();
-        for twin in &seen {
-            let of = |r: &Route| r.key == twin.route.key;
-            if seen.iter().filter(|s| of(&s.route)).count() < 2 {
+        let seen = std::mem::take(&mut self.seen_routes);
+        let same = |key| seen.iter().filter(move |s: &&SeenRoute| s.route.key == key);
+        let mut keys: Vec<RouteKey> = seen.iter().map(|s| s.route.key.clone()).collect();
+        keys.sort();
+        keys.dedup();
+        for key in keys {
+            if same(key.clone()).count() < 2 && same(key.clone()).all(|s| s.tos == 0) {
                 continue;
             }
-            self.routes.retain(|r| r != &twin.route);
-            let last = self.routes.iter().rposition(of).map(|at| at + 1);
-            let before = seen.iter().take_while(|s| !std::ptr::eq(*s, twin)).any(|s| of(&s.route));
-            match last.filter(|_| before) {
-                Some(at) => self.routes.insert(at, twin.route.clone()),
-                None => {
-                    self.routes.retain(|r| !of(r));
-                    self.routes.push(twin.route.clone());
-                }
-            }
+            let at = self.routes.iter().position(|r| r.key == key).unwrap_or(self.routes.len());
+            self.routes.retain(|r| r.key != key);
+            let ours = same(key).filter(|s| s.tos == 0).map(|s| s.route.clone());
+            self.routes.splice(at..at, ours);
         }
+        self.seen_routes = seen;
+    }
+
+    /// The sources that a route is for, where it is not for all.
+    #[must_use]
+    pub fn from_of(&self, route: &Route) -> Option<IpNet> {
+        self.seen_routes.iter().find(|s| s.route == *route).and_then(|s| s.from)
+    }
+
+    /// What the fact of a policy rule does not say.
+    #[must_use]
+    pub fn more_of(&self, rule: &Rule) -> Option<&SeenRule> {
+        self.seen_rules.iter().find(|s| s.rule == *rule)
     }
 
     /// How many hops packets that take a route may take, where it says so.
@@ -291,6 +320,24 @@ impl Node {
     #[must_use]
     pub fn cannot_use(&self, ip: IpAddr) -> bool {
         self.unusable.iter().any(|u| u.addr == ip)
+    }
+
+    /// The tables are not those of every host: there are policy rules beside the kernel's own, or
+    /// local routes of somebody. Then the whole of them is asked about a source
+    /// (`fib_has_custom_local_routes`, `fib4_has_custom_rules`).
+    #[must_use]
+    pub fn custom(&self) -> bool {
+        let local =
+            |r: &Route| r.kind == RouteKind::Local && !r.derived && r.key.dst.addr().is_ipv4();
+        !self.plain_rules() || self.routes.iter().any(local)
+    }
+
+    /// The policy rules of IPv4 are the kernel's three, and no others.
+    #[must_use]
+    pub fn plain_rules(&self) -> bool {
+        let own = |r: &Rule| r.derived() && matches!(r.priority, 0 | 32766 | 32767);
+        let rules = self.rules.iter().filter(|r| !r.v6);
+        rules.clone().all(own) && rules.count() == 3
     }
 
     /// The members of a bridge.

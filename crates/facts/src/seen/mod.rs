@@ -10,6 +10,7 @@ mod device;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 pub use device::{Classic, Device, Filter, Port, Qdisc, Xdp};
@@ -18,6 +19,7 @@ use crate::fact::Body;
 use crate::link::LinkKind;
 use crate::name::{IfName, Ns};
 use crate::route::Route;
+use crate::rule::Rule;
 use crate::snapshot::Snapshot;
 
 /// Many namespaces, as they were found at one time.
@@ -96,10 +98,17 @@ pub struct Seen {
     /// What was learned of single addresses beside the tables, by redirects.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub learned: Vec<Route>,
+    /// Addresses in the kernel's order, by link where one has several: the first is preferred.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub order: BTreeMap<IfName, Vec<IpAddr>>,
     /// Routes that facts do not tell apart or not wholly, in the kernel's order: those that another
-    /// one of the same table, prefix and metric stands beside, and those with a hop limit.
+    /// one of the same table, prefix and metric stands beside, and those with a hop limit, a class of
+    /// service or a source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<SeenRoute>,
+    /// Policy rules that facts do not tell wholly, in the kernel's order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub rules: Vec<SeenRule>,
     /// The tables of neighbours, which all namespaces share.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tables: Vec<NeighTable>,
@@ -137,6 +146,38 @@ pub struct SeenRoute {
     /// How many hops packets that take it may take (`hoplimit`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hops: Option<u32>,
+    /// The class of service that it is for (`tos`, IPv4), 0 for all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tos: u8,
+    /// The sources that it is for (`from`, IPv6).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<IpNet>,
+}
+
+fn is_zero(n: &u8) -> bool {
+    *n == 0
+}
+
+/// A policy rule with what its fact does not say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SeenRule {
+    /// The rule.
+    pub rule: Rule,
+    /// The class of service that it is for (`tos`, `dscp`), 0 for all.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tos: u8,
+    /// The users whose packets it is for (`uidrange`), the first and the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub users: Option<(u32, u32)>,
+    /// The priority of the rule that it goes on with (`goto`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub goto: Option<u32>,
+    /// Routes over links of this group are passed over (`suppress_ifgroup`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<u32>,
+    /// Something else that is not known is asked for (`l3mdev`, `tun_id`).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// A table of neighbours (`ip ntable`).

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ropewalk_facts::seen::{Device, Listener, Seen, SeenRoute, Tuple, Unusable};
-use ropewalk_facts::{IfName, Ns, Peer, Route, RouteKey, RouteKind};
+use ropewalk_facts::{IfName, Ns, Peer, Route, RouteKey};
 use ropewalk_wire::rt::seen::{self as wire, Way};
 use ropewalk_wire::rt::{self, OtherEnd};
 use ropewalk_wire::{ct, diag};
@@ -63,8 +63,13 @@ impl Kernel {
         seen.devices = self.devices(ns)?;
         self.traffic_control(ns, &mut seen)?;
         seen.unusable = self.unusable(ns, &seen.devices)?;
+        seen.order = self.order(ns, &seen.devices)?;
         seen.learned = self.learned(ns)?;
         seen.routes = self.twins(ns)?;
+        for v6 in [false, true] {
+            let found = self.space_mut(ns)?.rt.dump(&rt::rules_dump(v6), |m| rt::rule_seen(&m));
+            seen.rules.extend(found.unwrap_or_default());
+        }
         seen.tables =
             self.space_mut(ns)?.rt.dump(&wire::tables(), |m| wire::table(&m)).unwrap_or_default();
         self.inside(ns, || {
@@ -168,8 +173,8 @@ impl Kernel {
         Ok(all)
     }
 
-    /// Routes that stand beside another of the same key, and those with a hop limit: facts have
-    /// one route a key, and no hop limit.
+    /// Routes that stand beside another of the same key, and those with a hop limit, a class of
+    /// service or a source: facts have one route a key, and nothing of these.
     fn twins(&mut self, ns: &Ns) -> Result<Vec<SeenRoute>, Error> {
         let mut all = Vec::new();
         for v6 in [false, true] {
@@ -184,13 +189,27 @@ impl Kernel {
             IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast(),
             IpAddr::V4(_) => false,
         };
-        all.retain(|r| r.route.kind != RouteKind::Local && !own(r.route.key.dst.addr()));
+        all.retain(|r| !own(r.route.key.dst.addr()));
         let mut seen: BTreeMap<RouteKey, usize> = BTreeMap::new();
         for route in &all {
             *seen.entry(route.route.key.clone()).or_default() += 1;
         }
-        all.retain(|r| r.hops.is_some() || seen.get(&r.route.key).is_some_and(|n| *n > 1));
+        let twin = |key: &RouteKey| seen.get(key).is_some_and(|n| *n > 1);
+        all.retain(|r| r.hops.is_some() || r.tos != 0 || r.from.is_some() || twin(&r.route.key));
         Ok(all)
+    }
+
+    /// The addresses of links that have several, in their order.
+    fn order(
+        &mut self,
+        ns: &Ns,
+        devices: &BTreeMap<IfName, Device>,
+    ) -> Result<BTreeMap<IfName, Vec<IpAddr>>, Error> {
+        let rt = &mut self.space_mut(ns)?.rt;
+        let all = rt.dump(&rt::addresses_dump(), |m| wire::address(&m))?;
+        let of = |index| all.iter().filter(move |(i, _)| *i == index).map(|(_, ip)| *ip);
+        let named = devices.iter().map(|(dev, d)| (dev.clone(), of(d.index).collect::<Vec<_>>()));
+        Ok(named.filter(|(_, ips)| ips.len() > 1).collect())
     }
 
     fn unusable(

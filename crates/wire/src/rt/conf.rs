@@ -10,7 +10,7 @@ use ropewalk_facts::{IfName, Sysctl, SysctlPath};
 use super::consts::*;
 use crate::nl::Attr;
 
-const V4: [(usize, &str); 11] = [
+const V4: [(usize, &str); 12] = [
     (IPV4_DEVCONF_FORWARDING, "forwarding"),
     (IPV4_DEVCONF_PROXY_ARP, "proxy_arp"),
     (IPV4_DEVCONF_ACCEPT_REDIRECTS, "accept_redirects"),
@@ -21,6 +21,7 @@ const V4: [(usize, &str); 11] = [
     (IPV4_DEVCONF_ARP_IGNORE, "arp_ignore"),
     (IPV4_DEVCONF_ARP_NOTIFY, "arp_notify"),
     (IPV4_DEVCONF_ACCEPT_LOCAL, "accept_local"),
+    (IPV4_DEVCONF_SRC_VMARK, "src_valid_mark"),
     (IPV4_DEVCONF_ROUTE_LOCALNET, "route_localnet"),
 ];
 

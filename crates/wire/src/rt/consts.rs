@@ -55,6 +55,7 @@ consts! {
     RT_SCOPE_NOWHERE: u8 = 255;
     RT_TABLE_UNSPEC: u8 = 0;
     RTA_DST: u16 = 1;
+    RTA_SRC: u16 = 2;
     RTA_OIF: u16 = 4;
     RTA_GATEWAY: u16 = 5;
     RTA_PRIORITY: u16 = 6;
@@ -166,12 +167,17 @@ consts! {
     FRA_DST: u16 = 1;
     FRA_SRC: u16 = 2;
     FRA_IIFNAME: u16 = 3;
+    FRA_GOTO: u16 = 4;
     FRA_PRIORITY: u16 = 6;
     FRA_FWMARK: u16 = 10;
+    FRA_FLOW: u16 = 11;
+    FRA_SUPPRESS_IFGROUP: u16 = 13;
     FRA_SUPPRESS_PREFIXLEN: u16 = 14;
     FRA_TABLE: u16 = 15;
     FRA_FWMASK: u16 = 16;
     FRA_OIFNAME: u16 = 17;
+    FRA_PAD: u16 = 18;
+    FRA_UID_RANGE: u16 = 20;
     FRA_PROTOCOL: u16 = 21;
     FRA_IP_PROTO: u16 = 22;
     FRA_SPORT_RANGE: u16 = 23;
@@ -208,6 +214,7 @@ consts! {
     IPV4_DEVCONF_ARP_IGNORE: usize = 19;
     IPV4_DEVCONF_ARP_NOTIFY: usize = 22;
     IPV4_DEVCONF_ACCEPT_LOCAL: usize = 23;
+    IPV4_DEVCONF_SRC_VMARK: usize = 24;
     IPV4_DEVCONF_ROUTE_LOCALNET: usize = 26;
 
     "linux/ipv6.h";

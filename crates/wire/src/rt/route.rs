@@ -219,7 +219,10 @@ pub fn route_seen(message: &Message<'_>, links: &Links) -> Option<SeenRoute> {
     let route = decode(message.body, links).ok().flatten()?;
     let metrics = attrs(message.body.get(HEADER..)?).first(RTA_METRICS).map(|a| a.attrs());
     let hops = metrics.and_then(|m| m.first(RTAX_HOPLIMIT)).and_then(|a| a.u32());
-    Some(SeenRoute { route, hops })
+    let &[family, _, from, tos, ..] = message.body else { return None };
+    let source = attrs(message.body.get(HEADER..)?).first(RTA_SRC).map(|a| a.data);
+    let from = source.and_then(|source| ip::net(family, from, Some(source)));
+    Some(SeenRoute { route, hops, tos, from })
 }
 
 /// All that was learned of single addresses beside the tables: redirects, path MTUs.

@@ -76,6 +76,7 @@ consts! {
 
     "linux/if_addr.h";
     IFA_ADDRESS: u16 = 1;
+    IFA_LOCAL: u16 = 2;
     IFA_FLAGS: u16 = 8;
     IFA_F_DADFAILED: u32 = 8;
     IFA_F_TENTATIVE: u32 = 0x40;
@@ -275,6 +276,17 @@ pub fn table(message: &Message<'_>) -> Option<NeighTable> {
         entries: u32_at(config.data, 4)?,
         room: list.first(NDTA_THRESH3)?.u32()?,
     })
+}
+
+/// An address: the index of its link, and itself.
+#[must_use]
+pub fn address(message: &Message<'_>) -> Option<(u32, IpAddr)> {
+    if message.kind != RTM_NEWADDR {
+        return None;
+    }
+    let list = attrs(message.body.get(IFADDRMSG..)?);
+    let own = list.clone().first(IFA_LOCAL).or_else(|| list.clone().first(IFA_ADDRESS))?;
+    Some((u32_at(message.body, 4)?, ip::read(own.data)?))
 }
 
 /// An address that cannot be used: the index of its link, itself, and whether detection failed.

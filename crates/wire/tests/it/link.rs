@@ -177,7 +177,7 @@ fn settings_come_with_the_link() {
     net.sh(script);
     let found = net.found();
     let found: Vec<_> = found.iter().filter_map(Body::as_sysctl).collect();
-    assert_eq!(found.len(), 5 * 19, "19 settings of 5 links");
+    assert_eq!(found.len(), 5 * 20, "20 settings of 5 links");
     let files: Vec<_> = found.iter().map(|s| s.path.as_str()).collect();
     let there = net.sh(&format!("cd /proc/sys; cat {}", files.join(" ")));
     let said: Vec<_> = found.iter().map(|s| s.value.as_str()).collect();
