@@ -242,6 +242,7 @@ impl Engine {
             dhcp: None,
             doubtful: Vec::new(),
             doubtful_publish: Vec::new(),
+            lodged: Vec::new(),
             parts: Vec::new(),
             answer: None,
             state: State::Pending,

@@ -79,7 +79,8 @@ impl Engine {
         repair: bool,
     ) -> Result<Vec<Finding>, Fault> {
         let owner = format!("{}/{}", record.sandbox, record.ifname);
-        if record.state != State::Ready || !record.doubtful_publish.is_empty() {
+        let in_doubt = !record.doubtful_publish.is_empty() || record.stray().next().is_some();
+        if record.state != State::Ready || in_doubt {
             return Ok(vec![unfinished(owner)]);
         }
         if !self.alive(record) {
@@ -94,7 +95,9 @@ impl Engine {
                 change: None,
             }]);
         }
-        self.compare(&owner, &record.plan, repair)
+        let mut all = self.compare(&owner, &record.plan, repair)?;
+        all.extend(self.look_at_lodged(&owner, &record.lodged, repair)?);
+        Ok(all)
     }
 
     /// One finding for each statement of `plan` that does not hold; made to hold if `repair`.

@@ -77,6 +77,7 @@ impl Engine {
             let changes = self.follow_moved(changes)?;
             self.take_back(&changes)?;
         }
+        self.dislodge(record.lodged.iter().flat_map(|lodged| &lodged.all))?;
         self.forget_udp(&record.publish)?;
         self.forget_udp(&record.doubtful_publish)?;
         self.give_back(&record);

@@ -73,9 +73,7 @@ impl Engine {
             State::Pending => "it was half made",
             State::Leaving => "it was half removed",
             State::Ready if self.is_gone(&record)? => "its sandbox is gone",
-            State::Ready if record.doubtful.is_empty() && record.doubtful_publish.is_empty() => {
-                return Ok(None);
-            }
+            State::Ready if settled(&record) => return Ok(None),
             State::Ready => {
                 self.settled(record)?;
                 return Ok(Some(Done::new("unpublished", name).detail("a port was in doubt")));
@@ -121,4 +119,10 @@ impl Engine {
         let plans = networks.iter().map(|r| &r.plan).chain(attachments.iter().map(|r| &r.plan));
         Ok(plans.flat_map(|plan| plan.steps().iter().map(ropewalk_plan::Step::key)).collect())
     }
+}
+
+/// True when nothing of a record is in doubt.
+fn settled(record: &AttachmentRecord) -> bool {
+    let plain = record.doubtful.is_empty() && record.doubtful_publish.is_empty();
+    plain && record.stray().next().is_none()
 }

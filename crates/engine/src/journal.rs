@@ -37,6 +37,11 @@ impl Journal {
         self.0.lock_sandbox(ns)
     }
 
+    /// Nobody else of ropewalk's changes the rules of others meanwhile.
+    pub(crate) fn rules_lock(&self) -> Result<Held> {
+        self.0.lock_rules()
+    }
+
     pub(crate) fn write(&self) -> Result<Writer<'_>> {
         self.0.write()
     }

@@ -30,6 +30,7 @@ mod journal;
 mod lan;
 mod list;
 mod live;
+mod lodge;
 mod lost;
 mod moved;
 mod network;

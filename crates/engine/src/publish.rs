@@ -148,7 +148,8 @@ impl Engine {
         &mut self,
         mut record: AttachmentRecord,
     ) -> Result<AttachmentRecord, Fault> {
-        if record.doubtful.is_empty() && record.doubtful_publish.is_empty() {
+        let lodged = self.unstray(&mut record)?;
+        if record.doubtful.is_empty() && record.doubtful_publish.is_empty() && !lodged {
             return Ok(record);
         }
         let changes = std::mem::take(&mut record.doubtful);

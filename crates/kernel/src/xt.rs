@@ -39,6 +39,14 @@ const FILTER: &str = "filter";
 const OTHERS: [&str; 4] = ["nat", "mangle", "raw", "security"];
 
 impl Kernel {
+    /// True when iptables-legacy, or ip6tables-legacy, has tables in the host's namespace.
+    #[must_use]
+    pub fn legacy(&self, v6: bool) -> bool {
+        let family = if v6 { Family::Ip6tables } else { Family::Iptables };
+        let any = || OTHERS.iter().chain([&FILTER]).any(|name| made(family, name) == Ok(true));
+        self.inside(&Ns::HOST, any).unwrap_or_default()
+    }
+
     /// The chains and rules of the filter tables.
     pub(crate) fn read_xt(&self, ns: &Ns) -> Result<Vec<Body>, Error> {
         self.inside(ns, || {

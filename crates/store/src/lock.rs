@@ -3,8 +3,9 @@
 //!     byte 0             the structure: shared by attach, detach, publish; alone for gc, purge, networks
 //!     byte 1 + hash      one sandbox, so that two verbs on it wait for each other
 //!     byte 2^41          making the folder ready
+//!     byte 2^41 + 1      the rules of others, from looking at them to writing
 //!
-//! Order: structure, then one sandbox, then a transaction of the database.  A lock belongs to the
+//! Order: structure, then one sandbox, then the rules of others, then a transaction of the database.  A lock belongs to the
 //! open file, so each has its own; taking the structure twice in one thread, once alone, never ends.
 
 use std::fs::{File, OpenOptions};
@@ -32,6 +33,7 @@ pub(crate) struct Byte(i64);
 impl Byte {
     pub(crate) const STRUCTURE: Self = Self(0);
     pub(crate) const FOLDER: Self = Self(1 << 41);
+    pub(crate) const RULES: Self = Self((1 << 41) + 1);
 
     pub(crate) fn sandbox(ns: &Ns) -> Self {
         let hash = names::hash(&[ns.as_str()]);

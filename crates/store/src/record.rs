@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use ipnet::IpNet;
 use ropewalk_facts::{IfName, Key, Mac, Ns};
 use ropewalk_plan::{Change, Plan, Step};
-use ropewalk_spec::{Allow, Network, NetworkName, Publish, Rate, SandboxRef, Shared};
+use ropewalk_spec::{Allow, Lodged, Network, NetworkName, Publish, Rate, SandboxRef, Shared};
 use serde::{Deserialize, Serialize};
 
 use crate::dhcp::Dhcp;
@@ -192,6 +192,9 @@ pub struct AttachmentRecord {
     /// What the plugins of a chain have added, in the order in which they did.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
+    /// What plugins have among the rules of others. What is of no part is in doubt.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lodged: Vec<Lodged>,
     /// What a runtime was answered, to be answered again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub answer: Option<String>,
@@ -209,6 +212,12 @@ impl AttachmentRecord {
     /// The ports that it holds: those that are published, and those in doubt.
     pub(crate) fn ports(&self) -> Vec<Publish> {
         self.publish.iter().chain(&self.doubtful_publish).copied().collect()
+    }
+
+    /// What is among the rules of others, and of no part: on its way in or out.
+    pub fn stray(&self) -> impl Iterator<Item = &Lodged> {
+        let part = |lodged: &&Lodged| !self.parts.iter().any(|part| part.name == lodged.part);
+        self.lodged.iter().filter(part)
     }
 
     /// Which attachment it is the record of.

@@ -112,6 +112,14 @@ impl Store {
         lock::try_take(&self.dir, Byte::STRUCTURE)
     }
 
+    /// Has the rules of others alone, among ropewalk's processes.
+    ///
+    /// # Errors
+    /// The lock file cannot be used.
+    pub fn lock_rules(&self) -> Result<Held, StoreError> {
+        lock::take(&self.dir, Byte::RULES, false)
+    }
+
     /// Has a sandbox alone; waits for another verb on it.
     ///
     /// # Errors

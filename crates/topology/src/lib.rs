@@ -9,6 +9,7 @@
 
 pub mod beside;
 mod bridge;
+pub mod chains;
 mod direct;
 pub mod firewall;
 mod flat;

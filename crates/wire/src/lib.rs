@@ -8,6 +8,7 @@
 
 mod consts;
 pub mod ct;
+pub mod dbus;
 pub mod diag;
 mod error;
 mod family;

@@ -62,6 +62,8 @@ pub(crate) fn amendment(name: &'static str, asked: String) -> Amendment<'static>
         asked,
         shared: Vec::new(),
         publish: Vec::new(),
+        claim: Vec::new(),
+        lodged: Vec::new(),
         rate_in: None,
         rate_out: None,
         mac: None,
@@ -70,10 +72,14 @@ pub(crate) fn amendment(name: &'static str, asked: String) -> Amendment<'static>
     }
 }
 
-/// DEL of `plugin`.
+/// DEL of `plugin`. Where no record has its part, another's plugin may have made it.
 pub(crate) fn del(task: &mut Task<'_>, plugin: &str) -> Result<(), Fault> {
     let whom = task.whom(None)?;
-    Ok(task.engine.unamend(&whom, plugin)?)
+    match (task.engine.unamend(&whom, plugin)?, plugin) {
+        (false, "portmap") => portmap::del_strange(task, &whom),
+        (false, "firewall") => firewall::del_strange(task),
+        (true | false, _) => Ok(()),
+    }
 }
 
 /// CHECK: where nothing was asked for, nothing was made.

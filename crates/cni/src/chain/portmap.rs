@@ -3,12 +3,21 @@
 //!     {"capabilities": {"portMappings": true}, "snat": true}
 //!     runtimeConfig.portMappings: [{"hostPort": 8080, "containerPort": 80, "protocol": "tcp", "hostIP": ""}]
 //!
-//! A port is an element of a map, whichever `backend` is named: no rule, and no chain.
+//! Natively a port is an element of a map: no rule, and no chain. In iptables it has the chains of
+//! the reference plugins; see [`Wish::by_iptables`] for when.
+
+mod wish;
 
 use std::net::IpAddr;
 
-use ropewalk_spec::{Publish, Shared};
+use ropewalk_engine::Whom;
+use ropewalk_facts::{Body, Ns, Sysctl, SysctlPath};
+use ropewalk_plan::{Duplicate, Plan};
+use ropewalk_spec::{Foreign, Publish, Shared};
+use ropewalk_topology::chains::{self, Kind, Mapping, Whose};
+use ropewalk_topology::{HostFacts, Wiring};
 
+use self::wish::Wish;
 use super::{Link, amendment};
 use crate::conf::Conf;
 use crate::fault::{Code, Fault};
@@ -18,51 +27,85 @@ use crate::outcome::Outcome;
 
 /// ADD.
 pub(crate) fn add(task: &mut Task<'_>) -> Result<Outcome, Fault> {
-    refuse(task.conf)?;
-    let Link { whom, bare, bridge, outcome } = Link::of(task)?;
+    let wish = Wish::read(task.conf)?;
+    let link = Link::of(task)?;
     let ports = ports(task.conf)?;
     if ports.is_empty() {
-        return Ok(outcome);
+        return Ok(link.outcome);
     }
-    let snat = task.conf.fields.truth("snat")? != Some(false);
-    let mut amendment = amendment("portmap", format!("{ports:?} {snat}"));
-    amendment.shared.push(Shared::Rules);
-    if snat {
-        let nets = bare.addresses.iter().map(|net| Shared::Turning { net: net.trunc() });
-        amendment.shared.extend(nets);
-        let v4 = bare.addresses.iter().any(|net| net.addr().is_ipv4());
-        let dev = bridge.filter(|_| v4);
-        amendment.shared.extend(dev.map(|dev| Shared::Localnet { dev }));
+    match wish.by_iptables(task, &link.bare.addresses)? {
+        true => by_chains(task, &link, &wish, &ports)?,
+        false => natively(task, &link, &wish, ports)?,
     }
-    amendment.publish = ports;
-    task.engine.amend(&whom, &bare, &amendment)?;
-    Ok(outcome)
+    Ok(link.outcome)
 }
 
-/// Refuses what cannot be kept.
-fn refuse(conf: &Conf) -> Result<(), Fault> {
-    let unsupported = |key: &str| {
-        Err(Fault::new(Code::Unsupported, format!("portmap: {key} is not supported yet"))
-            .details("ports are published natively, without conditions"))
-    };
-    let bit = conf.fields.number("markMasqBit")?;
-    if bit.is_some() && !conf.fields.text("externalSetMarkChain")?.is_empty() {
-        let what = "portmap: Cannot specify externalSetMarkChain and markMasqBit";
-        return Err(Fault::new(Code::Config, what));
+/// Elements of maps.
+fn natively(
+    task: &mut Task<'_>,
+    link: &Link,
+    wish: &Wish,
+    ports: Vec<Publish>,
+) -> Result<(), Fault> {
+    let bare = &link.bare;
+    let mut amendment = amendment("portmap", format!("{ports:?} {}", wish.snat));
+    amendment.shared.push(Shared::Rules);
+    if wish.snat {
+        let nets = bare.addresses.iter().map(|net| Shared::Turning { net: net.trunc() });
+        amendment.shared.extend(nets);
+        amendment.shared.extend(local(link));
     }
-    if bit.is_some_and(|bit| bit > 31) {
-        return Err(Fault::new(Code::Config, "portmap: MasqMarkBit must be between 0 and 31"));
+    amendment.publish = ports;
+    Ok(task.engine.amend(&link.whom, bare, &amendment)?)
+}
+
+/// Chains of iptables. Ports with conditions are not claimed: another container may have the same
+/// with others.
+fn by_chains(
+    task: &mut Task<'_>,
+    link: &Link,
+    wish: &Wish,
+    ports: &[Publish],
+) -> Result<(), Fault> {
+    let bare = &link.bare;
+    let mut amendment = amendment("portmap", format!("iptables {ports:?} {wish:?}"));
+    let cni = &link.whom.cni;
+    let whose = Whose { network: &cni.network, container: &cni.container };
+    let [v4, v6] = &wish.conditions;
+    let mapping =
+        Mapping { ports, snat: wish.snat, all: wish.all, mark: wish.mark(), conditions: [v4, v6] };
+    let chains = chains::portmap(whose, &bare.addresses, &mapping);
+    amendment.lodged = chains.into_iter().map(Foreign::Chains).collect();
+    if v4.is_empty() && v6.is_empty() {
+        amendment.claim = ports.to_vec();
     }
-    for key in ["conditionsV4", "conditionsV6"] {
-        if !conf.fields.texts(key)?.is_empty() {
-            return unsupported(key);
+    let localnet = wish.snat.then(|| local(link)).flatten();
+    let alone =
+        wish.snat && localnet.is_none() && bare.addresses.iter().any(|n| n.addr().is_ipv4());
+    let leg = bare.leg.clone().filter(|_| alone);
+    let draw = |_: &Wiring<'_>, _: &HostFacts| -> Result<Plan, Duplicate> {
+        let mut plan = Plan::new();
+        if let Some(leg) = &leg {
+            let path = SysctlPath::conf4(leg, "route_localnet");
+            plan.ensure(&Ns::HOST, Body::Sysctl(Sysctl { path, value: "1".into() }))?;
         }
-    }
-    let backend = conf.fields.text("backend")?;
-    if !["", "iptables", "nftables"].contains(&backend.as_str()) {
-        return Err(Fault::new(Code::Config, format!("portmap: unknown backend {backend:?}")));
-    }
-    if conf.fields.truth("masqAll")? == Some(true) { unsupported("masqAll") } else { Ok(()) }
+        Ok(plan)
+    };
+    amendment.draw = &draw;
+    amendment.shared.extend(localnet);
+    Ok(task.engine.amend(&link.whom, bare, &amendment)?)
+}
+
+/// 127.0.0.1 leads to ports behind the bridge.
+fn local(link: &Link) -> Option<Shared> {
+    let v4 = link.bare.addresses.iter().any(|net| net.addr().is_ipv4());
+    let dev = link.bridge.clone().filter(|_| v4)?;
+    Some(Shared::Localnet { dev })
+}
+
+/// DEL of what another's plugin has made.
+pub(crate) fn del_strange(task: &mut Task<'_>, whom: &Whom) -> Result<(), Fault> {
+    Ok(task.engine.dislodge_container(&whom.cni, &[Kind::Dnat, Kind::Snat])?)
 }
 
 /// The ports that the runtime asks for.

@@ -8,6 +8,7 @@ use ipnet::IpNet;
 use ropewalk_facts::{IfName, Mac};
 use ropewalk_spec::{Shared, Told, Wired};
 
+use super::masquerade::{self, By};
 use super::{Draft, Task, dns, forwarding, link, mac, mtu, ways};
 use crate::conf::Conf;
 use crate::fault::{Code, Fault};
@@ -36,7 +37,8 @@ pub(crate) fn add(task: &mut Task<'_>) -> Result<Outcome, Fault> {
     let bridge = Bridge::read(task)?;
     let conf = task.conf;
     let name = bridge.name.clone();
-    task.add(Some(&name), |outcome| bridge.draft(conf, outcome))
+    let outcome = task.add(Some(&name), |outcome| bridge.draft(conf, outcome))?;
+    masquerade::add(task, Some(&name), outcome)
 }
 
 /// STATUS: what ADD would refuse.
@@ -58,7 +60,7 @@ impl Bridge {
             gateway: truth("isGateway")? || default_gateway,
             default_gateway,
             force_address: truth("forceAddress")?,
-            masquerade: truth("ipMasq")?,
+            masquerade: By::read(conf)? == By::Us,
             mtu: mtu(conf)?,
             mac: mac(conf, task.call)?,
             hairpin: truth("hairpinMode")?,

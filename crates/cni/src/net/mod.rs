@@ -6,6 +6,7 @@
 
 pub(crate) mod bridge;
 pub(crate) mod loopback;
+pub(crate) mod masquerade;
 pub(crate) mod ptp;
 pub(crate) mod single;
 
@@ -16,6 +17,7 @@ use ropewalk_engine::{Engine, Made, Paths, Whom, Wish};
 use ropewalk_facts::{IfName, Mac};
 use ropewalk_spec::{Mode, Network, RawNetwork, SandboxRef, Shared, Told, Way, names};
 use ropewalk_store::Cni;
+use ropewalk_topology::chains::Kind;
 
 use crate::blame;
 use crate::call::{Call, Command};
@@ -108,6 +110,10 @@ impl<'a> Task<'a> {
     pub(crate) fn del(&mut self, drops: bool) -> Result<(), Fault> {
         let whom = self.whom(None)?;
         let mut gone = self.engine.detach_told(&whom).map_err(Fault::from);
+        if matches!(gone, Ok(false)) {
+            let strange = self.engine.dislodge_container(&whom.cni, &[Kind::Masquerade]);
+            gone = strange.map(|()| false).map_err(Fault::from);
+        }
         if drops && matches!(gone, Ok(false)) && self.call.netns.is_some() {
             // Somebody else's plugin may have made it.
             let sandbox = self.sandbox()?;
@@ -148,7 +154,7 @@ impl<'a> Task<'a> {
             Some((container.clone(), IfName::new(ifname.as_str()).ok()?))
         };
         let valid: Vec<(String, IfName)> = self.conf.valid.iter().filter_map(read).collect();
-        Ok(self.engine.gc_told(&name, &valid)?)
+        Ok(self.engine.gc_told(&name, &self.conf.name, &valid)?)
     }
 }
 

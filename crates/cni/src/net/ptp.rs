@@ -4,6 +4,7 @@
 
 use ropewalk_spec::{Shared, Told, Wired};
 
+use super::masquerade::{self, By};
 use super::{Draft, Task, dns, forwarding, mtu, ways};
 use crate::conf::Conf;
 use crate::fault::{Code, Fault};
@@ -12,14 +13,15 @@ use crate::outcome::Outcome;
 /// ADD.
 pub(crate) fn add(task: &mut Task<'_>) -> Result<Outcome, Fault> {
     let conf = task.conf;
-    task.add(None, |outcome| draft(conf, outcome))
+    let outcome = task.add(None, |outcome| draft(conf, outcome))?;
+    masquerade::add(task, None, outcome)
 }
 
 fn draft(conf: &Conf, outcome: Option<Outcome>) -> Result<Draft, Fault> {
     let missing = || Fault::new(Code::Config, "ptp: the configuration names no ipam.type");
     let mut outcome = outcome.ok_or_else(missing)?;
     let mut shared = forwarding(&outcome);
-    let masquerade = conf.fields.truth("ipMasq")? == Some(true);
+    let masquerade = By::read(conf)? == By::Us;
     if masquerade {
         let nets = outcome.ips.iter().map(|ip| ip.address.trunc());
         shared.extend(nets.map(|net| Shared::Turning { net }));

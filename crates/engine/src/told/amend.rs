@@ -11,7 +11,7 @@ use ipnet::IpNet;
 use ropewalk_facts::{Body, Id, IfName, Key, Link, Mac, Snapshot};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Duplicate, Plan, Step};
-use ropewalk_spec::{Publish, Rate, SandboxRef, Shared};
+use ropewalk_spec::{Foreign, Lodged, Publish, Rate, SandboxRef, Shared};
 use ropewalk_store::{AttachmentRecord, NetworkHead, Origin, Part, State};
 use ropewalk_topology::{HostFacts, Wiring};
 
@@ -34,6 +34,10 @@ pub struct Amendment<'a> {
     pub shared: Vec<Shared>,
     /// Ports that lead to the attachment.
     pub publish: Vec<Publish>,
+    /// Ports that lead to it by the rules of others: only claimed.
+    pub claim: Vec<Publish>,
+    /// What stands among the rules of others.
+    pub lodged: Vec<Foreign>,
     /// How fast it may receive.
     pub rate_in: Option<Rate>,
     /// How fast it may send.
@@ -101,12 +105,22 @@ impl Engine {
         let (part, plan) = self.draft_part(&record, &head, amendment)?;
         record.doubtful.clone_from(&part.changes);
         record.doubtful_publish.clone_from(&part.publish);
+        if !amendment.lodged.is_empty() {
+            let (part, all) = (amendment.name.into(), amendment.lodged.clone());
+            record.lodged.push(Lodged { part, all });
+        }
         failpoint::hit("journal part");
         self.put_told(&record)?;
+        if let Err(fault) = self.lodge(&amendment.lodged) {
+            let rest = self.settled(record)?;
+            self.settle_part(&rest)?;
+            return Err(fault);
+        }
         record.doubtful.clear();
         record.doubtful_publish.clear();
         if let Err(failure) = self.kernel.apply(&part.changes) {
             if failure.stuck.is_empty() {
+                self.unstray(&mut record)?;
                 self.settle_part(&record)?;
             }
             return Err(failure.into());
@@ -166,6 +180,7 @@ impl Engine {
             dhcp: None,
             doubtful: Vec::new(),
             doubtful_publish: Vec::new(),
+            lodged: Vec::new(),
             parts: Vec::new(),
             answer: None,
             state: State::Ready,
@@ -182,7 +197,8 @@ impl Engine {
         head: &NetworkHead,
         amendment: &Amendment<'_>,
     ) -> Result<(Part, Plan), Fault> {
-        self.ports_free(&amendment.publish)?;
+        let ports = [&amendment.publish[..], &amendment.claim].concat();
+        self.ports_free(&ports)?;
         let mut world = Snapshot::default();
         let host = self.publish_facts(!amendment.publish.is_empty(), &mut world)?;
         let mut wiring = wiring(record, head);
@@ -205,7 +221,7 @@ impl Engine {
             keys,
             before,
             changes,
-            publish: amendment.publish.clone(),
+            publish: ports,
         };
         Ok((part, with(&record.plan, new)?))
     }
@@ -238,20 +254,26 @@ impl Engine {
         Ok(Some(link))
     }
 
-    /// Takes what `plugin` has added from the attachment of `whom`, if there is such.
+    /// Takes what `plugin` has added from the attachment of `whom`, if there is such; true when
+    /// there was.
     ///
     /// # Errors
     /// [`crate::Code::Kernel`].
-    pub fn unamend(&mut self, whom: &Whom, plugin: &str) -> Result<(), Fault> {
-        let Some(record) = self.store.called(&whom.cni, &whom.ifname)? else { return Ok(()) };
+    pub fn unamend(&mut self, whom: &Whom, plugin: &str) -> Result<bool, Fault> {
+        let Some(record) = self.store.called(&whom.cni, &whom.ifname)? else { return Ok(false) };
         let _shared = self.store.shared()?;
         let _mine = self.store.sandbox_lock(&record.ns)?;
-        let Some(record) = self.store.called(&whom.cni, &whom.ifname)? else { return Ok(()) };
+        let Some(record) = self.store.called(&whom.cni, &whom.ifname)? else { return Ok(false) };
         let at = record.parts.iter().position(|part| part.name == plugin);
         let doing = format!("{plugin} for container {}", whom.cni.container);
-        let done = at.map_or(Ok(record.clone()), |at| self.without_part(record, at));
+        // Without a part, one may be in doubt that a killed run was about to add.
+        let done = match at {
+            Some(at) => self.without_part(record, at),
+            None => self.settled(record),
+        };
         let rest = done.map_err(|fault| fault.doing(doing))?;
-        self.settle_part(&rest)
+        self.settle_part(&rest)?;
+        Ok(at.is_some())
     }
 
     fn without_part(

@@ -8,14 +8,21 @@ use crate::fault::Fault;
 
 impl Engine {
     /// Detaches what is on the runtime's network `name` and not among `valid` (container and
-    /// interface); what a crash has left goes too, and the network when nothing is on it.
+    /// interface); what a crash has left goes too, the chains of iptables that reference plugins left
+    /// for the runtime's `network`, and the network when nothing is on it.
     ///
     /// # Errors
     /// The first thing that could not be removed; the rest has been.
-    pub fn gc_told(&mut self, name: &NetworkName, valid: &[(String, IfName)]) -> Result<(), Fault> {
+    pub fn gc_told(
+        &mut self,
+        name: &NetworkName,
+        network: &str,
+        valid: &[(String, IfName)],
+    ) -> Result<(), Fault> {
         let _lock = self.store.exclusive()?;
-        let Some(network) = self.settled_network(name)? else { return Ok(()) };
-        let mut first = Ok(());
+        let living: Vec<&str> = valid.iter().map(|(container, _)| container.as_str()).collect();
+        let mut first = self.dislodge_others(network, &living);
+        let Some(network) = self.settled_network(name)? else { return first };
         for record in self.store.attachments_on(name)? {
             let wanted = record.origin.cni().is_none_or(|cni| {
                 let is = |(container, ifname): &(String, IfName)| {

@@ -70,6 +70,16 @@ impl Kernel {
         Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
     }
 
+    /// Reads the rules of one namespace, those of all of iptables' own tables among them.
+    ///
+    /// # Errors
+    /// As for [`Kernel::read_all`].
+    pub fn read_all_rules(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
+        let mut all = self.read_rules(ns)?;
+        all.merge(self.read_xt_others(ns)?.into_iter().map(|body| body.at(ns.clone())).collect());
+        Ok(all)
+    }
+
     /// Reads the links of one namespace and their addresses.
     ///
     /// # Errors

@@ -28,7 +28,7 @@ impl Node {
     }
 
     /// What red answers on its port 80 to who asks from `inside` a container, or the host.
-    fn answers(&self, inside: &str, at: &str) -> String {
+    pub(super) fn answers(&self, inside: &str, at: &str) -> String {
         let enter =
             if inside.is_empty() { String::new() } else { format!("ip netns exec {inside}") };
         self.host.net.sh(&format!(

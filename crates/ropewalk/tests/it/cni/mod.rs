@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_types, reason = "plugins are run as runtimes run them")]
 
 mod chain;
+mod chains;
 mod conformance;
 mod cri;
 mod engines;
