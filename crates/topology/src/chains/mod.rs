@@ -11,7 +11,6 @@
 mod found;
 mod lines;
 mod script;
-mod sha512;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +18,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ropewalk_spec::{Chains, Line, Own, Publish};
+use sha2::{Digest as _, Sha512};
 
 pub use found::{belongs, containers, leaving};
 pub use script::{quoted, script};
@@ -101,8 +101,10 @@ impl Whose<'_> {
     /// The name of a chain.
     #[must_use]
     pub fn chain(&self, kind: Kind) -> String {
-        let hash = sha512::hex(format!("{}{}", self.network, self.container).as_bytes());
-        kind.begins().chars().chain(hash.chars()).take(NAME_MAX).collect()
+        let hash = Sha512::new().chain_update(self.network).chain_update(self.container).finalize();
+        let digits = hash.iter().map(|byte| format!("{byte:02x}"));
+        let name = kind.begins().to_owned() + &digits.collect::<String>();
+        name.chars().take(NAME_MAX).collect()
     }
 
     /// `name: "net" id: "container"`.
