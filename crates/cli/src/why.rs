@@ -105,14 +105,25 @@ fn flow(
     dport: Option<u16>,
     scan: Option<&Scan>,
 ) -> Result<Question, Fault> {
+    // A file knows nothing of pods.
+    let space = |name: &str| -> Result<String, Fault> {
+        Ok(match scan {
+            None => ropewalk_engine::pod(name)?.unwrap_or_else(|| name.to_owned()),
+            Some(_) => name.to_owned(),
+        })
+    };
+    let src = space(src)?;
     let to = match dst.and_then(|dst| dst.host.parse().ok()) {
         Some(ip) => ip,
-        None => ropewalk_engine::address_of(src, dst.map(|dst| dst.host.as_str()), scan)?,
+        None => {
+            let name = dst.map(|dst| space(&dst.host)).transpose()?;
+            ropewalk_engine::address_of(&src, name.as_deref(), scan)?
+        }
     };
     let dport = dport.or(dst.and_then(|dst| dst.port));
     let usual = if dport.is_some() { "tcp" } else { "icmp" };
     Ok(Question {
-        src: src.to_owned(),
+        src,
         dst: to,
         proto: proto.unwrap_or_else(|| usual.to_owned()),
         dport,

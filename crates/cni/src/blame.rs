@@ -23,7 +23,9 @@ impl From<Blame> for Fault {
 fn code(kind: Kind) -> Code {
     #[expect(clippy::wildcard_enum_match_arm, reason = "most kinds have no number of their own")]
     match kind {
-        Kind::PortTaken | Kind::AddrTaken | Kind::PoolExhausted => Code::TryLater,
+        Kind::PortTaken | Kind::AddrTaken | Kind::PoolExhausted | Kind::DhcpRefused => {
+            Code::TryLater
+        }
         Kind::SandboxUnknown | Kind::SandboxIsHost | Kind::SandboxDown => Code::Namespace,
         Kind::BadInput | Kind::BadFile => Code::Config,
         Kind::StateUnusable | Kind::StateForeign => Code::Io,

@@ -12,7 +12,7 @@ use std::time::Duration;
 use crate::call::{Call, Command};
 use crate::conf::Conf;
 use crate::fault::{Code, Fault};
-use crate::ipam::{fixed, host_local};
+use crate::ipam::{dhcp, fixed, host_local};
 use crate::json::Json;
 use crate::outcome::Outcome;
 use crate::version::Version;
@@ -27,6 +27,9 @@ pub(crate) struct Ipam<'a> {
 /// ADD runs anew when its file is being written (`ETXTBSY`).
 const BUSY: (u32, Duration) = (5, Duration::from_secs(1));
 
+/// The plugin that asks on the LAN, by the container's interface.
+const DHCP: &str = "dhcp";
+
 impl<'a> Ipam<'a> {
     /// The one that the configuration names, if it names one.
     pub(crate) fn of(conf: &'a Conf, call: &'a Call) -> Result<Option<Self>, Fault> {
@@ -35,11 +38,17 @@ impl<'a> Ipam<'a> {
         Ok((!kind.is_empty()).then_some(Self { conf, call, kind }))
     }
 
+    /// True where the interface has to be there before it has an address.
+    pub(crate) fn comes_after(&self) -> bool {
+        self.kind == DHCP
+    }
+
     /// Addresses for the container; at least one.
     pub(crate) fn add(&self) -> Result<Outcome, Fault> {
         let outcome = match self.own()? {
             Some(Own::HostLocal) => host_local::add(self.conf, self.call)?,
             Some(Own::Static) => fixed::add(self.conf, &self.call.args)?,
+            Some(Own::Dhcp) => dhcp::add(self.conf, self.call)?,
             None => self.read(&self.run(Command::Add)?)?,
         };
         if outcome.ips.is_empty() {
@@ -55,6 +64,7 @@ impl<'a> Ipam<'a> {
         match self.own()? {
             Some(Own::HostLocal) => host_local::del(self.conf, self.call),
             Some(Own::Static) => Ok(()),
+            Some(Own::Dhcp) => dhcp::del(self.conf, self.call),
             None => self.run(Command::Del).map(|_| ()),
         }
     }
@@ -69,6 +79,7 @@ impl<'a> Ipam<'a> {
         match self.own()? {
             Some(Own::HostLocal) => host_local::check(self.conf, self.call),
             Some(Own::Static) => fixed::check(self.conf, &self.call.args),
+            Some(Own::Dhcp) => dhcp::check(self.conf, self.call),
             None => self.run(Command::Check).map(|_| ()),
         }
     }
@@ -78,6 +89,7 @@ impl<'a> Ipam<'a> {
         match self.own()? {
             Some(Own::HostLocal) => host_local::gc(self.conf),
             Some(Own::Static) => Ok(()),
+            Some(Own::Dhcp) => dhcp::gc(self.conf),
             None => self.run(Command::Gc).map(|_| ()),
         }
     }
@@ -87,6 +99,7 @@ impl<'a> Ipam<'a> {
         match self.own()? {
             Some(Own::HostLocal) => host_local::status(self.conf),
             Some(Own::Static) => Ok(()),
+            Some(Own::Dhcp) => dhcp::status(self.conf),
             None => self.run(Command::Status).map(|_| ()),
         }
     }
@@ -95,6 +108,7 @@ impl<'a> Ipam<'a> {
         let own = match self.kind.as_str() {
             "host-local" => Own::HostLocal,
             "static" => Own::Static,
+            DHCP => Own::Dhcp,
             _ => return Ok(None),
         };
         let id = |path: &Path| std::fs::metadata(path).map(|m| (m.dev(), m.ino())).ok();
@@ -183,4 +197,5 @@ impl<'a> Ipam<'a> {
 enum Own {
     HostLocal,
     Static,
+    Dhcp,
 }

@@ -15,8 +15,8 @@ use crate::chain::{self, bandwidth, firewall, portmap, sbr, tuning};
 use crate::conf::Conf;
 use crate::delegate::Ipam;
 use crate::fault::{Code, Fault};
-use crate::ipam::{fixed, host_local};
-use crate::net::{Task, bridge, loopback, ptp, single};
+use crate::ipam::{dhcp, fixed, host_local};
+use crate::net::{Task, bridge, loopback, own, ptp, single};
 use crate::outcome::Outcome;
 use crate::print;
 
@@ -55,18 +55,25 @@ pub enum Plugin {
     HostLocal,
     /// Addresses from the configuration.
     Static,
+    /// Addresses from the server of a LAN.
+    Dhcp,
+    /// All of a chain, on a network of ropewalk's own.
+    Ropewalk,
 }
 
 /// The release of the reference plugins whose behaviour is kept: what tools that read the version
 /// line (nerdctl) compare with.
 const KEPT: &str = "1.9.1";
 
+/// The name of the program, which is that of its own plugin.
+const OWN: &str = "ropewalk";
+
 /// The largest configuration that is read, in bytes.
 const STDIN_MAX: u64 = 16 << 20;
 
 impl Plugin {
-    /// All, with the names of their files.
-    pub const ALL: [(&str, Self); 16] = [
+    /// Those that are links to this program, with the names of the links.
+    pub const ALL: [(&str, Self); 17] = [
         ("bridge", Self::Bridge),
         ("ptp", Self::Ptp),
         ("macvlan", Self::Macvlan),
@@ -83,24 +90,34 @@ impl Plugin {
         ("sbr", Self::Sbr),
         ("host-local", Self::HostLocal),
         ("static", Self::Static),
+        ("dhcp", Self::Dhcp),
     ];
 
     /// The plugin that a program of this name is.
     #[must_use]
     pub fn called(program: &str) -> Option<Self> {
         let name = Path::new(program).file_name()?.to_str()?;
+        // A person types this name too: only runtimes name a command, and they give no words.
+        let runtimes = || std::env::var_os("CNI_COMMAND").is_some() && std::env::args().len() == 1;
+        if name == OWN && runtimes() {
+            return Some(Self::Ropewalk);
+        }
         Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, plugin)| *plugin)
     }
 
     /// Its name.
     #[must_use]
     pub fn name(self) -> &'static str {
-        Self::ALL.iter().find(|(_, plugin)| *plugin == self).map_or("", |(name, _)| name)
+        Self::ALL.iter().find(|(_, plugin)| *plugin == self).map_or(OWN, |(name, _)| name)
     }
 
-    /// Runs as a runtime runs it: call and configuration in, answer out.
+    /// Runs as a runtime runs it: call and configuration in, answer out. `dhcp daemon` is no call.
     #[must_use]
     pub fn main(self) -> ExitCode {
+        let mut words = std::env::args().skip(1);
+        if self == Self::Dhcp && words.next().as_deref() == Some("daemon") {
+            return dhcp::main(words);
+        }
         let vars = std::env::vars_os().filter_map(|(name, value)| {
             let name = name.into_string().ok().filter(|name| name.starts_with("CNI_"))?;
             Some((name, value.to_string_lossy().into_owned()))
@@ -156,6 +173,8 @@ impl Plugin {
             Self::Loopback => Role::Loopback,
             Self::HostLocal => Role::HostLocal,
             Self::Static => Role::Static,
+            Self::Dhcp => Role::Dhcp,
+            Self::Ropewalk => Role::Own,
         }
     }
 
@@ -177,6 +196,8 @@ impl Plugin {
             Self::Sbr => sbr::add(&mut Task::new(conf, call)?),
             Self::HostLocal => host_local::add(conf, call),
             Self::Static => fixed::add(conf, &call.args),
+            Self::Dhcp => dhcp::add(conf, call),
+            Self::Ropewalk => own::add(&mut Task::new(conf, call)?),
         }
     }
 
@@ -186,6 +207,8 @@ impl Plugin {
             Role::Interface => Task::new(conf, call)?.del(self != Self::HostDevice),
             Role::Addition => chain::del(&mut Task::new(conf, call)?, self.name()),
             Role::HostLocal => host_local::del(conf, call),
+            Role::Dhcp => dhcp::del(conf, call),
+            Role::Own => own::del(&mut Task::new(conf, call)?),
             Role::Loopback | Role::Static => Ok(()),
         }
     }
@@ -196,6 +219,8 @@ impl Plugin {
             Role::Addition => chain::check(&mut Task::new(conf, call)?),
             Role::Loopback => loopback::check(&mut Task::new(conf, call)?),
             Role::HostLocal => host_local::check(conf, call),
+            Role::Dhcp => dhcp::check(conf, call),
+            Role::Own => own::check(&mut Task::new(conf, call)?),
             Role::Static => fixed::check(conf, &call.args),
         }
     }
@@ -205,6 +230,8 @@ impl Plugin {
             Role::Interface => Task::new(conf, call)?.gc(),
             Role::Addition => Task::new(conf, call)?.sweep(),
             Role::HostLocal => host_local::gc(conf),
+            Role::Dhcp => dhcp::gc(conf),
+            Role::Own => own::gc(&mut Task::new(conf, call)?),
             Role::Loopback | Role::Static => Ok(()),
         }
     }
@@ -222,6 +249,10 @@ impl Plugin {
             }
             Role::Addition => Task::new(conf, call).map(|_| ()).map_err(unavailable),
             Role::HostLocal => host_local::status(conf),
+            Role::Dhcp => dhcp::status(conf),
+            Role::Own => {
+                own::status(&mut Task::new(conf, call).map_err(unavailable)?).map_err(unavailable)
+            }
             Role::Loopback | Role::Static => Ok(()),
         }
     }
@@ -239,6 +270,10 @@ enum Role {
     HostLocal,
     /// Says its addresses.
     Static,
+    /// Has a server say them.
+    Dhcp,
+    /// All of that.
+    Own,
 }
 
 /// What would make every ADD fail.

@@ -73,9 +73,13 @@ pub(crate) fn refused(failure: Failure, record: &AttachmentRecord) -> Fault {
     if let Some(fault) = no_room(&failure, record) {
         return fault;
     }
-    let taken = failure.error.errno() == Some(Errno::EXIST)
-        && matches!(failure.error.key().map(|key| &key.id), Some(Id::Link(_)));
+    let exists = failure.error.errno() == Some(Errno::EXIST);
+    let about = failure.error.key().map(|key| key.id.clone());
+    let taken = exists && matches!(about, Some(Id::Link(_)));
     let fault = Fault::from(failure);
+    if exists && matches!(about, Some(Id::Element(_))) {
+        return masqueraded(fault, record);
+    }
     if !taken {
         return fault;
     }
@@ -85,6 +89,16 @@ pub(crate) fn refused(failure: Failure, record: &AttachmentRecord) -> Fault {
         .kernel(kernel)
         .cause("ropewalk did not make it")
         .or_try(format!("ropewalk attach {} {} --name IFNAME", record.sandbox, record.network))
+}
+
+/// An element that is there already: the host knows a sandbox by its address, and another has it.
+fn masqueraded(fault: Fault, record: &AttachmentRecord) -> Fault {
+    let own: Vec<String> = record.addresses.iter().map(|net| net.addr().to_string()).collect();
+    let kernel = fault.kernel.clone().unwrap_or_default();
+    Fault::new(Code::AddrTaken, format!("the rules of the host know {} already", own.join(", ")))
+        .kernel(format!("{}: {kernel}", fault.what))
+        .cause("a sandbox on another network has the same address")
+        .or_try("give one of the two networks another subnet")
 }
 
 /// A link that the kernel does not put on its lower one.

@@ -91,8 +91,11 @@ impl Engine {
     }
 
     pub(crate) fn row(&self, record: &AttachmentRecord) -> Row {
+        let cni = record.origin.cni();
         Row {
             sandbox: record.sandbox.to_string(),
+            pod: cni.and_then(|cni| cni.pod.clone()),
+            container: cni.map(|cni| cni.container.clone()),
             network: record.network.to_string(),
             interface: record.ifname.to_string(),
             leg: has_leg(record).then(|| record.leg.to_string()),

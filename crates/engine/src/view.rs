@@ -86,6 +86,12 @@ pub struct SubnetView {
 pub struct Row {
     /// The sandbox, as it was named.
     pub sandbox: String,
+    /// The pod that a runtime says it is: `NAMESPACE/NAME`, or a name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub pod: Option<String>,
+    /// The container, as the runtime that attached it calls it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub container: Option<String>,
     /// The network.
     pub network: String,
     /// The interface in the sandbox.

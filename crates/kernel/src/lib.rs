@@ -94,3 +94,12 @@ pub fn wireless(dev: &ropewalk_facts::IfName) -> bool {
 pub fn privileged() -> bool {
     rustix::process::geteuid().is_root()
 }
+
+/// The socket that a service manager opened for this process, the first time it is asked for:
+/// `LISTEN_PID` and `LISTEN_FDS` say whether there is one.
+#[must_use]
+pub fn passed_socket() -> Option<std::os::fd::OwnedFd> {
+    let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
+    let ours = number("LISTEN_PID") == Some(std::process::id());
+    if ours && number("LISTEN_FDS") >= Some(1) { sys::passed_socket() } else { None }
+}

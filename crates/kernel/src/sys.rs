@@ -38,6 +38,18 @@ const PIDFD_GET_NET_NAMESPACE: libc::Ioctl = 0xff04;
 const INT: libc::socklen_t = 4;
 const COOKIE: libc::socklen_t = 8;
 
+/// The socket that a service manager opened for this process (`sd_listen_fds`, always number 3).
+pub(crate) fn passed_socket() -> Option<OwnedFd> {
+    static TAKEN: std::sync::atomic::AtomicBool = std::sync::atomic::AtomicBool::new(false);
+    const FIRST: i32 = 3;
+    if TAKEN.swap(true, std::sync::atomic::Ordering::SeqCst) {
+        return None;
+    }
+    // SAFETY: whoever started this process says that the descriptor is open and for it, and it is
+    // taken once.
+    Some(unsafe { OwnedFd::from_raw_fd(FIRST) })
+}
+
 fn last() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

@@ -102,8 +102,12 @@ fn cells(row: &Row, limited: bool, held: bool) -> Vec<Cell> {
     if row.state != "ready" {
         age.push(row.state.to_string());
     }
+    let mut sandbox = cell(&row.sandbox);
+    if let Some(pod) = &row.pod {
+        sandbox.insert(0, format!("pod:{pod}"));
+    }
     let mut cells = vec![
-        cell(&row.sandbox),
+        sandbox,
         cell(&row.network),
         cell(&row.interface),
         cell(row.leg.as_deref().unwrap_or("-")),

@@ -10,6 +10,8 @@ use super::{attachments, interfaces, networks, outcomes};
 fn red() -> Row {
     Row {
         sandbox: "netns:red".into(),
+        pod: None,
+        container: None,
         network: "web".into(),
         interface: "eth0".into(),
         leg: Some("rw71c0de5a5a".into()),
@@ -33,6 +35,8 @@ fn red() -> Row {
 fn gone() -> Row {
     Row {
         sandbox: "docker:a-rather-long-name".into(),
+        pod: None,
+        container: None,
         addresses: vec!["192.168.15.3/24".into()],
         gateway: Vec::new(),
         mac: None,

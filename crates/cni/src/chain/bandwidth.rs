@@ -37,7 +37,7 @@ pub(crate) fn add(task: &mut Task<'_>) -> Result<Outcome, Fault> {
 }
 
 /// What is asked for in both directions: by the runtime, else by the configuration.
-fn rates(conf: &Conf) -> Result<(Option<Rate>, Option<Rate>), Fault> {
+pub(crate) fn rates(conf: &Conf) -> Result<(Option<Rate>, Option<Rate>), Fault> {
     let runtime = conf.fields.object("runtimeConfig")?;
     let runtime = runtime.map(|object| object.object("bandwidth")).transpose()?.flatten();
     let from = runtime.as_ref().unwrap_or(&conf.fields);

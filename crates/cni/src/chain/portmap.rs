@@ -109,7 +109,7 @@ pub(crate) fn del_strange(task: &mut Task<'_>, whom: &Whom) -> Result<(), Fault>
 }
 
 /// The ports that the runtime asks for.
-fn ports(conf: &Conf) -> Result<Vec<Publish>, Fault> {
+pub(crate) fn ports(conf: &Conf) -> Result<Vec<Publish>, Fault> {
     let runtime = conf.fields.object("runtimeConfig")?;
     let list = runtime.map_or(Ok(Vec::new()), |object| object.objects("portMappings"))?;
     list.iter().map(port).collect()

@@ -15,6 +15,7 @@ use crate::fault::{Code, Fault};
 use crate::outcome::{Outcome, Route};
 
 /// The configuration's own part.
+#[derive(Clone)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a key that people write")]
 struct Bridge {
     name: IfName,
@@ -37,7 +38,7 @@ pub(crate) fn add(task: &mut Task<'_>) -> Result<Outcome, Fault> {
     let bridge = Bridge::read(task)?;
     let conf = task.conf;
     let name = bridge.name.clone();
-    let outcome = task.add(Some(&name), |outcome| bridge.draft(conf, outcome))?;
+    let outcome = task.add(Some(&name), |outcome| bridge.clone().draft(conf, outcome))?;
     masquerade::add(task, Some(&name), outcome)
 }
 

@@ -7,6 +7,7 @@
 pub(crate) mod bridge;
 pub(crate) mod loopback;
 pub(crate) mod masquerade;
+pub(crate) mod own;
 pub(crate) mod ptp;
 pub(crate) mod single;
 
@@ -28,6 +29,9 @@ use crate::json::{Json, Object};
 use crate::outcome::{Dns, Interface, Outcome, Route};
 use crate::print;
 use crate::version::Version;
+
+/// The answer of an interface that is there, and has no address yet.
+const UNFINISHED: &str = "";
 
 /// One call of one plugin.
 pub(crate) struct Task<'a> {
@@ -75,17 +79,55 @@ impl<'a> Task<'a> {
     pub(crate) fn add(
         &mut self,
         bridge: Option<&IfName>,
-        draft: impl FnOnce(Option<Outcome>) -> Result<Draft, Fault>,
+        draft: impl Fn(Option<Outcome>) -> Result<Draft, Fault>,
     ) -> Result<Outcome, Fault> {
         let whom = self.whom(bridge)?;
         let sandbox = self.sandbox()?;
-        if let Some(answer) = self.engine.answered(&whom, &sandbox)? {
-            return kept(&answer);
+        match self.engine.answered(&whom, &sandbox)?.as_deref() {
+            Some(UNFINISHED) => drop(self.engine.detach_told(&whom)?),
+            Some(answer) => return kept(answer),
+            None => {}
         }
         let ipam = Ipam::of(self.conf, self.call)?;
+        if let Some(ipam) = ipam.as_ref().filter(|ipam| ipam.comes_after()) {
+            return self.add_and_ask(ipam, &whom, &sandbox, &draft);
+        }
         let outcome = ipam.as_ref().map(Ipam::add).transpose()?;
         let made = draft(outcome).and_then(|draft| self.make(whom, sandbox, draft));
         if let (Err(_), Some(ipam)) = (&made, &ipam) {
+            ipam.give_back();
+        }
+        made
+    }
+
+    /// ADD where addresses come from the LAN: the interface is made, asks by itself, and is made once
+    /// more, with what it was lent.
+    fn add_and_ask(
+        &mut self,
+        ipam: &Ipam<'_>,
+        whom: &Whom,
+        sandbox: &SandboxRef,
+        draft: &impl Fn(Option<Outcome>) -> Result<Draft, Fault>,
+    ) -> Result<Outcome, Fault> {
+        let mac = std::cell::Cell::new(None);
+        let Draft { shared, force_address, told, .. } = draft(Some(Outcome::default()))?;
+        let (whom, sandbox) = (whom.clone(), sandbox.clone());
+        let wish =
+            Wish { whom: whom.clone(), sandbox: sandbox.clone(), shared, force_address, told };
+        let answer = |made: &Made| {
+            mac.set(made.mac);
+            UNFINISHED.to_owned()
+        };
+        self.engine.attach_told(&wish, &answer)?;
+        let lent = ipam.add();
+        let bare = self.engine.detach_told(&whom).map_err(Fault::from);
+        let made = lent.and_then(|outcome| bare.map(|_| outcome)).and_then(|outcome| {
+            let mut draft = draft(Some(outcome))?;
+            // The server knows it by this one.
+            draft.told.mac = draft.told.mac.or(mac.get());
+            self.make(whom, sandbox, draft)
+        });
+        if made.is_err() {
             ipam.give_back();
         }
         made
@@ -109,6 +151,13 @@ impl<'a> Task<'a> {
     /// goes where it is one that `drops`, and not the host's own.
     pub(crate) fn del(&mut self, drops: bool) -> Result<(), Fault> {
         let whom = self.whom(None)?;
+        let ipam = Ipam::of(self.conf, self.call)?;
+        // What was lent on the LAN is given back by the interface itself.
+        let (first, later) = match ipam {
+            Some(ipam) if ipam.comes_after() => (Some(ipam), None),
+            other => (None, other),
+        };
+        let given_back = first.map_or(Ok(()), |ipam| ipam.del());
         let mut gone = self.engine.detach_told(&whom).map_err(Fault::from);
         if matches!(gone, Ok(false)) {
             let strange = self.engine.dislodge_container(&whom.cni, &[Kind::Masquerade]);
@@ -119,7 +168,7 @@ impl<'a> Task<'a> {
             let sandbox = self.sandbox()?;
             gone = self.engine.drop_link(&sandbox, &whom.ifname).map_err(Fault::from);
         }
-        let given_back = Ipam::of(self.conf, self.call)?.map_or(Ok(()), |ipam| ipam.del());
+        let given_back = given_back.and(later.map_or(Ok(()), |ipam| ipam.del()));
         gone.map(|_| ()).and(given_back)
     }
 
@@ -150,11 +199,15 @@ impl<'a> Task<'a> {
     /// The engine's part of GC.
     pub(crate) fn sweep(&mut self) -> Result<(), Fault> {
         let Some(name) = names::cni_network(&self.conf.name) else { return Ok(()) };
+        Ok(self.engine.gc_told(&name, &self.conf.name, &self.valid())?)
+    }
+
+    /// The attachments that are still wanted.
+    pub(crate) fn valid(&self) -> Vec<(String, IfName)> {
         let read = |(container, ifname): &(String, String)| {
             Some((container.clone(), IfName::new(ifname.as_str()).ok()?))
         };
-        let valid: Vec<(String, IfName)> = self.conf.valid.iter().filter_map(read).collect();
-        Ok(self.engine.gc_told(&name, &self.conf.name, &valid)?)
+        self.conf.valid.iter().filter_map(read).collect()
     }
 }
 

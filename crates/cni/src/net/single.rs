@@ -39,8 +39,16 @@ pub(crate) fn add(task: &mut Task<'_>, plugin: Plugin) -> Result<Outcome, Fault>
         outcome.dns = conf.dns.clone();
         let addresses = outcome.ips.iter().map(|ip| ip.address).collect();
         let ways = ways(&outcome);
-        let told =
-            Told { wired, mac, mtu, addresses, ways, masquerade: false, dad: false, up: true };
+        let told = Told {
+            wired: wired.clone(),
+            mac,
+            mtu,
+            addresses,
+            ways,
+            masquerade: false,
+            dad: false,
+            up: true,
+        };
         Ok(Draft { bridge: None, shared: Vec::new(), force_address: false, told, outcome })
     })
 }
@@ -89,7 +97,9 @@ fn wired(task: &mut Task<'_>, plugin: Plugin) -> Result<Wired, Fault> {
         | Plugin::Tuning
         | Plugin::Sbr
         | Plugin::HostLocal
-        | Plugin::Static => Ok(Wired::Dummy),
+        | Plugin::Static
+        | Plugin::Dhcp
+        | Plugin::Ropewalk => Ok(Wired::Dummy),
     }
 }
 

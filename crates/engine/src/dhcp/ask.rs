@@ -36,14 +36,14 @@ pub(super) enum Outcome {
 /// A client that asks until a moment.
 pub(super) struct Dialogue<'a> {
     lan: &'a Lan,
-    dhcp: &'a Dhcp,
+    client: Client,
     until: Instant,
 }
 
 impl<'a> Dialogue<'a> {
     /// Begins now.
-    pub(super) fn new(lan: &'a Lan, dhcp: &'a Dhcp, wait: Duration) -> Self {
-        Self { lan, dhcp, until: Instant::now() + wait }
+    pub(super) fn new(lan: &'a Lan, client: Client, wait: Duration) -> Self {
+        Self { lan, client, until: Instant::now() + wait }
     }
 
     /// Borrows an address, the one of the `wish` if there is one.
@@ -69,7 +69,7 @@ impl<'a> Dialogue<'a> {
     }
 
     fn ask(&self, say: Say) -> Result<Option<Reply>, Fault> {
-        let mut question = [Question::new(self.lan, self.dhcp, say)];
+        let mut question = [Question::new(self.lan, self.client.clone(), say)];
         ask_all(&mut question, self.until);
         let [Question { answer, .. }] = question;
         answer.transpose()
@@ -87,8 +87,8 @@ pub(super) struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    pub(super) fn new(lan: &'a Lan, dhcp: &Dhcp, say: Say) -> Self {
-        Self { lan, client: client(lan, dhcp), say, began: Instant::now(), answer: None }
+    pub(super) fn new(lan: &'a Lan, client: Client, say: Say) -> Self {
+        Self { lan, client, say, began: Instant::now(), answer: None }
     }
 
     fn say(&mut self) {
@@ -145,16 +145,20 @@ fn fits(reply: &Reply, say: Say) -> bool {
 }
 
 /// Says something that has no answer, as far as it can be said.
-pub(super) fn tell(lan: &Lan, dhcp: &Dhcp, say: Say) {
-    if let Some(frame) = dhcp::frame(&client(lan, dhcp), say) {
+pub(super) fn tell(lan: &Lan, client: &Client, say: Say) {
+    if let Some(frame) = dhcp::frame(client, say) {
         let _ = lan.send(&frame);
     }
 }
 
-/// With a number that no other exchange on the LAN has: of the client's own, and of the moment.
-fn client(lan: &Lan, dhcp: &Dhcp) -> Client {
-    let Mac([_, _, a, b, c, d]) = dhcp.client;
+/// The client that an attachment is, for one exchange.
+pub(super) fn client(lan: &Lan, dhcp: &Dhcp) -> Client {
+    let name = dhcp.name.clone();
+    Client { name, ..Client::new(dhcp.client, lan.mac(), exchange(dhcp.client)) }
+}
+
+/// A number that no other exchange on the LAN has: of the client's own, and of the moment.
+pub(super) fn exchange(Mac([_, _, a, b, c, d]): Mac) -> u32 {
     let moment = u32::try_from(crate::now() & u64::from(u32::MAX)).unwrap_or_default();
-    let id = u32::from_be_bytes([a, b, c, d]) ^ moment.rotate_left(16);
-    Client { mac: dhcp.client, via: lan.mac(), id, name: dhcp.name.clone(), secs: 0 }
+    u32::from_be_bytes([a, b, c, d]) ^ moment.rotate_left(16)
 }

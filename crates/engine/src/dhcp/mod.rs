@@ -11,6 +11,7 @@
 mod ask;
 mod renew;
 mod revise;
+mod tenant;
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -30,6 +31,12 @@ use crate::code::Code;
 use crate::fault::Fault;
 use crate::view::Finding;
 use crate::{Engine, parent};
+
+pub use tenant::{Renewal, Tenant};
+
+/// What can be done where no server lends.
+const WITHOUT: &str =
+    "a network without --dhcp, with a --subnet and a --range that no server lends from";
 
 /// An address that has been borrowed for an attachment to be.
 pub(crate) struct Borrowed {
@@ -89,8 +96,10 @@ impl Engine {
         let dhcp = Dhcp { client, name: host_name(&endpoint.sandbox), lease: None, tried_ms: 0 };
         let seconds = network.network.dhcp_timeout.unwrap_or(Network::DHCP_TIMEOUT);
         let wait = Duration::from_secs(seconds.into());
-        let outcome = Dialogue::new(&lan, &dhcp, wait).borrow(wish)?;
-        let Outcome::Lent(reply) = outcome else { return Err(refused(&outcome, &lan, seconds)) };
+        let outcome = Dialogue::new(&lan, ask::client(&lan, &dhcp), wait).borrow(wish)?;
+        let Outcome::Lent(reply) = outcome else {
+            return Err(refused(&outcome, &lan, seconds).or_try(WITHOUT));
+        };
         let lease = lease(reply);
         let dhcp = Dhcp { lease: Some(lease.clone()), ..dhcp };
         let borrowed = Borrowed { dhcp, lease, lan };
@@ -187,7 +196,7 @@ fn of_lease(network: &Network, lease: &DhcpLease) -> Network {
 fn hand_in(lan: &Lan, dhcp: &Dhcp, lease: &DhcpLease, taken: bool) {
     let (ip, server, to) = (lease.net.addr(), lease.server, lease.server_mac);
     let say = if taken { Say::Decline { ip, server } } else { Say::Release { ip, server, to } };
-    ask::tell(lan, dhcp, say);
+    ask::tell(lan, &ask::client(lan, dhcp), say);
 }
 
 /// The hardware address that a server knows an attachment by, unless it is given.
@@ -249,9 +258,7 @@ fn refused(outcome: &Outcome, lan: &Lan, seconds: u32) -> Fault {
             "it may be one of two that do not agree".to_owned(),
         ),
     };
-    Fault::new(Code::DhcpRefused, what)
-        .cause(cause)
-        .or_try("a network without --dhcp, with a --subnet and a --range that no server lends from")
+    Fault::new(Code::DhcpRefused, what).cause(cause)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use ropewalk_store::{AttachmentRecord, Dhcp, DhcpLease, Due, State};
 use ropewalk_wire::lan::Protocol;
 use ropewalk_wire::lan::dhcp::{Answer, Reply, Say};
 
-use super::ask::{Question, ask_all};
+use super::ask::{Question, ask_all, client};
 use super::{is_flat, lease, mouth, told};
 use crate::Engine;
 use crate::code::Code;
@@ -184,8 +184,10 @@ impl Engine {
                 Err(fault) => tended.faults.push(about(fault, record)),
             }
         }
-        let mut questions: Vec<Question<'_>> =
-            lans.iter().map(|(_, dhcp, say, lan)| Question::new(lan, dhcp, *say)).collect();
+        let mut questions: Vec<Question<'_>> = lans
+            .iter()
+            .map(|(_, dhcp, say, lan)| Question::new(lan, client(lan, dhcp), *say))
+            .collect();
         ask_all(&mut questions, Instant::now() + wait);
         let answers = lans.iter().zip(questions.into_iter().map(|question| question.answer));
         let mut all = Vec::new();

@@ -86,12 +86,34 @@ impl Engine {
             if stop.clean {
                 self.forget(&record)?;
             }
-            return Err(stop.fault);
+            return Err(self.with_holder(stop.fault, &record));
         }
         record.state = State::Ready;
         failpoint::hit("journal attachment ready");
         self.store.put_attachment(&record)?;
         Ok(answer)
+    }
+
+    /// A fault that an address is taken, with who has it on another network.
+    fn with_holder(&self, fault: Fault, record: &AttachmentRecord) -> Fault {
+        let all = self.store.attachments().unwrap_or_default();
+        let has = |other: &&AttachmentRecord| {
+            let address = other
+                .addresses
+                .iter()
+                .any(|net| record.addresses.iter().any(|own| own.addr() == net.addr()));
+            address && other.key() != record.key()
+        };
+        match all.iter().find(has).filter(|_| fault.code == Code::AddrTaken) {
+            Some(other) => {
+                let who = other.origin.cni().map_or_else(
+                    || other.sandbox.to_string(),
+                    |cni| format!("container {}", cni.pod.as_ref().unwrap_or(&cni.container)),
+                );
+                fault.cause(format!("{who} has it on network {}", other.network))
+            }
+            None => fault,
+        }
     }
 
     /// Detaches what is called so in another namespace, as one that died without being detached.

@@ -12,6 +12,7 @@ mod amend;
 mod attach;
 mod gc;
 mod inside;
+mod own;
 mod share;
 
 use ropewalk_facts::{IfName, Mac};

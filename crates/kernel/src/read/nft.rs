@@ -78,9 +78,34 @@ impl Kernel {
         for chain in &chains {
             self.nft_rules(ns, chain, &mut reader)?;
         }
-        let (facts, ruleset) = reader.done();
+        let (mut facts, ruleset) = reader.done();
         self.space_mut(ns)?.ruleset.renew(None, ruleset);
+        for set in self.in_doubt(ns, ids, &facts)? {
+            let known = &self.space(ns)?.ruleset;
+            let mut reader = Reader::with(known);
+            self.nft_dump(ns, &nft::elements_of(&set)?, &mut reader)?;
+            facts.retain(|body| body.as_element().is_none_or(|x| x.key.set != set));
+            facts.extend(reader.done().0.into_iter().filter(|body| body.as_element().is_some()));
+        }
         Ok(facts)
+    }
+
+    /// The sets of ranges that answered with other ranges than were asked for. Where a range ends at
+    /// the key that the next begins with, the kernel may tell the end of the one with the start of
+    /// the other (`__nft_rbtree_get`, net/netfilter/nft_set_rbtree.c).
+    fn in_doubt(&self, ns: &Ns, ids: &[&Id], facts: &[Body]) -> Result<BTreeSet<SetKey>, Error> {
+        let ruleset = &self.space(ns)?.ruleset;
+        let of = |set: &SetKey| {
+            let set = set.clone();
+            facts.iter().filter_map(|body| body.as_element()).filter(move |x| x.key.set == set)
+        };
+        let asked =
+            ids.iter().filter_map(|id| if let Id::Element(k) = id { Some(k) } else { None });
+        let doubtful = asked.filter(|key| {
+            let edges = ruleset.set(&key.set).is_some_and(nft::has_edges);
+            edges && of(&key.set).next().is_some() && of(&key.set).all(|x| x.key != **key)
+        });
+        Ok(doubtful.map(|key| key.set.clone()).collect())
     }
 
     /// Makes the sets known that the elements among `ids` are of, where they are there.

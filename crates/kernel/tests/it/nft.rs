@@ -69,6 +69,21 @@ fn our_rule_set_is_read_back_as_it_was_stated() {
 }
 
 #[test]
+fn neighbours_in_a_set_of_ranges_are_told_apart_in_whatever_order_they_came() {
+    let mut host = furnished();
+    // Each begins where the one before it ends; the shape of the tree follows from the order.
+    let ip = |n: u32| format!("10.22.0.{}/32", 2 + n * 37 % 101).parse().unwrap();
+    let all: Vec<Body> = (0..101).map(|n| firewall::masquerade(ip(n))).collect();
+    host.run(&all.iter().map(|body| create(&HOST, body.clone())).collect::<Vec<_>>());
+    for body in &all {
+        let key = body.id().at(HOST);
+        let found = host.kernel.read_keys(std::slice::from_ref(&key)).unwrap();
+        assert!(found.contains(&key), "{key}: {found:?}");
+        assert_eq!(found.fact(&key).map(|fact| &fact.body), Some(body));
+    }
+}
+
+#[test]
 fn elements_come_and_go() {
     let mut host = furnished();
     let net = |text: &str| text.parse().unwrap();

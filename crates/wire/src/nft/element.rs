@@ -60,7 +60,7 @@ fn put_edge(w: &mut Writer, key: &Bytes, is_end: bool) {
 }
 
 /// Ranges of one field: the kernel keeps a start and an end apart.
-fn is_pairs(set: &Set) -> bool {
+pub(super) fn is_pairs(set: &Set) -> bool {
     set.flags.interval && !is_ranges_of_fields(set)
 }
 

@@ -187,6 +187,12 @@ pub fn rules_of(chain: &ChainKey) -> Result<Request, Error> {
     rule::dump(chain)
 }
 
+/// True for a set of ranges of one field, of which the kernel keeps starts and ends apart.
+#[must_use]
+pub fn has_edges(set: &ropewalk_facts::nft::Set) -> bool {
+    element::is_pairs(set)
+}
+
 /// All elements of one set.
 ///
 /// # Errors

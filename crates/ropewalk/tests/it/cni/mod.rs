@@ -6,10 +6,13 @@ mod chain;
 mod chains;
 mod conformance;
 mod cri;
+mod crowd;
 mod engines;
 mod ipam;
 mod net;
+mod own;
 mod single;
+mod sweep;
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
@@ -34,6 +37,17 @@ impl Whose {
     /// Runs `plugin` with the variables of `env` (`COMMAND=ADD …`, without `CNI_`) and `conf` on
     /// standard input.
     pub(crate) fn run(self, plugin: &str, env: &str, conf: &str) -> Ran {
+        self.run_with(plugin, env, conf, &[])
+    }
+
+    /// The same, with these variables as well.
+    pub(crate) fn run_with(
+        self,
+        plugin: &str,
+        env: &str,
+        conf: &str,
+        vars: &[(&str, &str)],
+    ) -> Ran {
         let mut command = match self {
             Self::Ours => Command::new(env!("CARGO_BIN_EXE_ropewalk")),
             Self::Debians => Command::new(Path::new(DEBIANS).join(plugin)),
@@ -42,6 +56,7 @@ impl Whose {
         let path = std::env::var_os("PATH").unwrap_or_default();
         command.arg0(format!("{DEBIANS}/{plugin}")).env_clear().env("PATH", path);
         command.envs(pairs.map(|(key, value)| (format!("CNI_{key}"), value)));
+        command.envs(vars.iter().copied());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child = command.spawn().expect("the plugin runs");
         let mut stdin = child.stdin.take().expect("a pipe");

@@ -29,6 +29,11 @@ impl Node {
 
     /// Runs a plugin: `bridge ADD red`, of version 1.0.0 unless `conf` says otherwise.
     pub(super) fn run(&self, call: &str, conf: &str) -> Ran {
+        self.run_with(call, conf, &[])
+    }
+
+    /// The same, with these variables as well.
+    pub(super) fn run_with(&self, call: &str, conf: &str, vars: &[(&str, &str)]) -> Ran {
         let mut words = call.split(' ');
         let mut word = || words.next().expect("plugin, verb, container");
         let (plugin, verb, container) = (word(), word(), word());
@@ -46,7 +51,7 @@ impl Node {
         };
         let data = conf.replace("host-local\"", "host-local\", \"dataDir\": \"/run/ropewalk/cni\"");
         let conf = format!(r#"{{{version}"name": "web", "type": "{plugin}", {data}}}"#);
-        self.whose.run(plugin, &env, &conf)
+        self.whose.run_with(plugin, &env, &conf, vars)
     }
 
     /// As [`Node::run`]; it must go well. Returns what it answers.

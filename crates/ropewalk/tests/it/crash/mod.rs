@@ -19,7 +19,7 @@ use crate::run::{Ran, ropewalk_with};
 use crate::scene::Scene;
 
 /// Where a run writes the names of its steps.
-const STEPS: &str = "/run/ropewalk/steps";
+pub(crate) const STEPS: &str = "/run/ropewalk/steps";
 
 /// What `gc` may leave of a verb that was killed.
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -40,6 +40,21 @@ pub struct Client {
     pub name: Option<String>,
     /// Seconds since it began to ask: a server that stands by waits for some.
     pub secs: u16,
+    /// What it is known by (option 61) in place of its hardware address.
+    pub identity: Option<Vec<u8>>,
+    /// Further options that it sends, by their numbers.
+    pub provide: Vec<(u8, Vec<u8>)>,
+    /// The options that it asks for; none for the usual ones.
+    pub ask: Option<Vec<u8>>,
+}
+
+impl Client {
+    /// A client that says nothing of itself but its hardware address.
+    #[must_use]
+    pub fn new(mac: Mac, via: Mac, id: u32) -> Self {
+        let (name, identity, ask) = (None, None, None);
+        Self { mac, via, id, name, secs: 0, identity, provide: Vec::new(), ask }
+    }
 }
 
 /// What a client says.

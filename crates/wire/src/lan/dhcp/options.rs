@@ -21,6 +21,7 @@ const KIND: u8 = 53;
 const SERVER_ID: u8 = 54;
 const RENEW: u8 = 58;
 const REBIND: u8 = 59;
+pub(super) const IDENTITY: u8 = 61;
 const ROUTES: u8 = 121;
 
 /// What a client asks for; routes before the router, whose place they take (RFC 3442).

@@ -13,7 +13,7 @@ const SERVER_MAC: Mac = Mac([2, 0, 0, 0, 0, 2]);
 
 fn client() -> Client {
     let (mac, via) = (Mac([2, 0, 0, 0, 0, 9]), Mac([2, 0, 0, 0, 0, 1]));
-    Client { mac, via, id: 0x0102_0304, name: Some("red".into()), secs: 3 }
+    Client { name: Some("red".into()), secs: 3, ..Client::new(mac, via, 0x0102_0304) }
 }
 
 /// What a server says: its answer is the client's message turned round.
@@ -128,6 +128,19 @@ fn a_client_says_who_it_is_and_where_it_is_to_be_answered() {
         (IP.octets().to_vec(), IP.octets().to_vec())
     );
     assert_eq!(frame_of(Say::Renew { ip: IP, to: None })[..6], [255; 6]);
+}
+
+#[test]
+fn a_client_may_be_known_by_something_else_and_say_more() {
+    let identity = Some(b"\0web/net/eth0".to_vec());
+    let provide = vec![(60, b"a-class".to_vec())];
+    let client = Client { identity, provide, ask: Some(vec![1, 121]), ..client() };
+    let bytes = frame(&client, Say::Discover { wish: None }).unwrap();
+    let has = |option: &[u8]| bytes.windows(option.len()).any(|part| part == option);
+    assert!(has(b"\x3d\x0d\0web/net/eth0") && has(b"\x3c\x07a-class") && has(&[55, 2, 1, 121]));
+    assert!(!has(&[61, 7, 1]), "one identity");
+    let long = Client { provide: vec![(60, vec![b'x'; 256])], ..client };
+    assert_eq!(frame(&long, Say::Discover { wish: None }), None);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use std::net::Ipv4Addr;
 
 use smoltcp::wire::{DhcpMessageType, DhcpOption, DhcpPacket, DhcpRepr, EthernetAddress};
 
-use super::options::{HOST_NAME, WANTED};
+use super::options::{HOST_NAME, IDENTITY, WANTED};
 use super::{CLIENT, Client, IP_HEADER, SERVER, Say, UDP, UDP_HEADER};
 use crate::lan::bytes::checksum;
 use crate::lan::ether::{self, Protocol};
@@ -41,10 +41,15 @@ pub(super) fn message(client: &Client, say: Say) -> Option<Vec<u8>> {
     let mac = EthernetAddress(client.mac.0);
     let asks = matches!(kind, DhcpMessageType::Discover | DhcpMessageType::Request);
     let name = client.name.as_deref().filter(|name| asks && name.len() <= NAME);
-    let options: Vec<DhcpOption<'_>> = name
-        .map(|name| DhcpOption { kind: HOST_NAME, data: name.as_bytes() })
-        .into_iter()
-        .collect();
+    let name = name.map(|name| DhcpOption { kind: HOST_NAME, data: name.as_bytes() });
+    let mut options: Vec<DhcpOption<'_>> = name.into_iter().collect();
+    options.extend(client.identity.iter().map(|data| DhcpOption { kind: IDENTITY, data }));
+    let more = client.provide.iter().filter(|_| asks);
+    options.extend(more.map(|(kind, data)| DhcpOption { kind: *kind, data }));
+    if options.iter().any(|option| option.data.len() > usize::from(u8::MAX)) {
+        return None;
+    }
+    let wanted = client.ask.as_deref().unwrap_or(WANTED);
     let repr = DhcpRepr {
         message_type: kind,
         transaction_id: client.id,
@@ -59,9 +64,9 @@ pub(super) fn message(client: &Client, say: Say) -> Option<Vec<u8>> {
         // The interface that hears the answer has another hardware address.
         broadcast: asks && held.is_unspecified(),
         requested_ip: wish,
-        client_identifier: Some(mac),
+        client_identifier: client.identity.is_none().then_some(mac),
         server_identifier: server,
-        parameter_request_list: asks.then_some(WANTED),
+        parameter_request_list: asks.then_some(wanted),
         dns_servers: None,
         max_size: asks.then_some(MOST),
         lease_duration: None,
