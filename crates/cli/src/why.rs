@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use ropewalk_engine::{Code, Fault};
+use ropewalk_engine::{Code, Fault, Paths};
 use ropewalk_facts::seen::Scan;
 use ropewalk_walk::{Question, Verdict, picture};
 
@@ -31,6 +31,10 @@ pub(crate) fn why(args: &Why, json: bool) -> Result<Answer, Fault> {
     let (scan, question) = asked(args)?;
     let verdict = match &scan {
         Some(scan) => ropewalk_engine::why_in(scan, &question)?,
+        // Where nothing of ropewalk's is, nothing is made to look for it.
+        None if Paths::from_env().state.is_dir() => {
+            crate::run::open()?.why(&question, !args.no_live)?
+        }
         None => ropewalk_engine::why(&question, !args.no_live)?,
     };
     draw(args, scan, &question, &verdict)?;
@@ -63,6 +67,9 @@ fn write(path: &Path, text: &str) -> Result<(), Fault> {
 /// What is asked, and the file that is asked where it is not this machine.
 pub(crate) fn asked(args: &Why) -> Result<(Option<Scan>, Question), Fault> {
     let scan = scans(&args.snapshot)?;
+    if scan.is_none() {
+        ropewalk_engine::may_look()?;
+    }
     let question = question(args, scan.as_ref())?;
     Ok((scan, question))
 }

@@ -14,18 +14,20 @@ use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Change, describe};
 use ropewalk_store::{RepairRecord, State};
 use ropewalk_walk::mend::{Line, Mend, mend};
-use ropewalk_walk::{Question, Verdict, World, trip};
+use ropewalk_walk::{Question, Verdict, World, called, trip};
 use serde::Serialize;
 
 use crate::code::Code;
 use crate::fault::Fault;
 use crate::why::Predicted;
-use crate::{Engine, now, why};
+use crate::{Engine, live, now, why};
 
 /// How often the question is asked again after a repair, until its answer is good: a link that
 /// came up takes its time, and so does an address of IPv6.
 const AGAIN: u32 = 30;
 const PAUSE: Duration = Duration::from_millis(100);
+/// What puts right what is ropewalk's own.
+const REPAIR: &str = "ropewalk repair";
 
 /// A repair: what is wrong, what puts it right, what was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -77,6 +79,27 @@ pub fn fix_in(scan: &Scan, question: &Question) -> Result<Repaired, Fault> {
 }
 
 impl Engine {
+    /// Answers a question as [`crate::why()`] does. Where what is broken is ropewalk's own, its own
+    /// verb comes first.
+    ///
+    /// # Errors
+    /// As for [`crate::why()`].
+    pub fn why(&mut self, question: &Question, live: bool) -> Result<Verdict, Fault> {
+        let Predicted { scan, question, mut verdict } = why::predicted(&mut self.kernel, question)?;
+        if verdict.code != why::FINE {
+            let near = concerned(&World::new(&scan), &question, &verdict);
+            // What cannot be read now is no reason to answer nothing.
+            let own = self.own_gap(|ns| near.contains(bare(called(ns)))).unwrap_or_default();
+            if heals(&own, &scan, &question, &mend(&scan, &verdict.fix)) {
+                verdict.verbs = vec![REPAIR.to_owned()];
+            }
+        }
+        if live {
+            live::prove(&self.kernel, &scan, &question, &mut verdict);
+        }
+        Ok(verdict)
+    }
+
     /// Says what puts a question's answer right, and does it when `apply`.
     ///
     /// # Errors
@@ -95,12 +118,12 @@ impl Engine {
             return Ok(told(verdict, Vec::new(), &Mend::default(), &scan.facts));
         }
         let mut mended = mend(&scan, &verdict.fix);
-        let own = self.own_gap()?;
+        let own = self.own_gap(|_| true)?;
         let verbs = match heals(&own, &scan, question, &mended) {
             true => {
                 mended.changes = own;
                 mended.forget.clear();
-                vec!["ropewalk repair".to_owned()]
+                vec![REPAIR.to_owned()]
             }
             false => Vec::new(),
         };
@@ -117,14 +140,15 @@ impl Engine {
     }
 
     /// What of ropewalk's own networks and attachments is not as it was made, and would make it so.
-    fn own_gap(&mut self) -> Result<Vec<Change>, Fault> {
+    /// Of attachments those in namespaces that are `near`.
+    fn own_gap(&mut self, near: impl Fn(&Ns) -> bool) -> Result<Vec<Change>, Fault> {
         let mut all = Vec::new();
         let ready = |state: State| state == State::Ready;
         for record in self.store.networks()?.iter().filter(|record| ready(record.state)) {
             all.extend(self.gap(&crate::beside::without_answer(&record.plan)?)?.changes);
         }
         for record in self.store.attachments()?.iter().filter(|record| ready(record.state)) {
-            if self.alive(record) {
+            if near(&record.sandbox.ns()) && self.alive(record) {
                 all.extend(self.gap(&record.plan)?.changes);
             }
         }
@@ -191,6 +215,23 @@ impl Engine {
             std::thread::sleep(PAUSE);
         }
     }
+}
+
+/// The names of the namespaces that an answer speaks of, and of the one that has the destination.
+fn concerned(world: &World, question: &Question, verdict: &Verdict) -> BTreeSet<String> {
+    let steps = verdict.path.iter().chain(&verdict.reply).map(|step| step.netns.as_str());
+    let places = std::iter::once(verdict.place.as_str())
+        .chain(verdict.then.iter().map(|then| then.place.as_str()))
+        .filter_map(|place| place.split(':').next());
+    let owners = world.owners(question.dst).map(|(ns, _)| called(ns));
+    let from = question.from();
+    let all = steps.chain(places).chain(owners).chain([called(&from)]);
+    all.map(|name| bare(name).to_owned()).collect()
+}
+
+/// A name without its kind: `docker:web` is called `web` where it was found by its process.
+fn bare(name: &str) -> &str {
+    name.split_once(':').map_or(name, |(_, name)| name)
 }
 
 /// True when what ropewalk would repair of its own is what the fix is about.

@@ -74,6 +74,7 @@ pub use list::{ForeignRow, OtherEnd};
 pub use paths::Paths;
 pub use pods::pod;
 pub use routes::{RouteHint, hint};
+pub use spaces::may_look;
 pub use target::address_of;
 pub use tend::{Doubts, Tended};
 pub use told::{Amendment, Bare, Made, Whom, Wish};

@@ -133,7 +133,10 @@ pub(crate) fn unknown_of<'a>(name: &str, known: impl Iterator<Item = &'a Ns>) ->
 }
 
 /// Refuses who may not look into namespaces, and says what is left to him.
-fn may_look() -> Result<(), Fault> {
+///
+/// # Errors
+/// [`Code::NotPrivileged`].
+pub fn may_look() -> Result<(), Fault> {
     if ropewalk_kernel::privileged() {
         return Ok(());
     }

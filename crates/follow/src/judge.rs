@@ -189,6 +189,8 @@ impl View<'_> {
             None if self.refused => {
                 Some("the model says that it gets through; it was refused".to_owned())
             }
+            // That it is too long is told, as it should be.
+            None if self.trip.limit.is_some() && !live.told.is_empty() => None,
             None if live.answered > 0 || (self.one_way() && seen(path) && live.sent > 0) => None,
             None => Some(format!("the model says that it gets through; {}", gone(live, self))),
             // Another flow may take the way that fails.

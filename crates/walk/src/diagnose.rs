@@ -10,8 +10,8 @@ use serde::Serialize;
 
 use crate::causes;
 use crate::live::Live;
-use crate::question::Question;
-use crate::trace::{Ending, Stop, Trip, Why};
+use crate::question::{Question, called};
+use crate::trace::{Ending, Limit, Stop, Trip, Why};
 use crate::trip::trip;
 use crate::way::{self, Step, Would};
 use crate::world::World;
@@ -66,6 +66,9 @@ pub struct Verdict {
     pub certainty: String,
     /// What it is seen by.
     pub evidence: Vec<Evidence>,
+    /// ropewalk's own commands that repair it, where what is broken is ropewalk's own.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub verbs: Vec<String>,
     /// Commands that repair it.
     pub fix: Vec<String>,
     /// With the fix, request and answer get through in the model.
@@ -186,8 +189,22 @@ fn search(
     search(&other, question, &after, depth + 1, found)
 }
 
-/// Nothing is wrong; of what goes to the internet, where it leaves.
+/// Tables of arptables-legacy, which are not read, where somebody is asked in vain.
+fn unread<'w>(world: &'w World, trip: &'w Trip) -> impl Iterator<Item = String> + 'w {
+    let vain = trip.stop().is_some_and(|stop| matches!(stop.why, Why::Unresolved { .. }));
+    let legacy = |n: &crate::world::Node| n.legacy.iter().any(|table| table.starts_with("arp/"));
+    let nodes = world.nodes.values().filter(move |n| vain && legacy(n));
+    nodes.map(|n| format!("{}: tables of arptables-legacy are not looked into", called(&n.ns)))
+}
+
+/// Nothing is wrong; of what goes to the internet, where it leaves; of what is long, what is taken.
 fn fine(question: &Question, trip: &Trip) -> String {
+    if let Some(Limit { ns, dev, mtu }) = &trip.limit {
+        let at = causes::place(ns, Some(dev));
+        return format!(
+            "nothing is wrong: {at} takes {mtu} bytes, and says so to the sender, who sends smaller ones"
+        );
+    }
     match &trip.request.end {
         Ending::Left { ns, dev, packet, .. } if question.internet => format!(
             "nothing is wrong here: what is for the internet leaves by {}, as {}",
@@ -228,14 +245,15 @@ fn verdict(
         .doubts
         .iter()
         .map(|(ns, d)| format!("{}: {}", causes::chain_place(ns, &d.who.chain), d.what));
-    let programs = trip.opaque.iter().filter(|(_, _, kind)| kind != "tc").map(|(ns, dev, kind)| {
+    let programs = trip.opaque.iter().map(|(ns, dev, kind)| {
         let place = causes::place(ns, Some(dev));
         match kind.as_str() {
             "xdp" => format!("{place}: an XDP program, which may drop it"),
+            "tc" => format!("{place}: a filter of tc, which may drop it"),
             kind => format!("{place}: links of the kind {kind} are not walked whole"),
         }
     });
-    let mut model_gaps: Vec<String> = doubts.chain(programs).collect();
+    let mut model_gaps: Vec<String> = doubts.chain(programs).chain(unread(world, trip)).collect();
     model_gaps.dedup();
     let proven = checked
         && !found.is_empty()
@@ -268,6 +286,7 @@ fn verdict(
         sentence,
         certainty: certainty.to_owned(),
         evidence,
+        verbs: Vec::new(),
         fix,
         fix_checked: proven,
         path: way::steps(world, &trip.request),

@@ -224,6 +224,17 @@ pub struct Journey {
     pub end: Ending,
 }
 
+/// A link that takes less than was to be sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limit {
+    /// Where.
+    pub ns: Ns,
+    /// The link.
+    pub dev: IfName,
+    /// What it takes.
+    pub mtu: u32,
+}
+
 /// There and back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trip {
@@ -237,6 +248,8 @@ pub struct Trip {
     pub opaque: Vec<(Ns, IfName, String)>,
     /// It takes one of several ways, and this is the number of the way that fails.
     pub leg: Option<usize>,
+    /// A router on the way takes less than was asked about, and says so: a smaller one was walked.
+    pub limit: Option<Limit>,
     /// Limits that were taken to be used up.
     pub limited: Vec<(Ns, Doubt)>,
     /// Chains that changed how many hops it may take.

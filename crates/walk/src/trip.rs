@@ -11,7 +11,7 @@ use ropewalk_facts::seen::Listener;
 
 use crate::packet::{NO_MAC, Packet};
 use crate::question::{Question, proto};
-use crate::trace::{Ending, Journey, Stop, Trip, Why};
+use crate::trace::{Ending, Journey, Limit, Stop, Trip, Why};
 use crate::walker::Walker;
 use crate::world::{Node, World};
 
@@ -20,9 +20,43 @@ const EPHEMERAL: u16 = 40_123;
 /// The identifier of an echo.
 const ECHO: u16 = 0x1234;
 
-/// Walks the question's packet and its answer. Where a route has several ways, each must work.
+/// How often a sender is told of a smaller size.
+const SMALLER: u32 = 4;
+
+/// Walks the question's packet and its answer. Where a router on the way says that it is too long
+/// for a link that is meant to be small, the sender sends a smaller one, as it does by itself.
 #[must_use]
 pub fn trip(world: &World, question: &Question) -> Trip {
+    let mut trip = ways(world, question);
+    let (mut asked, mut limit) = (question.clone(), None);
+    for _ in 0..SMALLER {
+        let Some((stop, mtu)) = trip.stop().and_then(|s| Some((s, told_of(world, &asked, s)?)))
+        else {
+            break;
+        };
+        let (over, payload) =
+            (stop.packet.len.saturating_sub(mtu), first_packet(world, &asked).len);
+        let header = payload.saturating_sub(asked.size.unwrap_or(56));
+        limit = stop.dev.clone().map(|dev| Limit { ns: stop.ns.clone(), dev, mtu });
+        asked.size = Some(payload.saturating_sub(header + over));
+        trip = ways(world, &asked);
+    }
+    Trip { limit, ..trip }
+}
+
+/// What a router on the way takes, where that is told to the sender, and is no mistake of the link:
+/// its other end takes no more.
+fn told_of(world: &World, question: &Question, stop: &Stop) -> Option<u32> {
+    let Why::TooBig { mtu, route: false, told: true, .. } = stop.why else { return None };
+    let dev = world.dev(&stop.ns, stop.dev.as_ref()?)?;
+    let beyond = dev.other().and_then(|peer| world.dev(&peer.ns, &peer.name));
+    let fits = beyond.is_none_or(|peer| peer.mtu() <= mtu);
+    let sent = question.size.is_some() && stop.packet.dst == question.dst;
+    (fits && sent && stop.ns != question.from()).then_some(mtu)
+}
+
+/// Where a route has several ways, each must work.
+fn ways(world: &World, question: &Question) -> Trip {
     let (first, legs) = one(world, question, 0);
     if !first.passes() || legs < 2 {
         let leg = (legs > 1).then_some(0);
@@ -51,6 +85,7 @@ fn one(world: &World, question: &Question, leg: usize) -> (Trip, usize) {
         doubts: std::mem::take(&mut walker.doubts),
         opaque: std::mem::take(&mut walker.opaque),
         leg: None,
+        limit: None,
         limited: std::mem::take(&mut walker.limited),
         ttls: std::mem::take(&mut walker.ttls),
         nats: std::mem::take(&mut walker.nats),

@@ -4,9 +4,8 @@
 
 use std::fs;
 
-use ropewalk_facts::Ns;
-
-use ropewalk_facts::seen::Scan;
+use ropewalk_facts::seen::{InVlan, NeighTable, Scan, Xdp};
+use ropewalk_facts::{Body, Fact, IfName, IpvlanMode, LinkKind, Ns, SysctlPath};
 use ropewalk_walk::Question;
 use serde::Deserialize;
 
@@ -40,6 +39,144 @@ fn wrong(path: &std::path::Path) -> Option<String> {
     (!right).then(|| {
         format!("{name}: {} at {}, not {:?} at {}", said.code, said.place, case.codes, case.place)
     })
+}
+
+/// A working network of tests/cases.
+fn healthy() -> Case {
+    case("nat-healthy")
+}
+
+fn case(name: &str) -> Case {
+    let path = format!("{}/tests/cases/{name}.json", env!("CARGO_MANIFEST_DIR"));
+    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+}
+
+/// The same with ipvlans in the place of macvlans: they have the hardware address of the link below.
+fn with_ipvlans(mut case: Case) -> Case {
+    let lower = |scan: &Scan, ns: &Ns, name: &IfName| {
+        let peer = scan.seen[ns].devices[name].other.clone().unwrap();
+        let of =
+            |f: &&Fact| f.ns == peer.ns && f.body.as_link().is_some_and(|l| l.name == peer.name);
+        let link = scan.facts.iter().find(of).unwrap().body.as_link().unwrap();
+        (Some(peer), link.mac)
+    };
+    let mut facts: Vec<Fact> = case.scan.facts.iter().cloned().collect();
+    for fact in &mut facts {
+        if let Body::Link(link) = &mut fact.body
+            && case.scan.seen[&fact.ns].devices.get(&link.name).is_some_and(|d| d.kind == "macvlan")
+        {
+            let (lower, mac) = lower(&case.scan, &fact.ns, &link.name);
+            link.kind = LinkKind::Ipvlan { lower, mode: IpvlanMode::L2 };
+            link.mac = mac;
+        }
+    }
+    // What neighbours were known by is not so any more.
+    facts.retain(|f| !matches!(f.body, Body::Neigh(_)));
+    case.scan.facts = facts.into_iter().collect();
+    for device in case.scan.seen.values_mut().flat_map(|seen| seen.devices.values_mut()) {
+        if device.kind == "macvlan" {
+            device.kind = "ipvlan".to_owned();
+            device.macvlan = None;
+        }
+    }
+    case
+}
+
+#[test]
+fn ipvlans_are_walked_and_the_link_below_does_not_reach_them() {
+    let fine = with_ipvlans(case("healthy-macvlan"));
+    let said = ropewalk_engine::why_in(&fine.scan, &fine.question).unwrap();
+    assert_eq!((said.code.as_str(), said.model_gaps.len()), ("OK", 0), "{said:#?}");
+    let apart = with_ipvlans(case("macvlan-host"));
+    let said = ropewalk_engine::why_in(&apart.scan, &apart.question).unwrap();
+    assert_eq!((said.code.as_str(), said.place), ("MACVLAN_HOST_ISOLATION", apart.place));
+    assert!(said.sentence.contains("ipvlans") && said.fix.is_empty(), "{}", said.sentence);
+}
+
+#[test]
+fn a_member_in_another_vlan_than_its_bridge_is_named() {
+    let mut case = healthy();
+    let host = case
+        .scan
+        .seen
+        .iter_mut()
+        .find(|(_, seen)| seen.devices.values().any(|d| d.kind == "bridge"));
+    let (ns, seen) = host.unwrap();
+    let place = ropewalk_walk::called(ns).to_owned();
+    let vlan = |id| vec![InVlan { id, pvid: true, untagged: true }];
+    for device in seen.devices.values_mut() {
+        if device.kind == "bridge" {
+            device.vlan_filtering = true;
+        }
+        device.vlans = vlan(1);
+    }
+    let fine = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    assert_eq!(fine.code, "OK", "all are in one");
+    let seen = case.scan.seen.iter_mut().find(|(ns, _)| ropewalk_walk::called(ns) == place);
+    let leg = IfName::new("vc1").unwrap();
+    seen.unwrap().1.devices.get_mut(&leg).unwrap().vlans = vlan(10);
+    let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    assert_eq!((said.code.as_str(), said.place), ("VLAN_MISMATCH", format!("{place}:vc1")));
+    assert!(
+        said.fix_checked && said.fix[1].ends_with("bridge vlan add dev vc1 vid 1 pvid untagged")
+    );
+}
+
+#[test]
+fn a_full_table_of_neighbours_is_named() {
+    let mut case = healthy();
+    for seen in case.scan.seen.values_mut() {
+        seen.tables = vec![NeighTable { v6: false, entries: 1024, room: 1024 }];
+    }
+    // Nobody knows anybody yet.
+    let facts = case.scan.facts.iter().filter(|f| !matches!(f.body, Body::Neigh(_)));
+    case.scan.facts = facts.cloned().collect();
+    let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    assert_eq!(said.code, "NEIGH_TABLE_FULL", "{said:#?}");
+    assert!(said.fix.iter().any(|fix| fix.contains("gc_thresh3")), "{:?}", said.fix);
+}
+
+#[test]
+fn a_program_that_nobody_can_look_into_is_named_and_no_cause() {
+    let mut case = healthy();
+    let device = IfName::new("vc1").unwrap();
+    let seen = case.scan.seen.values_mut().find(|seen| seen.devices.contains_key(&device));
+    let dev = seen.unwrap().devices.get_mut(&device).unwrap();
+    dev.xdp = Some(Xdp { id: 7, generic: true, always: None });
+    dev.tc_in = vec!["bpf".to_owned()];
+    let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    assert_eq!(said.code, "OK");
+    assert_ne!(said.certainty, "predicted", "it hangs on the program");
+    let gaps = said.model_gaps.join("\n");
+    assert!(gaps.contains("vc1: an XDP program") && gaps.contains("vc1: a filter of tc"), "{gaps}");
+}
+
+#[test]
+fn two_faults_are_named_in_order() {
+    let mut case = healthy();
+    let forwarding = SysctlPath::new("net/ipv4/conf/br0/forwarding").unwrap();
+    let mut facts: Vec<Fact> = case.scan.facts.iter().cloned().collect();
+    facts.retain(|f| {
+        let default = matches!(&f.body, Body::Route(r) if r.key.dst.prefix_len() == 0);
+        !(default && ropewalk_walk::called(&f.ns) == case.question.src)
+    });
+    for fact in &mut facts {
+        if let Body::Sysctl(x) = &mut fact.body
+            && x.path == forwarding
+        {
+            x.value = "0".to_owned();
+        }
+    }
+    case.scan.facts = facts.into_iter().collect();
+    for seen in case.scan.seen.values_mut() {
+        if let Some(on) = seen.settings.get_mut("net/ipv4/conf/br0/forwarding") {
+            *on = "0".to_owned();
+        }
+    }
+    let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    let then: Vec<&str> = said.then.iter().map(|then| then.code.as_str()).collect();
+    assert_eq!((said.code.as_str(), then), ("NO_ROUTE", vec!["IP_FORWARD_OFF"]), "{said:#?}");
+    assert!(said.fix_checked, "both are repaired: {:?}", said.fix);
 }
 
 #[test]

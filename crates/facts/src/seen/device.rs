@@ -54,6 +54,22 @@ pub struct Device {
     /// As a member of a bridge.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub port: Option<Port>,
+    /// The VLANs that it is in, of a bridge that looks at their tags, or as a member of one.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub vlans: Vec<InVlan>,
+}
+
+/// That a bridge or a member of one is in a VLAN (`bridge vlan show`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InVlan {
+    /// Its number.
+    pub id: u16,
+    /// Frames without a tag that come in are of this one.
+    #[serde(default)]
+    pub pvid: bool,
+    /// Frames go out without a tag.
+    #[serde(default)]
+    pub untagged: bool,
 }
 
 /// A filter of tc that is a program of BPF.

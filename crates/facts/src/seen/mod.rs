@@ -13,7 +13,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-pub use device::{Classic, Device, Filter, Port, Qdisc, Xdp};
+pub use device::{Classic, Device, Filter, InVlan, Port, Qdisc, Xdp};
 
 use crate::fact::Body;
 use crate::link::LinkKind;

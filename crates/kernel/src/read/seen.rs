@@ -105,6 +105,14 @@ impl Kernel {
             }
             devices.insert(name, device);
         }
+        if devices.values().any(|device| device.vlan_filtering) {
+            let rt = &mut self.space_mut(ns)?.rt;
+            let found = rt.dump(&wire::vlans()?, |m| wire::vlans_of(&m))?;
+            for (index, vlans) in found {
+                let of = devices.values_mut().filter(|device| device.index == index);
+                of.for_each(|device| device.vlans.clone_from(&vlans));
+            }
+        }
         let known = if far.is_empty() { BTreeMap::new() } else { self.nsids(ns)? };
         for (nsid, ends) in far {
             let Some(other) = known.get(&nsid) else { continue };

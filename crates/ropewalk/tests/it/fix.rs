@@ -157,6 +157,9 @@ fn what_is_ropewalks_own_is_repaired_by_its_own_verb() {
         let before = all(&host, "host red blue");
         let said = asked(&host, "fix red blue --visible host,red,blue");
         assert_eq!(said["verbs"], json!(["ropewalk repair"]), "{breaks}: {said:#}");
+        let page = host.run("why red blue --no-live --visible host,red,blue").out;
+        let (own, by_hand) = ("FIX  ropewalk repair\n     or by hand:\n     ip link set ", &leg);
+        assert!(page.contains(&format!("{own}{by_hand}")), "{breaks}: {page}");
         let done = asked(&host, "fix red blue --visible host,red,blue --apply");
         assert_eq!(done["after"]["code"], "OK", "{breaks}: {done:#}");
         host.ok("check");

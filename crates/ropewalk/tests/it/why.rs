@@ -286,6 +286,23 @@ fn a_host_without_a_route_is_the_cause_and_no_sandbox_becomes_its_gateway() {
 }
 
 #[test]
+fn a_small_link_that_says_so_is_no_fault_and_one_that_is_silenced_is() {
+    let (host, _server) = wired();
+    host.net.sh("ip link set up0 mtu 1200; ip -n lan link set eth0 mtu 1200");
+    let long = "red 198.51.100.8 --size 1400 --df --visible host,red,blue,lan";
+    let said = asked(&host, long);
+    let sentence = said["sentence"].as_str().expect("a sentence");
+    assert_eq!(said["code"], "OK", "{said:#}");
+    assert!(sentence.contains("host:up0 takes 1200 bytes, and says so"), "{sentence}");
+    assert_eq!(said["certainty"], "predicted+seen", "{said:#}");
+    host.net.sh("iptables -A OUTPUT -p icmp -j DROP; ip -n red route flush cache");
+    let said = asked(&host, long);
+    assert_eq!(said["code"], "MTU_BLACKHOLE", "{said:#}");
+    let done = host.run(&format!("fix {long} --apply"));
+    assert_eq!(done.status, Some(0), "asked again it is right: {}{}", done.out, done.err);
+}
+
+#[test]
 fn without_a_destination_the_internet_is_asked_for_and_need_not_answer() {
     let (host, _server) = wired();
     let said = asked(&host, "red --visible red,host");

@@ -1,5 +1,6 @@
 //! Links: down, without a partner, with programs on them, macvlans.
 
+use ropewalk_facts::seen::InVlan;
 use ropewalk_facts::{IfName, Ns};
 
 use super::edit::{self, node};
@@ -269,6 +270,21 @@ fn parent(
     let own = case.world.node(ns).and_then(|n| n.addrs_of(dev).next().map(|a| a.key.net.addr()));
     let source = own.map(|ip| format!(" src {ip}")).unwrap_or_default();
     let target = if home == *ns { child } else { from };
+    let upon = |d: &crate::world::Dev| {
+        d.kind() == "ipvlan" && d.other().is_some_and(|p| p.ns == *ns && p.name == *dev)
+    };
+    if case.world.nodes.values().any(|n| n.devs.values().any(upon)) {
+        add.push(Candidate {
+            code: "MACVLAN_HOST_ISOLATION",
+            place: place(ns, Some(dev)),
+            sentence: format!("{dev} carries ipvlans, and the link below does not reach them: {} needs an ipvlan of its own, and an address on it", called(ns)),
+            evidence: vec![evidence(ns, dev.as_str(), "carries ipvlans", "ip -d link show type ipvlan")],
+            fix: Vec::new(),
+            rank: 8,
+            change: None,
+        });
+        return;
+    }
     add.push(Candidate {
         code: "MACVLAN_HOST_ISOLATION",
         place: place(ns, Some(dev)),
@@ -282,4 +298,60 @@ fn parent(
         rank: 8,
         change: None,
     });
+}
+
+/// Two links of a bridge that looks at tags are in different VLANs, or a VLAN has another number than
+/// what is sent.
+pub(super) fn vlan(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for stop in case.stops() {
+        let (Why::Vlan, Some(dev)) = (&stop.why, &stop.dev) else { continue };
+        let Some(n) = case.world.node(&stop.ns) else { continue };
+        let bridge = n.devs.get(dev).map(|d| d.link.master.as_ref().unwrap_or(dev)).cloned();
+        let Some(bridge) = bridge.filter(|b| n.devs.get(b).is_some_and(|b| b.seen.vlan_filtering))
+        else {
+            continue;
+        };
+        let own = |name: &IfName| n.devs.get(name).and_then(pvid);
+        let from = stop.packet.physin.clone().unwrap_or_else(|| bridge.clone());
+        let all: Vec<&crate::world::Dev> = n.members(&bridge).chain(n.devs.get(&bridge)).collect();
+        let fellows = |id: Option<u16>| all.iter().filter(|d| pvid(d) == id).count();
+        // The one that has fewer fellows is the odd one.
+        for (odd, other) in [(dev, &from), (&from, dev)] {
+            let Some(id) = own(other).filter(|_| odd != other) else { continue };
+            let (at, name, found) = (stop.ns.clone(), odd.clone(), own(odd));
+            let own_flag = if *odd == bridge { " self" } else { "" };
+            let is = found.map_or("none".to_owned(), |id| id.to_string());
+            let mut fix: Vec<String> = found
+                .iter()
+                .map(|old| within(&at, &format!("bridge vlan del dev {odd} vid {old}{own_flag}")))
+                .collect();
+            fix.push(within(
+                &at,
+                &format!("bridge vlan add dev {odd} vid {id} pvid untagged{own_flag}"),
+            ));
+            add.push(Candidate {
+                code: "VLAN_MISMATCH",
+                place: place(&at, Some(odd)),
+                sentence: format!(
+                    "{odd} is in the VLAN {is} of {bridge}, and {other} in {id}: nothing passes from the one to the other"
+                ),
+                evidence: vec![evidence(&at, odd.as_str(), format!("pvid {is}"), "bridge vlan show")],
+                fix,
+                rank: if fellows(found) > fellows(Some(id)) { 3 } else { 2 },
+                change: Some(Box::new(move |w: &mut World| {
+                    node(w, &at, |n| {
+                        if let Some(dev) = n.devs.get_mut(&name) {
+                            dev.seen.vlans.retain(|v| !v.pvid);
+                            dev.seen.vlans.push(InVlan { id, pvid: true, untagged: true });
+                        }
+                    });
+                })),
+            });
+        }
+    }
+}
+
+/// The VLAN of what comes in without a tag.
+fn pvid(dev: &crate::world::Dev) -> Option<u16> {
+    dev.seen.vlans.iter().find(|v| v.pvid).map(|v| v.id)
 }

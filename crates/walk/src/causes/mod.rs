@@ -43,6 +43,7 @@ const CAUSES: &[Cause] = &[
     link::down,
     link::traffic_control,
     link::macvlan,
+    link::vlan,
     nat::no_way_back,
     nat::other_source,
     nat::conntrack,
@@ -260,7 +261,8 @@ pub(crate) fn fallback(stop: &Stop, back: bool, owned: bool) -> (&'static str, S
         Why::WrongWay(_) => ("WRONG_ROUTE", format!("{ns} sends it where {to} is not")),
         Why::Outer(inner) => fallback(inner, back, owned),
         Why::Astray => ("NO_RETURN_ROUTE", format!("the answer goes astray in {ns}")),
-        Why::NotRead | Why::UnknownRule | Why::FdbElsewhere | Why::Vlan | Why::Swallowed => {
+        Why::Vlan => ("VLAN_MISMATCH", format!("the VLANs of {ns} do not fit")),
+        Why::NotRead | Why::UnknownRule | Why::FdbElsewhere | Why::Swallowed => {
             ("UNKNOWN", format!("it ends in {ns}"))
         }
     }

@@ -99,7 +99,35 @@ pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
             })),
         });
     }
-    add.push(plain("NO_LISTENER", name, sentence, shown("nobody".to_owned()), serve(stop)));
+    let nobody =
+        || plain("NO_LISTENER", name, sentence.clone(), shown("nobody".to_owned()), serve(stop));
+    add.push(led(case, stop, nobody()).unwrap_or_else(nobody));
+}
+
+/// A host where nobody listens, with one service behind it that is not published: it is led there.
+fn led(case: &Case<'_>, stop: &Stop, nobody: Candidate) -> Option<Candidate> {
+    let n = case.world.node(&stop.ns)?;
+    let translated =
+        case.trip.request.hops.iter().any(|h| h.what.starts_with("translates the destination"));
+    let services = case.world.nodes.iter().filter(|(ns, far)| {
+        let bridge = |d: &crate::world::Dev| d.kind() == "bridge";
+        let behind = far.addrs.iter().any(|a| {
+            let on = |b: &ropewalk_facts::Addr| b.key.net.contains(&a.key.net.addr());
+            n.addrs.iter().any(|b| on(b) && n.devs.get(&b.key.dev).is_some_and(bridge))
+        });
+        let serves = |l: &&ropewalk_facts::seen::Listener| {
+            l.proto == stop.packet.proto && !l.addr.is_loopback()
+        };
+        **ns != stop.ns && behind && far.listeners.iter().filter(serves).count() > 0
+    });
+    if translated || services.count() != 1 {
+        return None;
+    }
+    let mut found = Vec::new();
+    missing(case, stop, 15, &mut found);
+    let way = found.pop()?;
+    let sentence = format!("{}; {}", nobody.sentence, way.sentence);
+    Some(Candidate { sentence, fix: way.fix, change: way.change, ..nobody })
 }
 
 /// The service takes no more: those who wait fill its queue.

@@ -26,6 +26,9 @@ impl Walker<'_> {
         out: &mut Spread,
     ) {
         let Some(node) = self.node(ns) else { return };
+        if let Err(at) = sorted(node, bridge, from, &mut frame) {
+            return Self::lose(out, ns, at, Why::Vlan, &frame);
+        }
         if let Some(member) = from {
             if let Some(why) = self.refuses(node, member, &frame) {
                 return Self::lose(out, ns, member.name(), why, &frame);
@@ -133,12 +136,22 @@ impl Walker<'_> {
         if !dev.link.up {
             return Self::lose(out, ns, bridge, Why::Down, &frame);
         }
+        if !leaves(node, bridge, dev, &mut frame) {
+            return Self::lose(out, ns, bridge, Why::Vlan, &frame);
+        }
         let at = At { ns, hook: Hook::Input, iif: from.map(Dev::name), oif: None, bridged: true };
         if let Err(stop) = self.bridge_chains(node, at, (Some(bridge), None), &mut frame) {
             out.losses.push(stop);
             return;
         }
         frame.hop(ns, bridge.as_str(), "hands it up to the host");
+        if let Some(id) = frame.tag {
+            let Some(child) = self.vlan_of(ns, bridge, id) else {
+                return Self::lose(out, ns, bridge, Why::Vlan, &frame);
+            };
+            frame.tag = None;
+            return self.ingress(&child.0, &child.1, frame, out);
+        }
         let Frame { packet, shown, hops, .. } = frame;
         out.arrivals.push(Arrival { ns: ns.clone(), dev: bridge.clone(), packet, shown, hops });
     }
@@ -198,6 +211,9 @@ impl Walker<'_> {
         }
         if port.state != 3 {
             return Self::lose(out, ns, to.name(), Why::PortState(port.state), &frame);
+        }
+        if !leaves(node, bridge, to, &mut frame) {
+            return Self::lose(out, ns, to.name(), Why::Vlan, &frame);
         }
         let dmac = frame.packet.dmac;
         let floods = if dmac == BROADCAST {
@@ -274,4 +290,34 @@ impl Walker<'_> {
         }
         Ok(())
     }
+}
+
+/// Sorts a frame that comes into a bridge by its VLAN: that of its tag, else that of the link it comes
+/// in by, which stands in the tag inside. The link that is not in it, where there is none.
+fn sorted<'n>(
+    node: &'n Node,
+    bridge: &'n IfName,
+    from: Option<&'n Dev>,
+    frame: &mut Frame,
+) -> Result<(), &'n IfName> {
+    let Some(own) = node.devs.get(bridge).filter(|d| d.seen.vlan_filtering) else { return Ok(()) };
+    let at = from.unwrap_or(own);
+    let found = match frame.tag {
+        Some(id) => at.seen.vlans.iter().find(|v| v.id == id),
+        None => at.seen.vlans.iter().find(|v| v.pvid),
+    };
+    frame.tag = Some(found.ok_or(at.name())?.id);
+    Ok(())
+}
+
+/// Whether a frame may leave a bridge by a link of its VLAN, and with which tag.
+fn leaves(node: &Node, bridge: &IfName, to: &Dev, frame: &mut Frame) -> bool {
+    if !node.devs.get(bridge).is_some_and(|d| d.seen.vlan_filtering) {
+        return true;
+    }
+    let Some(found) = to.seen.vlans.iter().find(|v| Some(v.id) == frame.tag) else { return false };
+    if found.untagged {
+        frame.tag = None;
+    }
+    true
 }

@@ -46,11 +46,13 @@ pub(crate) struct Frame {
     shown: bool,
     hops: Vec<Hop>,
     ttl: u8,
+    /// The VLAN that its tag names.
+    tag: Option<u16>,
 }
 
 impl Frame {
     pub(crate) fn new(packet: Packet) -> Self {
-        Self { packet, shown: false, hops: Vec::new(), ttl: 24 }
+        Self { packet, shown: false, hops: Vec::new(), ttl: 24, tag: None }
     }
 
     fn hop(&mut self, ns: &Ns, at: impl Into<String>, what: impl Into<String>) {
@@ -115,9 +117,9 @@ impl Walker<'_> {
             _ => match dev.kind() {
                 "veth" => self.pair(ns, dev, frame, out),
                 "macvlan" => self.macvlan(ns, dev, frame, out),
-                kind @ ("vlan" | "ipvlan") => {
-                    // What comes back to them is not walked: it is said.
-                    self.opaque.push((ns.clone(), name.clone(), kind.to_owned()));
+                "ipvlan" => self.ipvlan(ns, dev, frame, out),
+                "vlan" => {
+                    frame.tag = dev.seen.vlan;
                     self.lower(ns, dev, frame, out);
                 }
                 "dummy" => Self::lose(out, ns, name, Why::Swallowed, &frame),
@@ -251,16 +253,23 @@ impl Walker<'_> {
         let dmac = frame.packet.dmac;
         for (other, child) in self.upon(ns, dev.name()) {
             let upper = self.world.dev(&other, &child);
-            let wanted = upper
-                .is_some_and(|u| u.kind() == "macvlan" && (u.mac() == dmac || multicast(dmac)));
-            if wanted
-                && upper.is_none_or(|u| u.mac() != frame.packet.smac)
-                && dev.mac() == frame.packet.smac
-            {
+            let wanted = upper.is_some_and(|u| match u.kind() {
+                "macvlan" => {
+                    let own = dev.mac() == frame.packet.smac && u.mac() != frame.packet.smac;
+                    own && (u.mac() == dmac || multicast(dmac))
+                }
+                "ipvlan" => self.has(&other, &child, &frame.packet),
+                _ => false,
+            });
+            if wanted {
                 Self::lose(out, ns, dev.name(), Why::MacvlanParent, &frame);
             }
         }
         let mates = self.mates(ns, dev);
+        if frame.tag.is_some() {
+            // What comes back with a tag from where nobody may look is not walked: it is said.
+            self.opaque.push((ns.clone(), dev.name().clone(), "vlan".to_owned()));
+        }
         let known =
             mates.iter().any(|(n, d)| self.world.dev(n, d).is_some_and(|d| d.mac() == dmac));
         frame.hop(ns, dev.name().as_str(), "leaves");
@@ -327,11 +336,22 @@ impl Walker<'_> {
             out.losses.push(stop);
             return;
         }
-        self.children(ns, dev, &frame, out);
+        if let Some(id) = frame.tag
+            && let Some(child) = self.vlan_of(ns, name, id)
+        {
+            frame.tag = None;
+            return self.ingress(&child.0, &child.1, frame, out);
+        }
+        if self.children(ns, dev, &frame, out) {
+            return;
+        }
         if let Some(master) = &dev.link.master
             && self.world.dev(ns, master).is_some_and(|m| m.link.kind == LinkKind::Bridge)
         {
             return self.bridge(ns, master, Some(dev), frame, out);
+        }
+        if frame.tag.is_some() {
+            return Self::lose(out, ns, name, Why::Vlan, &frame);
         }
         let mine = dev.mac() == frame.packet.dmac || multicast(frame.packet.dmac) || dev.loopback();
         if mine || dev.mac() == NO_MAC {
@@ -342,17 +362,72 @@ impl Walker<'_> {
         }
     }
 
-    /// Macvlans and VLANs that sit upon a link.
-    fn children(&mut self, ns: &Ns, dev: &Dev, frame: &Frame, out: &mut Spread) {
+    /// Macvlans and ipvlans that sit upon a link. True when an ipvlan takes the frame, and the link's
+    /// own stack does not see it.
+    fn children(&mut self, ns: &Ns, dev: &Dev, frame: &Frame, out: &mut Spread) -> bool {
+        let mut taken = false;
         for (child_ns, child) in self.upon(ns, dev.name()) {
             let Some(upper) = self.world.dev(&child_ns, &child) else { continue };
-            let takes = upper.mac() == frame.packet.dmac || multicast(frame.packet.dmac);
-            if upper.kind() == "macvlan" && takes && upper.mac() != frame.packet.smac {
+            let takes = match upper.kind() {
+                "macvlan" => {
+                    let fits = upper.mac() == frame.packet.dmac || multicast(frame.packet.dmac);
+                    fits && upper.mac() != frame.packet.smac
+                }
+                // They have the hardware address of the link; the address of IP tells them apart.
+                "ipvlan" => self.has(&child_ns, &child, &frame.packet),
+                _ => false,
+            };
+            if takes {
+                taken |= upper.kind() == "ipvlan";
                 let mut copy = frame.clone();
                 copy.packet.conn = None;
                 self.ingress(&child_ns, &child, copy, out);
             }
         }
+        taken && !multicast(frame.packet.dmac)
+    }
+
+    /// True when a frame is for an address that sits on a link.
+    fn has(&self, ns: &Ns, dev: &IfName, packet: &Packet) -> bool {
+        let to =
+            packet.ask.map_or(packet.dst, |ask| if ask.answer { packet.dst } else { ask.whose });
+        self.node(ns).is_some_and(|n| n.addrs_of(dev).any(|a| a.key.net.addr() == to))
+    }
+
+    /// The VLAN of this number that sits upon a link.
+    fn vlan_of(&self, ns: &Ns, dev: &IfName, id: u16) -> Option<(Ns, IfName)> {
+        self.upon(ns, dev).into_iter().find(|(ns, name)| {
+            self.world.dev(ns, name).is_some_and(|d| d.kind() == "vlan" && d.seen.vlan == Some(id))
+        })
+    }
+
+    /// An ipvlan: a sibling that has the address gets it at once, all else goes by the link below,
+    /// whose own stack hears nothing of it.
+    fn ipvlan(&mut self, ns: &Ns, dev: &Dev, mut frame: Frame, out: &mut Spread) {
+        let Some(lower) = dev.other().cloned() else { return self.cloud(ns, dev, frame, out) };
+        frame.packet.conn = None;
+        for (other, name) in self.upon(&lower.ns, &lower.name) {
+            let own = other == *ns && name == *dev.name();
+            let Some(sibling) = self.world.dev(&other, &name) else { continue };
+            if own || sibling.kind() != "ipvlan" || !self.has(&other, &name, &frame.packet) {
+                continue;
+            }
+            let mut copy = frame.clone();
+            let what = format!("over to its sibling {} {name}", crate::called(&other));
+            copy.hop(ns, dev.name().as_str(), what);
+            copy.over(&other, &name);
+            return self.ingress(&other, &name, copy, out);
+        }
+        if self.has(&lower.ns, &lower.name, &frame.packet) {
+            return Self::lose(out, &lower.ns, &lower.name, Why::MacvlanParent, &frame);
+        }
+        // Beyond layer 2 the namespace of the link below decides, which is not walked.
+        if let LinkKind::Ipvlan { mode, .. } = &dev.link.kind
+            && *mode != ropewalk_facts::IpvlanMode::L2
+        {
+            self.opaque.push((ns.clone(), dev.name().clone(), "ipvlan".to_owned()));
+        }
+        self.egress(&lower.ns, &lower.name, frame, out);
     }
 
     /// The links that sit upon this one.

@@ -7,18 +7,21 @@
 use std::net::IpAddr;
 
 use ropewalk_facts::IfName;
-use ropewalk_facts::seen::{Classic, Device, Filter, NeighTable, Port, Qdisc, Xdp};
+use ropewalk_facts::seen::{Classic, Device, Filter, InVlan, NeighTable, Port, Qdisc, Xdp};
 
 use super::index::OtherEnd;
 use super::ip;
 use super::link::HEADER;
+use crate::Error;
 use crate::consts::consts;
-use crate::nl::{Attr, Attrs, Message, Request, attrs, flag, u32_at};
-use crate::rt::consts::{AF_INET, AF_INET6};
+use crate::nl::{Attr, Attrs, Message, Request, Writer, attrs, flag, u32_at};
+use crate::rt::consts::{AF_BRIDGE, AF_INET, AF_INET6};
 
 consts! {
     "linux/rtnetlink.h";
     RTM_NEWLINK: u16 = 16;
+    RTM_GETLINK: u16 = 18;
+    RTEXT_FILTER_BRVLAN: u32 = 2;
     RTM_NEWADDR: u16 = 20;
     RTM_NEWQDISC: u16 = 36;
     RTM_GETQDISC: u16 = 38;
@@ -50,6 +53,8 @@ consts! {
     IFLA_IFNAME: u16 = 3;
     IFLA_LINK: u16 = 5;
     IFLA_LINKINFO: u16 = 18;
+    IFLA_AF_SPEC: u16 = 26;
+    IFLA_EXT_MASK: u16 = 29;
     IFLA_CARRIER: u16 = 33;
     IFLA_LINK_NETNSID: u16 = 37;
     IFLA_XDP: u16 = 43;
@@ -73,6 +78,11 @@ consts! {
     IFLA_BRPORT_BCAST_FLOOD: u16 = 30;
     IFLA_BRPORT_ISOLATED: u16 = 33;
     IFLA_BRPORT_LOCKED: u16 = 39;
+
+    "linux/if_bridge.h";
+    IFLA_BRIDGE_VLAN_INFO: u16 = 2;
+    BRIDGE_VLAN_INFO_PVID: u16 = 2;
+    BRIDGE_VLAN_INFO_UNTAGGED: u16 = 4;
 
     "linux/if_addr.h";
     IFA_ADDRESS: u16 = 1;
@@ -134,9 +144,45 @@ pub fn device(message: &Message<'_>) -> Option<(IfName, Device, Option<OtherEnd>
             .and_then(|a| ip::read(a.data)),
         vlan_filtering: of("bridge", IFLA_BR_VLAN_FILTERING).and_then(|a| a.u8()) == Some(1),
         port: port(of_info(IFLA_INFO_SLAVE_KIND), of_info(IFLA_INFO_SLAVE_DATA)),
+        vlans: Vec::new(),
         kind,
     };
     Some((name, device, other))
+}
+
+/// The VLANs of all bridges of a namespace and of their members, one by one.
+///
+/// # Errors
+/// None in practice: the message is short.
+pub fn vlans() -> Result<Request, Error> {
+    let mut head = vec![0; HEADER];
+    if let Some(family) = head.first_mut() {
+        *family = AF_BRIDGE;
+    }
+    let mut w = Writer::with(&head);
+    w.u32(IFLA_EXT_MASK, RTEXT_FILTER_BRVLAN);
+    Ok(Request { kind: RTM_GETLINK, flags: flag::DUMP, body: w.finish()? })
+}
+
+/// The VLANs in an answer, and the index of the link that they are of.
+#[must_use]
+pub fn vlans_of(message: &Message<'_>) -> Option<(u32, Vec<InVlan>)> {
+    if message.kind != RTM_NEWLINK || *message.body.first()? != AF_BRIDGE {
+        return None;
+    }
+    let spec = attrs(message.body.get(HEADER..)?).first(IFLA_AF_SPEC)?.attrs();
+    let one = |attr: Attr<'_>| {
+        let [a, b, c, d] = *attr.data.first_chunk()?;
+        let (flags, id) = (u16::from_ne_bytes([a, b]), u16::from_ne_bytes([c, d]));
+        let on = |flag| flags & flag != 0;
+        Some(InVlan {
+            id,
+            pvid: on(BRIDGE_VLAN_INFO_PVID),
+            untagged: on(BRIDGE_VLAN_INFO_UNTAGGED),
+        })
+    };
+    let all = spec.filter(|attr| attr.kind == IFLA_BRIDGE_VLAN_INFO).filter_map(one).collect();
+    Some((u32_at(message.body, 4)?, all))
 }
 
 fn xdp(attr: Option<Attr<'_>>) -> Option<Xdp> {

@@ -115,7 +115,12 @@ fn fix(v: &Verdict, look: &Look) -> String {
     if v.fix.is_empty() {
         return String::new();
     }
-    let lines: Vec<String> = v.fix.iter().flat_map(|c| command(c, WIDTH - UNDER.len())).collect();
+    let room = WIDTH - UNDER.len();
+    let mut lines = v.verbs.clone();
+    if !lines.is_empty() {
+        lines.push("or by hand:".to_owned());
+    }
+    lines.extend(v.fix.iter().flat_map(|c| command(c, room)));
     let mut text = format!("\n{}", labelled("FIX", Tone::Good, &lines, look.paint));
     let checked = match (v.fix_checked, v.then.is_empty()) {
         (true, _) => "checked in the model: request and answer then get through",

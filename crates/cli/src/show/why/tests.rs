@@ -42,6 +42,7 @@ fn dropped() -> Verdict {
             "ip netns exec h iptables -t filter -I FORWARD -s 198.51.100.8 -d 10.50.0.2 -j ACCEPT"
                 .into(),
         ],
+        verbs: Vec::new(),
         fix_checked: true,
         path: vec![
             Step {
