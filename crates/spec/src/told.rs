@@ -56,6 +56,7 @@ pub enum Shared {
 
 /// One interface, with everything chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a thing that runtimes say")]
 pub struct Told {
     /// What kind of interface, and where it leads.
     pub wired: Wired,
@@ -73,6 +74,8 @@ pub struct Told {
     pub dad: bool,
     /// It is up.
     pub up: bool,
+    /// The link that it stands on is in the container, not on the host.
+    pub inside: bool,
 }
 
 /// What kind of interface it is.

@@ -64,7 +64,7 @@ pub(crate) fn attach(wiring: &Wiring<'_>, direct: &Direct) -> Result<Plan, Dupli
             wiring.single(LinkKind::Vlan { lower: lower(wiring), id: *id })?
         }
         Direct::HostDevice { parent } => {
-            wiring.moved(Peer { ns: Ns::HOST, name: parent.clone() })?
+            wiring.moved(Peer { ns: Ns::HOST, name: parent.clone() }, None)?
         }
         Direct::Dummy => wiring.single(LinkKind::Dummy)?,
         Direct::Tap(spec) => wiring.single(LinkKind::Tap(spec.clone()))?,

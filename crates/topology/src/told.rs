@@ -134,7 +134,8 @@ pub fn told(wiring: &Wiring<'_>, told: &Told) -> Result<Plan, Duplicate> {
 
 /// The interface, with its other end where it has one.
 fn interface(wiring: &Wiring<'_>, told: &Told) -> Result<Plan, Duplicate> {
-    let lower = |master: &IfName| Some(Peer { ns: Ns::HOST, name: master.clone() });
+    let ns = if told.inside { &wiring.ns } else { &Ns::HOST };
+    let lower = |master: &IfName| Some(Peer { ns: ns.clone(), name: master.clone() });
     match &told.wired {
         Wired::Member { bridge, hairpin, isolated, .. } => {
             let mut plan = wiring.pair_up(Some(bridge.clone()), told.up)?;
@@ -153,7 +154,10 @@ fn interface(wiring: &Wiring<'_>, told: &Told) -> Result<Plan, Duplicate> {
         Wired::Vlan { master, id } => {
             wiring.single(LinkKind::Vlan { lower: lower(master), id: *id })
         }
-        Wired::Device { name } => wiring.moved(Peer { ns: Ns::HOST, name: name.clone() }),
+        Wired::Device { name } => {
+            let from = Peer { ns: Ns::HOST, name: name.clone() };
+            wiring.moved(from, Some(name.to_string()))
+        }
         Wired::Dummy => wiring.single(LinkKind::Dummy),
         Wired::Tap(spec) => wiring.single(LinkKind::Tap(spec.clone())),
     }

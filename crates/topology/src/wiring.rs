@@ -126,14 +126,15 @@ impl Wiring<'_> {
     }
 
     /// An interface of another namespace, which comes to the sandbox, and loopback. It bears our
-    /// mark, as it may come back by itself when the sandbox dies.
+    /// mark, as it may come back by itself when the sandbox dies. `alias` is a text for people.
     ///
     ///     ip link set dev PARENT netns NS name IFNAME
-    pub(crate) fn moved(&self, from: Peer) -> Result<Plan, Duplicate> {
+    pub(crate) fn moved(&self, from: Peer, alias: Option<String>) -> Result<Plan, Duplicate> {
         let mut plan = self.begin()?;
         let mut inside = Link::up(self.ifname.clone(), LinkKind::Moved { from });
         inside.mtu = Some(self.mtu);
         inside.altnames.insert(self.altname.clone());
+        inside.alias = alias;
         plan.create(&self.ns, Body::Link(inside))?;
         self.finish(&mut plan)?;
         Ok(plan)

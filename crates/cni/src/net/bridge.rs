@@ -100,6 +100,7 @@ impl Bridge {
             masquerade: self.masquerade,
             dad: self.dad,
             up: !self.down,
+            inside: false,
         };
         let (bridge, force_address) = (Some(self.name), self.force_address);
         Ok(Draft { bridge, shared, force_address, told, outcome })

@@ -36,6 +36,7 @@ fn draft(conf: &Conf, outcome: Option<Outcome>) -> Result<Draft, Fault> {
         masquerade,
         dad: false,
         up: true,
+        inside: false,
     };
     Ok(Draft { bridge: None, shared, force_address: false, told, outcome })
 }

@@ -22,6 +22,7 @@ pub(crate) fn add(task: &mut Task<'_>, plugin: Plugin) -> Result<Outcome, Fault>
     if own_mac {
         task.call.args.only(&["MAC"])?;
     }
+    let inside = inside(task.conf)?;
     let wired = wired(task, plugin)?;
     let needs = matches!(plugin, Plugin::Vlan | Plugin::Dummy);
     let hands_on = plugin == Plugin::Ipvlan;
@@ -48,6 +49,7 @@ pub(crate) fn add(task: &mut Task<'_>, plugin: Plugin) -> Result<Outcome, Fault>
             masquerade: false,
             dad: false,
             up: true,
+            inside,
         };
         Ok(Draft { bridge: None, shared: Vec::new(), force_address: false, told, outcome })
     })
@@ -56,7 +58,9 @@ pub(crate) fn add(task: &mut Task<'_>, plugin: Plugin) -> Result<Outcome, Fault>
 /// STATUS: the link below is there.
 pub(crate) fn status(task: &mut Task<'_>, plugin: Plugin) -> Result<(), Fault> {
     let wired = wired(task, plugin)?;
-    let Some(name) = wired.below() else { return Ok(()) };
+    let Some(name) = wired.below().filter(|_| !inside(task.conf).unwrap_or_default()) else {
+        return Ok(());
+    };
     match task.engine.has_link(name)? {
         true => Ok(()),
         false => {
@@ -68,10 +72,6 @@ pub(crate) fn status(task: &mut Task<'_>, plugin: Plugin) -> Result<(), Fault> {
 
 fn wired(task: &mut Task<'_>, plugin: Plugin) -> Result<Wired, Fault> {
     let conf = task.conf;
-    if conf.fields.truth("linkInContainer")? == Some(true) {
-        let what = format!("{}: linkInContainer is not supported yet", plugin.name());
-        return Err(Fault::new(Code::Unsupported, what));
-    }
     match plugin {
         Plugin::Macvlan => {
             let mode = mode(conf, "bridge", MacvlanMode::from_word)?;
@@ -103,6 +103,11 @@ fn wired(task: &mut Task<'_>, plugin: Plugin) -> Result<Wired, Fault> {
     }
 }
 
+/// True where the link that it stands on is in the container.
+fn inside(conf: &Conf) -> Result<bool, Fault> {
+    Ok(conf.fields.truth("linkInContainer")? == Some(true))
+}
+
 /// The word for how links that share one reach each other.
 fn mode<T>(conf: &Conf, usual: &str, read: fn(&str) -> Option<T>) -> Result<T, Fault> {
     let text = conf.fields.text("mode")?;
@@ -120,6 +125,9 @@ fn master(task: &mut Task<'_>) -> Result<IfName, Fault> {
     if let ([one], "ipvlan") = (before.as_slice(), task.conf.kind.as_str()) {
         let odd = |why| Fault::new(Code::Config, format!("master of prevResult: {why}"));
         return IfName::new(one.name.as_str()).map_err(odd);
+    }
+    if inside(task.conf)? {
+        return Err(Fault::new(Code::Config, "linkInContainer: the configuration names no master"));
     }
     let none = || {
         Fault::new(Code::Config, "no master: the host has no default route to take it from")

@@ -156,7 +156,8 @@ impl Engine {
         let Whom { cni, network, ifname } = &wish.whom;
         let mut told = wish.told.clone();
         let below = told.wired.bridge().or(told.wired.below());
-        let below = below.map(|name| Id::Link(name.clone()).at(Ns::HOST));
+        let home = if told.inside { sandbox.ns.clone() } else { Ns::HOST };
+        let below = below.map(|name| Id::Link(name.clone()).at(home));
         let mut world = Snapshot::default();
         self.learn(&needed(&told.ways, &sandbox.ns, below.as_ref()), &mut world)?;
         behind_others(&mut told.ways, &sandbox.ns, &world);

@@ -5,9 +5,7 @@ use ropewalk_conformance::{Wish, link, run};
 /// What the plugins do not do yet. Nothing else may fail.
 const NOT_YET: &[(&str, &str)] = &[
     ("bridge/promisc", "the flag"),
-    ("host-device/alias", "the alias"),
     ("host-device/undone", "the stamp of host-local's folder stays"),
-    ("macvlan/in-container", "a master in the container"),
     ("macvlan/queue", "bcqueuelen"),
     ("macvlan/undone", "the stamp of host-local's folder stays"),
     ("tap/bridge", "a bridge in the container"),

@@ -4,6 +4,7 @@
 
 mod chain;
 mod chains;
+mod chance;
 mod conformance;
 mod cri;
 mod crowd;
