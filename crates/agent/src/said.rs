@@ -42,6 +42,11 @@ pub enum Said {
         /// The fault, as every command says it.
         fault: Fault,
     },
+    /// Something about the cluster that a person should know.
+    Cluster {
+        /// In words.
+        what: String,
+    },
     /// Somebody keeps changing what was put right.
     Strife {
         /// Seconds until the next look.
@@ -78,6 +83,7 @@ impl fmt::Display for Said {
                 write!(f, "repaired {owner}: {object} {was} ({why}; {ms} ms)")
             }
             Self::Cleared { what } => f.write_str(what),
+            Self::Cluster { what } => write!(f, "cluster: {what}"),
             Self::Refused { fault } => write!(f, "{fault}"),
             Self::Strife { pause_s } => {
                 write!(f, "somebody keeps changing the same: next look in {pause_s} s")

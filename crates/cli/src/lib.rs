@@ -8,6 +8,7 @@
 mod agent;
 mod answer;
 mod capture;
+mod cluster;
 mod demo;
 mod explain;
 mod fix;

@@ -10,7 +10,9 @@ use crate::table::{
     Announce, Attach, Cli, Create, Detach, File, Guard, NetworkVerb, Opened, PlanFile, Ports, Ps,
     Purge, Verb,
 };
-use crate::{agent, capture, demo, explain, fix, install, lab, pages, show, topics, trial, why};
+use crate::{
+    agent, capture, cluster, demo, explain, fix, install, lab, pages, show, topics, trial, why,
+};
 
 /// Does what was asked for.
 pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
@@ -38,6 +40,10 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
             Answer::of(json, &open()?.routes(&args.network)?, |hints| show::routes(hints))
         }
         Verb::Agent(args) => agent::run(args, json),
+        Verb::Join(args) => cluster::join(args, json),
+        Verb::Leave => cluster::leave(json),
+        Verb::Cluster(verb) => cluster::cluster(verb, json),
+        Verb::Host(verb) => cluster::host(verb, json),
         Verb::Install(args) => install::install(args, json),
         Verb::Uninstall(args) => install::uninstall(args, json),
         Verb::Why(args) => why::why(args, json),

@@ -5,6 +5,7 @@
 
 mod attachments;
 mod changes;
+pub(crate) mod cluster;
 mod columns;
 mod fix;
 mod interfaces;

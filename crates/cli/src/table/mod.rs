@@ -7,6 +7,7 @@
 //! whole, as it would stand in the place of the command's.  Never here: what the commands do.
 
 mod attachment;
+mod cluster;
 mod files;
 mod lab;
 mod network;
@@ -19,6 +20,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ropewalk_spec::NetworkName;
 
 pub(crate) use attachment::{Announce, Attach, Detach, Opened, Ports};
+pub(crate) use cluster::{ClusterCreate, ClusterName, ClusterVerb, HostName, HostVerb, Join};
 pub(crate) use files::{File, PlanFile};
 pub(crate) use lab::{DemoArgs, Exec, LabVerb};
 pub(crate) use network::{Create, Name, NetworkVerb};
@@ -103,6 +105,19 @@ pub(crate) enum Verb {
     /// need it. It says each thing it did in a line on standard error; with --json, as a line of
     /// JSON on standard output. It ends at SIGTERM or SIGINT. For systemd: dist/systemd/ropewalk-agent.service.
     Agent(Agent),
+    /// Make this host a member of the cluster whose store is at STORE
+    ///
+    /// The agent then claims blocks of the cluster's networks, makes this host's part of them, and
+    /// keeps the ways to the other hosts. Attaching to them needs neither agent nor store.
+    Join(Join),
+    /// Take this host out of its cluster, when no sandbox is on a network of it
+    Leave,
+    /// Show the cluster that this host is a member of, add and remove its networks
+    #[command(subcommand)]
+    Cluster(ClusterVerb),
+    /// List the hosts of the cluster, take one out of it
+    #[command(subcommand)]
+    Host(HostVerb),
     /// Become the CNI plugins of a folder: copy the binary there, link every plugin to it
     ///
     /// What was there is saved beside. Configuration files stay as they are.

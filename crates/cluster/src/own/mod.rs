@@ -15,6 +15,7 @@ mod remove;
 mod standing;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -102,6 +103,32 @@ pub enum Alarm {
         /// Whose.
         by: HostId,
     },
+}
+
+impl fmt::Display for Alarm {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OtherCluster { cluster } => {
+                write!(f, "the store is of another cluster, {cluster}: nothing is done with it")
+            }
+            Self::Newer { schema } => {
+                write!(f, "the store is of a later version (schema {schema}): it is only read")
+            }
+            Self::Unreadable { key } => write!(f, "{key} cannot be read: it is left as it is"),
+            Self::Removed => f.write_str("this host was removed from the cluster"),
+            Self::Duplicate { name } => write!(f, "another host, {name}, has the id of this one"),
+            Self::Forgotten { .. } => {
+                f.write_str("the store has forgotten what it knew: it is told again")
+            }
+            Self::Disputed { place, other } => {
+                write!(f, "block {place} is in use here, and host {other} has it, too")
+            }
+            Self::Exhausted { network, pool } => {
+                write!(f, "no block of {pool} is free for network {network}")
+            }
+            Self::Taken { network, ip, by } => write!(f, "{ip} of {network} is host {by}'s"),
+        }
+    }
 }
 
 /// What to do, in this order.

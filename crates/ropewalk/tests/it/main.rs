@@ -10,6 +10,7 @@ mod agent;
 mod bad_input;
 mod capture;
 mod chance;
+mod cluster;
 mod cni;
 mod crash;
 mod crowd;

@@ -1,0 +1,280 @@
+//! The agent's part in a cluster: it hears the store, claims blocks, and makes the networks.
+//!
+//!     hear ─▶ decide ─▶ memory ─▶ send        what this host owns
+//!        └──▶ wishes ─▶ guard ─▶ create_network, remove_network        what it makes of it
+//!
+//! A network of the cluster is one like any other on this host, whose peers change: attaching to it
+//! needs neither agent nor store, and the look at everything mends it.  Nothing is taken away because
+//! the store is away.  Never here: what is decided (`cluster`), how a network is made (`engine`).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use ropewalk_cluster::keep::etcd::Etcd;
+use ropewalk_cluster::own::{Journal, Local, Standing, decide};
+use ropewalk_cluster::{
+    Guard, Member, Memory, Passed, Place, Site, Unusable, View, Wish, told_again, wishes,
+};
+use ropewalk_engine::{Code, Engine, Fault, Paths};
+use ropewalk_spec::NetworkName;
+
+use crate::said::Said;
+
+/// How often it is looked whether the host has joined, or left, and how long after a fault.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Does the host's part in its cluster, if it is in one.
+pub(crate) async fn stay(paths: &Paths, tell: &mut dyn FnMut(&Said)) -> Infallible {
+    let mut said = BTreeSet::new();
+    loop {
+        let worked = match Site::read(&paths.config) {
+            Ok(Some(site)) => match Stay::new(paths, &site, tell) {
+                Ok(stay) => stay.work().await,
+                Err(unusable) => Err(unusable),
+            },
+            Ok(None) => Ok(()),
+            Err(unusable) => Err(unusable),
+        };
+        let now: BTreeSet<String> =
+            worked.err().map(|error| error.to_string()).into_iter().collect();
+        for what in now.difference(&said) {
+            tell(&Said::Cluster { what: what.clone() });
+        }
+        said = now;
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// How often it is decided anew, although nothing was heard: what waits, waits for a time.
+const ANEW: Duration = Duration::from_secs(10);
+
+/// A host in its cluster.
+struct Stay<'a> {
+    paths: &'a Paths,
+    site: &'a Site,
+    tell: &'a mut dyn FnMut(&Said),
+    member: Member<Etcd>,
+    memory: Memory,
+    written: Option<Memory>,
+    guard: Guard,
+    /// What was said and still holds.
+    said: BTreeSet<String>,
+    /// When it was decided last.
+    rounded: Instant,
+}
+
+impl<'a> Stay<'a> {
+    fn new(
+        paths: &'a Paths,
+        site: &'a Site,
+        tell: &'a mut dyn FnMut(&Said),
+    ) -> Result<Self, Unusable> {
+        let member = Member::new(Etcd::new(site.access()?));
+        let memory = Memory::read(&paths.state, site)?;
+        let (guard, said) = (Guard::default(), BTreeSet::new());
+        let (written, rounded) = (None, Instant::now());
+        Ok(Self { paths, site, tell, member, memory, written, guard, said, rounded })
+    }
+
+    /// Works until the host leaves, or joins anew.
+    async fn work(mut self) -> Result<(), Unusable> {
+        while Site::read(&self.paths.config)?.as_ref() == Some(self.site) {
+            // To find a member that answers may take longer than a pause: that is not given up.
+            let heard = match self.member.watching() {
+                true => tokio::time::timeout(PAUSE, self.member.hear()).await.ok(),
+                false => Some(self.member.hear().await),
+            };
+            match heard {
+                Some(Err(fault)) => {
+                    self.memory.away = Some(fault.to_string());
+                    self.say(BTreeSet::new());
+                    self.keep()?;
+                    tokio::time::sleep(PAUSE).await;
+                }
+                Some(Ok(())) => self.round().await?,
+                None if self.rounded.elapsed() >= ANEW => self.round().await?,
+                None => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// Decides and does what follows from what is known.
+    async fn round(&mut self) -> Result<(), Unusable> {
+        self.rounded = Instant::now();
+        let Some(view) = self.member.view() else { return Ok(()) };
+        let mut faults = BTreeSet::new();
+        let local = match local(self.paths, view, &self.memory) {
+            Ok(local) => local,
+            Err(fault) => {
+                faults.insert(fault.to_string());
+                self.say(faults);
+                return Ok(());
+            }
+        };
+        let mut decision = decide(view, &self.memory.journal, &local);
+        if decision.journal.settling(local.now).is_some() && view.meta.is_some() {
+            decision.txns.extend(told_again(view, &self.memory.made));
+        }
+        let wanted = wishes(view, &decision.journal);
+        let gone: Vec<NetworkName> =
+            self.memory.made.keys().filter(|name| !view.nets.contains_key(name)).cloned().collect();
+        self.memory.journal = decision.journal;
+        self.memory.alarms = decision.alarms;
+        self.memory.away = None;
+        self.keep()?;
+        if let Err(fault) = self.member.send(&decision.txns).await {
+            self.memory.away = Some(fault.to_string());
+        }
+        self.make(wanted, &gone, local.now, &mut faults);
+        self.say(faults);
+        self.keep()
+    }
+
+    /// Makes the networks as they shall be.
+    fn make(
+        &mut self,
+        mut wanted: BTreeMap<NetworkName, Wish>,
+        gone: &[NetworkName],
+        now: u64,
+        faults: &mut BTreeSet<String>,
+    ) {
+        if self.memory.journal.standing != Standing::Member {
+            return;
+        }
+        let held_back = self.holds_back(&wanted, gone, now);
+        for (name, wish) in &mut wanted {
+            if let Some(before) = self.memory.made.get(name) {
+                if held_back {
+                    *wish = wish.clone().and_before(before);
+                }
+                if before == wish {
+                    continue;
+                }
+            }
+            match make(self.paths, name, wish, self.memory.made.get(name)) {
+                Ok(()) => drop(self.memory.made.insert(name.clone(), wish.clone())),
+                Err(fault) => drop(faults.insert(fault.to_string())),
+            }
+        }
+        for name in gone.iter().filter(|_| !held_back) {
+            match unmake(self.paths, name) {
+                Ok(()) => drop(self.memory.made.remove(name)),
+                Err(fault) => drop(faults.insert(fault.to_string())),
+            }
+        }
+    }
+
+    /// Whether what is no longer known stays for now.
+    fn holds_back(
+        &mut self,
+        wanted: &BTreeMap<NetworkName, Wish>,
+        gone: &[NetworkName],
+        now: u64,
+    ) -> bool {
+        let known = |all: &BTreeMap<NetworkName, Wish>| -> BTreeSet<Place> {
+            let place = |(network, wish): (&NetworkName, &Wish)| {
+                let network = network.clone();
+                let places =
+                    wish.blocks().map(move |block| Place { network: network.clone(), block });
+                places.collect::<Vec<_>>()
+            };
+            all.iter().flat_map(place).collect()
+        };
+        let passed = self.guard.pass(&known(&self.memory.made), &known(wanted), now);
+        let forgotten = self.memory.journal.settling(now).is_some();
+        forgotten || passed != Passed::All || gone.len() > self.memory.made.len().max(4) / 2
+    }
+
+    /// Says what was not said and does not hold any more or holds now.
+    fn say(&mut self, faults: BTreeSet<String>) {
+        let alarms = self.memory.alarms.iter().map(ToString::to_string);
+        let now: BTreeSet<String> = alarms.chain(faults).chain(self.memory.away.clone()).collect();
+        for what in now.difference(&self.said) {
+            (self.tell)(&Said::Cluster { what: what.clone() });
+        }
+        self.said = now;
+    }
+
+    fn keep(&mut self) -> Result<(), Unusable> {
+        if self.written.as_ref() != Some(&self.memory) {
+            self.memory.write(&self.paths.state)?;
+            self.written = Some(self.memory.clone());
+        }
+        Ok(())
+    }
+}
+
+/// What the host has and wants: a block of every pool of every network.
+fn local(paths: &Paths, view: &View, memory: &Memory) -> Result<Local, Fault> {
+    let mut local = Local { now: now(), ..Local::default() };
+    for (name, net) in &view.nets {
+        let pools = net.value.pools.iter().map(|pool| ((name.clone(), pool.net), 1));
+        local.wants.extend(pools);
+    }
+    for (name, wish) in &memory.made {
+        local.wants.extend(wish.net.pools.iter().map(|pool| ((name.clone(), pool.net), 1)));
+    }
+    let in_use = used(paths, &memory.made, &memory.journal)?;
+    local.used = in_use;
+    Ok(local)
+}
+
+/// A block is in use while its network is made: sandboxes lease from it without asking.
+fn used(
+    paths: &Paths,
+    made: &BTreeMap<NetworkName, Wish>,
+    journal: &Journal,
+) -> Result<BTreeMap<Place, usize>, Fault> {
+    let engine = Engine::open(paths)?;
+    let mut used = BTreeMap::new();
+    for (network, wish) in made {
+        let count = match engine.network(network) {
+            Ok(view) => view.sandboxes.len(),
+            Err(fault) if fault.code == Code::NetworkUnknown => 0,
+            Err(fault) => return Err(fault),
+        };
+        for block in &wish.own {
+            let place = Place { network: network.clone(), block: *block };
+            if journal.held.contains_key(&place) {
+                used.insert(place, count);
+            }
+        }
+    }
+    Ok(used)
+}
+
+/// Makes a network, or gives it the peers that it shall have.
+fn make(
+    paths: &Paths,
+    name: &NetworkName,
+    wish: &Wish,
+    before: Option<&Wish>,
+) -> Result<(), Fault> {
+    let network = wish.raw(name).check().map_err(|error| {
+        Fault::new(Code::BadInput, format!("network {name} of the cluster cannot be: {error}"))
+    })?;
+    let mut engine = Engine::open(paths)?;
+    if before.is_some_and(|before| before.own != wish.own) {
+        match engine.remove_network(name) {
+            Ok(_) => {}
+            Err(fault) if fault.code == Code::NetworkUnknown => {}
+            Err(fault) => return Err(fault),
+        }
+    }
+    engine.create_network(&network).map(drop)
+}
+
+fn unmake(paths: &Paths, name: &NetworkName) -> Result<(), Fault> {
+    match Engine::open(paths)?.remove_network(name) {
+        Ok(_) => Ok(()),
+        Err(fault) if fault.code == Code::NetworkUnknown => Ok(()),
+        Err(fault) => Err(fault),
+    }
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
+}

@@ -1,0 +1,367 @@
+//! `ropewalk join`, `leave`, `cluster …`, `host …`: one conversation with the store each.
+//!
+//! Never here: what is decided (`cluster`), what hosts make of it (`agent`).
+
+use std::future::Future;
+use std::net::{IpAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use ropewalk_cluster::keep::Fault as StoreFault;
+use ropewalk_cluster::keep::etcd::{Address, Etcd};
+use ropewalk_cluster::verbs::{self, Refused};
+use ropewalk_cluster::{HostId, Memory, Net, Pool, Site, Unusable, View};
+use ropewalk_engine::{Code, Done, Engine, Fault, Paths};
+use ropewalk_spec::RawNetwork;
+
+use crate::answer::Answer;
+use crate::show;
+use crate::show::cluster::{HostRow, NetRow, Status};
+use crate::table::{ClusterCreate, ClusterName, ClusterVerb, HostName, HostVerb, Join};
+
+pub(crate) fn cluster(verb: &ClusterVerb, json: bool) -> Result<Answer, Fault> {
+    match verb {
+        ClusterVerb::Status => Answer::of(json, &status()?, show::cluster::status),
+        ClusterVerb::Create(args) => create(args, json),
+        ClusterVerb::Rm(args) => forget(args, json),
+    }
+}
+
+pub(crate) fn host(verb: &HostVerb, json: bool) -> Result<Answer, Fault> {
+    match verb {
+        HostVerb::Ls => Answer::of(json, &status()?.hosts, |all| show::cluster::hosts(all)),
+        HostVerb::Rm(args) => remove(args, json),
+    }
+}
+
+/// Makes this host a member.
+pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
+    let doing = |fault: Fault| fault.doing(format!("join {}", args.store));
+    ropewalk_engine::need_root()?;
+    let paths = Paths::from_env();
+    let address: Address =
+        args.store.parse().map_err(|error: ropewalk_cluster::keep::etcd::AddressError| {
+            doing(Fault::new(Code::BadInput, error.to_string()).or_try("ropewalk help join"))
+        })?;
+    let before = Site::read(&paths.config).map_err(unusable)?;
+    let mut site = site(args, &address).map_err(doing)?;
+    let mut store = Etcd::new(site.access().map_err(unusable)?);
+    let journal = wait(async {
+        if let Some(before) = &before {
+            let view = verbs::view(&mut store).await.map_err(|fault| refused(fault.into()))?;
+            again(&paths, before, &view)?;
+            site.id = before.id.clone();
+        }
+        let cluster = verbs::cluster(&mut store, &site.cluster).await.map_err(refused)?;
+        site.cluster = cluster;
+        verbs::join(&mut store, site.journal(), now()).await.map_err(refused)
+    });
+    let journal = journal?.map_err(doing)?;
+    site.generation = journal.me.generation;
+    let memory = Memory { journal, ..Memory::read(&paths.state, &site).map_err(unusable)? };
+    // The folder is made, and is this host's.
+    drop(Engine::open(&paths)?);
+    memory.write(&paths.state).map_err(unusable)?;
+    site.write(&paths.config).map_err(unusable)?;
+    Answer::of(json, &site, show::cluster::joined)
+}
+
+/// A host that was removed may join again, when nothing of its former life is in use.
+fn again(paths: &Paths, before: &Site, view: &View) -> Result<(), Fault> {
+    if !view.gone.contains_key(&before.id) || view.hosts.contains_key(&before.id) {
+        let what = format!("this host is a member already, by {}", before.store);
+        return Err(Fault::new(Code::ClusterRefused, what).or_try("ropewalk leave"));
+    }
+    unmake(paths, before)
+}
+
+/// Leaves the cluster.
+pub(crate) fn leave(json: bool) -> Result<Answer, Fault> {
+    let doing = |fault: Fault| fault.doing("leave the cluster");
+    ropewalk_engine::need_root()?;
+    let paths = Paths::from_env();
+    let (site, mut store) = member()?;
+    free(&paths, &site).map_err(doing)?;
+    wait(verbs::remove(&mut store, &site.id, now()))?.map_err(|error| doing(refused(error)))?;
+    // From here on the agent keeps away.
+    let absent = |path: PathBuf| match std::fs::remove_file(&path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            let why = error.to_string();
+            Err(unusable(Unusable { path, why }))
+        }
+        Ok(()) | Err(_) => Ok(()),
+    };
+    absent(Site::path(&paths.config))?;
+    unmake(&paths, &site).map_err(doing)?;
+    absent(Memory::path(&paths.state))?;
+    told(json, "left", &site.store)
+}
+
+/// Refuses while sandboxes are on networks of the cluster.
+fn free(paths: &Paths, site: &Site) -> Result<(), Fault> {
+    let engine = Engine::open(paths)?;
+    for name in Memory::read(&paths.state, site).map_err(unusable)?.made.keys() {
+        if let Ok(view) = engine.network(name)
+            && let Some(row) = view.sandboxes.first()
+        {
+            let what = format!("{} is attached to network {name}", row.sandbox);
+            let again = format!("ropewalk detach {} {name}", row.sandbox);
+            return Err(Fault::new(Code::NetworkInUse, what).or_try(again));
+        }
+    }
+    Ok(())
+}
+
+/// Takes the networks of the cluster away from this host.
+fn unmake(paths: &Paths, site: &Site) -> Result<(), Fault> {
+    let mut engine = Engine::open(paths)?;
+    for name in Memory::read(&paths.state, site).map_err(unusable)?.made.keys() {
+        match engine.remove_network(name) {
+            Err(fault) if fault.code != Code::NetworkUnknown => return Err(fault),
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(())
+}
+
+fn create(args: &ClusterCreate, json: bool) -> Result<Answer, Fault> {
+    let doing = || format!("cluster create {}", args.name);
+    let mut pools = Vec::new();
+    for text in &args.subnet {
+        let bad = |why: &str| {
+            Fault::new(Code::BadInput, format!("--subnet {text}: {why}")).doing(doing())
+        };
+        let net: ipnet::IpNet = text.parse().map_err(|_| bad("not a prefix"))?;
+        let len = if net.addr().is_ipv4() { args.block } else { args.block6 };
+        if net.trunc() != net {
+            return Err(bad("it has bits behind its length").or_try(net.trunc().to_string()));
+        }
+        if len <= net.prefix_len() {
+            return Err(bad(&format!("no blocks of /{len} fit into it")));
+        }
+        pools.push(Pool { net, len, exclude: Vec::new() });
+    }
+    let spec = RawNetwork {
+        mode: Some("vxlan".into()),
+        vni: args.vni,
+        port: args.port,
+        mtu: args.mtu,
+        ..RawNetwork::default()
+    };
+    // One host's part of it must be a network.
+    let subnet = pools.iter().filter_map(|pool| pool.order(&HostId::new(0)).next());
+    let part = RawNetwork {
+        name: args.name.to_string(),
+        subnet: subnet.map(|net| net.to_string()).collect(),
+        ..spec.clone()
+    };
+    part.check().map_err(|error| crate::refusal::senseless("cluster create", doing(), &error))?;
+    let (_, mut store) = member()?;
+    let net = Net { spec, pools };
+    wait(verbs::create(&mut store, &args.name, &net))?
+        .map_err(|error| refused(error).doing(doing()))?;
+    told(json, "created", &format!("network {} of the cluster", args.name))
+}
+
+fn forget(args: &ClusterName, json: bool) -> Result<Answer, Fault> {
+    let (_, mut store) = member()?;
+    wait(verbs::forget(&mut store, &args.name))?
+        .map_err(|error| refused(error).doing(format!("cluster rm {}", args.name)))?;
+    told(json, "removed", &format!("network {} of the cluster", args.name))
+}
+
+fn remove(args: &HostName, json: bool) -> Result<Answer, Fault> {
+    let doing = |fault: Fault| fault.doing(format!("host rm {}", args.host));
+    let (site, mut store) = member()?;
+    let removed = wait(async {
+        let view = verbs::view(&mut store).await.map_err(|fault| refused(fault.into()))?;
+        let id = named(&view, &args.host)?;
+        if id == site.id {
+            let fault = Fault::new(Code::ClusterRefused, "this is the host itself");
+            return Err(fault.or_try("ropewalk leave"));
+        }
+        verbs::remove(&mut store, &id, now()).await.map_err(refused)
+    });
+    removed?.map_err(doing)?;
+    told(json, "removed", &format!("host {}", args.host))
+}
+
+/// The host with this name or id, removed ones too: their removal may have been cut short.
+fn named(view: &View, text: &str) -> Result<HostId, Fault> {
+    let is = |id: &HostId, name: &str| id.as_str() == text || name == text;
+    let hosts = view.hosts.iter().filter(|(id, host)| is(id, &host.value.name));
+    let gone = view.gone.iter().filter(|(id, host)| is(id, &host.value.name));
+    // One that is there goes before one that was.
+    let mut found: Vec<&HostId> = hosts.map(|(id, _)| id).collect();
+    if found.is_empty() {
+        found = gone.map(|(id, _)| id).collect();
+    }
+    match found.as_slice() {
+        [id] => Ok((*id).clone()),
+        [] => {
+            let unknown = refused(Refused::Unknown(format!("host {text}")));
+            Err(unknown.or_try("ropewalk host ls"))
+        }
+        [_, _, ..] => {
+            let what = format!("several hosts are called {text}: give the id of one");
+            Err(Fault::new(Code::BadInput, what).or_try("ropewalk host ls"))
+        }
+    }
+}
+
+fn status() -> Result<Status, Fault> {
+    let paths = Paths::from_env();
+    let (site, mut store) = member()?;
+    let memory = Memory::read(&paths.state, &site).map_err(unusable)?;
+    let listed = wait(verbs::view(&mut store))?;
+    let away = listed.as_ref().err().map(ToString::to_string);
+    let view = listed.unwrap_or_default();
+    Ok(Status {
+        cluster: site.cluster.clone(),
+        store: site.store.clone(),
+        host: site.name.clone(),
+        standing: memory.journal.standing,
+        away: away.or(memory.away),
+        alarms: memory.alarms.iter().map(ToString::to_string).collect(),
+        hosts: hosts(&view, &site),
+        networks: networks(&view),
+    })
+}
+
+fn hosts(view: &View, site: &Site) -> Vec<HostRow> {
+    let row = |(id, host): (&HostId, &ropewalk_cluster::Kept<ropewalk_cluster::Host>)| HostRow {
+        name: host.value.name.clone(),
+        id: id.clone(),
+        here: *id == site.id,
+        addresses: host.value.addresses.clone(),
+        blocks: owned(view).filter(|(_, h)| *h == id).map(|(place, _)| place.to_string()).collect(),
+    };
+    let mut rows: Vec<HostRow> = view.hosts.iter().map(row).collect();
+    rows.sort_by(|a, b| a.name.cmp(&b.name));
+    rows
+}
+
+fn networks(view: &View) -> Vec<NetRow> {
+    let row = |name: &ropewalk_spec::NetworkName, pool: &Pool| NetRow {
+        name: name.clone(),
+        pool: pool.net,
+        block: pool.len,
+        blocks: pool.count(),
+        owned: owned(view)
+            .filter(|(place, _)| place.network == *name && pool.net.contains(&place.block))
+            .count(),
+    };
+    let pools = view.nets.iter().flat_map(|(name, net)| {
+        net.value.pools.iter().map(move |pool| row(name, pool)).collect::<Vec<_>>()
+    });
+    pools.collect()
+}
+
+fn owned(view: &View) -> impl Iterator<Item = (&ropewalk_cluster::Place, &HostId)> {
+    let own = |block: &ropewalk_cluster::Block| block.state == ropewalk_cluster::BlockState::Own;
+    let blocks = view.blocks.iter().filter(move |(_, block)| own(&block.value));
+    blocks.map(|(place, block)| (place, &block.value.h))
+}
+
+/// What this host is in its cluster, and the store.
+fn member() -> Result<(Site, Etcd), Fault> {
+    let site = Site::read(&Paths::from_env().config).map_err(unusable)?;
+    let site = site.ok_or_else(|| {
+        Fault::new(Code::ClusterNone, "this host is in no cluster")
+            .or_try("ropewalk join etcd://HOST")
+    })?;
+    let store = Etcd::new(site.access().map_err(unusable)?);
+    Ok((site, store))
+}
+
+fn site(args: &Join, address: &Address) -> Result<Site, Fault> {
+    let name = match &args.name {
+        Some(name) => name.clone(),
+        None => read("/proc/sys/kernel/hostname")?,
+    };
+    let addresses = match args.address.as_slice() {
+        [] => vec![towards(address)?],
+        given => given.to_vec(),
+    };
+    let whole = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
+    let absolute = |path: &Option<PathBuf>| {
+        whole(path).map_err(|error| Fault::new(Code::BadInput, "a path").kernel(error.to_string()))
+    };
+    Ok(Site {
+        store: address.to_string(),
+        cluster: number()?,
+        id: number()?.parse().map_err(|_| Fault::new(Code::StateUnusable, "no random number"))?,
+        token: number()?,
+        generation: 1,
+        name,
+        addresses,
+        ca: absolute(&args.ca)?,
+        cert: absolute(&args.cert)?,
+        key: absolute(&args.key)?,
+        password_file: absolute(&args.password_file)?,
+    })
+}
+
+/// The address from which this host reaches the store.
+fn towards(address: &Address) -> Result<IpAddr, Fault> {
+    let member = address.members.first().cloned().unwrap_or_default();
+    let v6 = member.starts_with('[');
+    let local = || -> std::io::Result<IpAddr> {
+        let socket = UdpSocket::bind(if v6 { "[::]:0" } else { "0.0.0.0:0" })?;
+        socket.connect(&member)?;
+        Ok(socket.local_addr()?.ip())
+    };
+    local().map_err(|error| {
+        Fault::new(Code::ClusterStore, format!("no way leads to {member}"))
+            .kernel(error.to_string())
+            .or_try("ropewalk join … --address ADDRESS")
+    })
+}
+
+/// A number that nobody else has.
+fn number() -> Result<String, Fault> {
+    Ok(read("/proc/sys/kernel/random/uuid")?.replace('-', ""))
+}
+
+fn read(path: &str) -> Result<String, Fault> {
+    let text = std::fs::read_to_string(Path::new(path));
+    let text =
+        text.map_err(|error| Fault::new(Code::StateUnusable, path).kernel(error.to_string()));
+    Ok(text?.trim().to_owned())
+}
+
+/// Does all of a command's conversation: a connection lives no longer than this.
+fn wait<F: Future>(work: F) -> Result<F::Output, Fault> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| {
+        Fault::new(Code::Kernel, "cannot wait for the store").kernel(error.to_string())
+    })?;
+    Ok(runtime.block_on(work))
+}
+
+fn told(json: bool, verb: &'static str, object: &str) -> Result<Answer, Fault> {
+    let done = vec![Done { verb, object: object.to_owned(), detail: String::new() }];
+    Answer::of(json, &done, |done| show::done(done))
+}
+
+fn refused(error: Refused) -> Fault {
+    match error {
+        Refused::Store(StoreFault::Certificates { why }) => {
+            Fault::new(Code::ClusterStore, "the certificates cannot be used").kernel(why)
+        }
+        Refused::Store(fault) => Fault::new(Code::ClusterStore, fault.to_string()),
+        Refused::Alarm(_) | Refused::Busy | Refused::Exists(_) | Refused::Unknown(_) => {
+            Fault::new(Code::ClusterRefused, error.to_string())
+        }
+    }
+}
+
+fn unusable(error: Unusable) -> Fault {
+    Fault::new(Code::StateUnusable, format!("cannot use {}", error.path.display()))
+        .kernel(error.why)
+}
+
+/// Seconds since 1970.
+fn now() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
+}

@@ -1,0 +1,100 @@
+//! A cluster in words: its hosts, its networks, and what is wrong.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use ropewalk_cluster::own::Standing;
+use ropewalk_cluster::{HostId, Site};
+use ropewalk_spec::NetworkName;
+use serde::Serialize;
+
+use super::columns::{cell, table};
+
+/// A cluster, as one of its hosts sees it.
+#[derive(Debug, Serialize)]
+pub(crate) struct Status {
+    pub(crate) cluster: String,
+    pub(crate) store: String,
+    pub(crate) host: String,
+    pub(crate) standing: Standing,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) away: Option<String>,
+    pub(crate) alarms: Vec<String>,
+    pub(crate) hosts: Vec<HostRow>,
+    pub(crate) networks: Vec<NetRow>,
+}
+
+/// A host of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct HostRow {
+    pub(crate) name: String,
+    pub(crate) id: HostId,
+    pub(crate) here: bool,
+    pub(crate) addresses: Vec<IpAddr>,
+    pub(crate) blocks: Vec<String>,
+}
+
+/// A pool of a network of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct NetRow {
+    pub(crate) name: NetworkName,
+    pub(crate) pool: IpNet,
+    pub(crate) block: u8,
+    pub(crate) blocks: u64,
+    pub(crate) owned: usize,
+}
+
+/// The whole of it.
+pub(crate) fn status(status: &Status) -> String {
+    let standing = match status.standing {
+        Standing::Joining => "joining",
+        Standing::Member => "member",
+        Standing::Removed => "removed",
+    };
+    let mut text = format!("host {}: {standing} of the cluster at {}\n", status.host, status.store);
+    for what in status.away.iter().chain(&status.alarms) {
+        text += &format!("  beware: {what}\n");
+    }
+    if !status.hosts.is_empty() {
+        text += &format!("\n{}", hosts(&status.hosts));
+    }
+    if !status.networks.is_empty() {
+        text += &format!("\n{}", networks(&status.networks));
+    }
+    text
+}
+
+/// Its hosts.
+pub(crate) fn hosts(all: &[HostRow]) -> String {
+    let row = |host: &HostRow| {
+        let name = format!("{}{}", host.name, if host.here { " (this one)" } else { "" });
+        let addresses = host.addresses.iter().map(ToString::to_string).collect();
+        vec![cell(name), addresses, host.blocks.clone(), cell(host.id.as_str())]
+    };
+    table(&["HOST", "ADDRESS", "BLOCKS", "ID"], &all.iter().map(row).collect::<Vec<_>>())
+}
+
+fn networks(all: &[NetRow]) -> String {
+    let row = |net: &NetRow| {
+        let owned = format!("{} of {}", net.owned, net.blocks);
+        vec![
+            cell(net.name.as_str()),
+            cell(net.pool.to_string()),
+            cell(format!("/{}", net.block)),
+            cell(owned),
+        ]
+    };
+    table(&["NETWORK", "ADDRESSES", "BLOCK", "OWNED"], &all.iter().map(row).collect::<Vec<_>>())
+}
+
+/// A host that has joined.
+pub(crate) fn joined(site: &Site) -> String {
+    let addresses: Vec<String> = site.addresses.iter().map(ToString::to_string).collect();
+    format!(
+        "host {} joined the cluster at {}; the others reach it at {}\n\
+         next: systemctl start ropewalk-agent    or: ropewalk agent\n",
+        site.name,
+        site.store,
+        addresses.join(", ")
+    )
+}

@@ -1,0 +1,106 @@
+//! `ropewalk join`, `leave`, `cluster …`, `host …`
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use ropewalk_spec::NetworkName;
+
+use super::values::network;
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Examples:
+  ropewalk join etcd://192.168.1.10,192.168.1.11,192.168.1.12
+  ropewalk join etcds://ops@etcd.lan --ca ca.crt --password-file etcd.password
+  ropewalk join etcds://etcd.lan --ca ca.crt --cert host.crt --key host.key")]
+pub(crate) struct Join {
+    /// The store: etcd://HOST[:PORT][,HOST…], or etcds:// with TLS
+    pub(crate) store: String,
+    /// What the host is called, else its host name
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Where the other hosts reach it, else the address that it reaches the store from
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) address: Vec<IpAddr>,
+    /// Who signed the certificates of the store, PEM
+    #[arg(long, value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
+    /// The certificate of this host, PEM
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) cert: Option<PathBuf>,
+    /// The key of the certificate, PEM
+    #[arg(long, value_name = "FILE", requires = "cert")]
+    pub(crate) key: Option<PathBuf>,
+    /// The password of the user that stands in the address of the store
+    #[arg(long, value_name = "FILE")]
+    pub(crate) password_file: Option<PathBuf>,
+}
+
+/// What to do with a cluster.
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub(crate) enum ClusterVerb {
+    /// Show the cluster: its hosts, who owns what, and what is wrong
+    Status,
+    /// Add a network, of which every host gets a block and makes its part
+    Create(ClusterCreate),
+    /// Take a network away, on every host where no sandbox is on it
+    Rm(ClusterName),
+}
+
+#[derive(Args, Debug)]
+#[command(after_help = "\
+Example:
+  ropewalk cluster create over --subnet 10.5.0.0/16 --subnet fd00:5::/48")]
+pub(crate) struct ClusterCreate {
+    /// Its name
+    #[arg(value_parser = network)]
+    pub(crate) name: NetworkName,
+    /// All its addresses, IPv4 or IPv6; may be given once for each
+    #[arg(long, value_name = "PREFIX", required = true)]
+    pub(crate) subnet: Vec<String>,
+    /// The length of the prefix of a host's block of IPv4
+    #[arg(long, value_name = "LENGTH", default_value_t = 24)]
+    #[arg(value_parser = clap::value_parser!(u8).range(8..=30))]
+    pub(crate) block: u8,
+    /// The same of IPv6
+    #[arg(long, value_name = "LENGTH", default_value_t = 64)]
+    #[arg(value_parser = clap::value_parser!(u8).range(16..=126))]
+    pub(crate) block6: u8,
+    /// The number of its tunnels, else one made of its name
+    #[arg(long)]
+    pub(crate) vni: Option<u32>,
+    /// The UDP port of its tunnels
+    #[arg(long)]
+    pub(crate) port: Option<u16>,
+    /// Its MTU, else what fits through the tunnels
+    #[arg(long)]
+    pub(crate) mtu: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ClusterName {
+    /// The network
+    #[arg(value_parser = network)]
+    pub(crate) name: NetworkName,
+}
+
+/// What to do with the hosts of a cluster.
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+pub(crate) enum HostVerb {
+    /// List the hosts of the cluster, and their blocks
+    Ls,
+    /// Take a host out of the cluster that will not come back
+    ///
+    /// What it owned can be had by others after ten minutes. Should it come back after all, it owns
+    /// nothing and says so.
+    Rm(HostName),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HostName {
+    /// Its name or id
+    pub(crate) host: String,
+}

@@ -1,0 +1,205 @@
+//! What a host keeps of its cluster in files.
+//!
+//!     /etc/ropewalk/cluster.toml    which store, who this host is: outlives a reboot
+//!     /run/ropewalk/cluster.json    its journal, and the networks that were made
+//!
+//! Each is written whole or not at all.  Never here: the store.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write as _;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+
+use ropewalk_spec::NetworkName;
+use serde::{Deserialize, Serialize};
+
+use crate::id::HostId;
+use crate::keep::etcd::{Access, Address};
+use crate::own::{Alarm, Journal};
+use crate::record::Host;
+use crate::wish::Wish;
+
+/// Who this host is, and where its store is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Site {
+    /// The store.
+    pub store: String,
+    /// The cluster.
+    pub cluster: String,
+    /// The host.
+    pub id: HostId,
+    /// Made when it joined.
+    pub token: String,
+    /// How often it has joined.
+    pub generation: u64,
+    /// What people call it.
+    pub name: String,
+    /// Where the other hosts reach it.
+    pub addresses: Vec<IpAddr>,
+    /// The file of who signed the store's certificates.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
+    /// The file of the host's certificate.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cert: Option<PathBuf>,
+    /// The file of its key.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<PathBuf>,
+    /// The file of the user's password.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub password_file: Option<PathBuf>,
+}
+
+/// What the agent remembers until a reboot.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Memory {
+    /// The journal.
+    pub journal: Journal,
+    /// The networks that were made, as they were wished for.
+    #[serde(default)]
+    pub made: BTreeMap<NetworkName, Wish>,
+    /// What a person should know.
+    #[serde(default)]
+    pub alarms: BTreeSet<Alarm>,
+    /// Why the store is away; none when it is there.
+    #[serde(default)]
+    pub away: Option<String>,
+}
+
+/// A file cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot use {}: {why}", path.display())]
+pub struct Unusable {
+    /// The file.
+    pub path: PathBuf,
+    /// In the words of whoever tried.
+    pub why: String,
+}
+
+impl Site {
+    /// Where it is kept.
+    #[must_use]
+    pub fn path(config: &Path) -> PathBuf {
+        config.join("cluster.toml")
+    }
+
+    /// Reads it; none when the host is in no cluster.
+    ///
+    /// # Errors
+    /// The file cannot be read or understood.
+    pub fn read(config: &Path) -> Result<Option<Self>, Unusable> {
+        let path = Self::path(config);
+        let Some(text) = text(&path)? else { return Ok(None) };
+        toml::from_str(&text).map(Some).map_err(unusable(&path))
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, config: &Path) -> Result<(), Unusable> {
+        let path = Self::path(config);
+        let text = toml::to_string(self).map_err(unusable(&path))?;
+        write(&path, &text)
+    }
+
+    /// How the store is reached.
+    ///
+    /// # Errors
+    /// The address makes no sense, or a file cannot be read.
+    pub fn access(&self) -> Result<Access, Unusable> {
+        let address: Address = self.store.parse().map_err(unusable(Path::new(&self.store)))?;
+        let bytes = |path: &Option<PathBuf>| match path {
+            Some(path) => std::fs::read(path).map(Some).map_err(unusable(path)),
+            None => Ok(None),
+        };
+        let password = bytes(&self.password_file)?;
+        let password = password.map(|bytes| String::from_utf8_lossy(&bytes).trim_end().to_owned());
+        let identity = bytes(&self.cert)?.zip(bytes(&self.key)?);
+        Ok(Access { address, password, ca: bytes(&self.ca)?, identity })
+    }
+
+    /// The journal of a host that remembers nothing else.
+    #[must_use]
+    pub fn journal(&self) -> Journal {
+        let me = Host {
+            name: self.name.clone(),
+            token: self.token.clone(),
+            generation: self.generation,
+            addresses: self.addresses.clone(),
+            mtu: None,
+        };
+        Journal::new(self.id.clone(), me, self.cluster.clone())
+    }
+}
+
+impl Memory {
+    /// Where it is kept.
+    #[must_use]
+    pub fn path(state: &Path) -> PathBuf {
+        state.join("cluster.json")
+    }
+
+    /// Reads it, or begins a new one for `site`.
+    ///
+    /// # Errors
+    /// The file cannot be read or understood.
+    pub fn read(state: &Path, site: &Site) -> Result<Self, Unusable> {
+        let path = Self::path(state);
+        let kept: Option<Self> = match text(&path)? {
+            Some(text) => Some(serde_json::from_str(&text).map_err(unusable(&path))?),
+            None => None,
+        };
+        // Of an earlier life nothing is left but what was made.
+        let own = |memory: &Self| {
+            memory.journal.host == site.id
+                && memory.journal.cluster == site.cluster
+                && memory.journal.me.token == site.token
+        };
+        Ok(kept.filter(own).unwrap_or_else(|| Self {
+            journal: site.journal(),
+            made: BTreeMap::new(),
+            alarms: BTreeSet::new(),
+            away: None,
+        }))
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn write(&self, state: &Path) -> Result<(), Unusable> {
+        let path = Self::path(state);
+        let text = serde_json::to_string(self).map_err(unusable(&path))?;
+        write(&path, &text)
+    }
+}
+
+fn text(path: &Path) -> Result<Option<String>, Unusable> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(unusable(path)(error)),
+    }
+}
+
+/// Whole or not at all, and for root alone.
+fn write(path: &Path, text: &str) -> Result<(), Unusable> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let draft = path.with_extension("new");
+    let done = || -> std::io::Result<()> {
+        if let Some(folder) = path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut options = std::fs::OpenOptions::new();
+        let options = options.write(true).create(true).truncate(true).mode(0o600);
+        options.open(&draft)?.write_all(text.as_bytes())?;
+        std::fs::rename(&draft, path)
+    };
+    done().map_err(unusable(path))
+}
+
+fn unusable<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> Unusable {
+    move |error| Unusable { path: path.to_owned(), why: error.to_string() }
+}

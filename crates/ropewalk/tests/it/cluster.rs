@@ -1,0 +1,258 @@
+//! Three hosts of a lab, an etcd and an agent on each: containers reach each other whatever goes.
+#![expect(clippy::disallowed_methods, reason = "waits for other processes")]
+
+use std::fs;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use crate::host::Host;
+use crate::run::{Ran, command};
+
+const LAB: &str = r#"
+name = "cluster"
+about = "three hosts, a container on each"
+
+[lan.dc]
+subnet = ["192.168.1.0/24"]
+
+[host.h1]
+nic.eth0 = { lan = "dc", ip = ["192.168.1.11"] }
+container.red = {}
+
+[host.h2]
+nic.eth0 = { lan = "dc", ip = ["192.168.1.12"] }
+container.blue = {}
+
+[host.h3]
+nic.eth0 = { lan = "dc", ip = ["192.168.1.13"] }
+container.green = {}
+"#;
+
+const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
+const CONTAINERS: [(&str, &str); 3] = [("h1", "red"), ("h2", "blue"), ("h3", "green")];
+/// How long to wait on a loaded machine.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// A process that goes with the test.
+struct Running(Child);
+
+impl Running {
+    fn on(place: &str, line: &str) -> Self {
+        let mut command = command(&format!("lab exec {place} -- {line}"), &[]);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self(command.spawn().expect("the binary runs"))
+    }
+
+    fn kill(&mut self) {
+        let _ended = self.0.kill();
+        let _ended = self.0.wait();
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+/// The lab, its stores and its agents.
+struct Cluster {
+    agents: Vec<Running>,
+    stores: Vec<Running>,
+    host: Host,
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        self.agents.clear();
+        self.stores.clear();
+        self.host.run("lab down");
+    }
+}
+
+impl Cluster {
+    /// The lab with its stores, every host a member.
+    fn new() -> Self {
+        let host = Host::new();
+        host.net.sh("mkdir -p /run/ropewalk-lab; mount -t tmpfs none /run/ropewalk-lab");
+        fs::write("/run/ropewalk/lab.toml", LAB).expect("a file");
+        host.ok("lab up /run/ropewalk/lab.toml");
+        let mut cluster = Self { agents: Vec::new(), stores: Vec::new(), host };
+        cluster.stores = (1..4).map(store).collect();
+        for n in 1..4 {
+            // The first one is nobody, and does not say so.
+            let join = format!(
+                "ropewalk join etcd://192.168.1.99,192.168.1.1{n},192.168.1.11 --name h{n}"
+            );
+            until("it joins", || cluster.run(&format!("h{n}"), &join).status == Some(0));
+        }
+        cluster.agents = HOSTS.iter().map(|host| Running::on(host, "ropewalk agent")).collect();
+        cluster
+    }
+
+    fn run(&self, place: &str, line: &str) -> Ran {
+        self.host.run(&format!("lab exec {place} -- {line}"))
+    }
+
+    fn ok(&self, place: &str, line: &str) -> String {
+        self.host.ok(&format!("lab exec {place} -- {line}"))
+    }
+
+    fn json(&self, place: &str, line: &str) -> Value {
+        serde_json::from_str(&self.ok(place, &format!("ropewalk {line} --json"))).expect("JSON")
+    }
+
+    /// The address of the container of that host.
+    fn address(&self, host: &str) -> String {
+        let rows = self.json(host, "ps");
+        let address = rows[0]["addresses"][0].as_str().expect("an address");
+        address.split('/').next().expect("an address").to_owned()
+    }
+
+    /// Waits until every host has made its part of the network, with a way to each of the others.
+    fn made(&self, name: &str) {
+        for host in HOSTS {
+            until(&format!("{host} has {name}"), || {
+                let ran = self.run(host, &format!("ropewalk network inspect {name} --json"));
+                let view: Value = serde_json::from_str(&ran.out).unwrap_or_default();
+                view["tunnel"]["peers"].as_array().is_some_and(|peers| peers.len() == 2)
+            });
+        }
+    }
+
+    /// Every container reaches every other.
+    fn reach(&self) {
+        for (on, from) in CONTAINERS {
+            for (other, _) in CONTAINERS.iter().filter(|(other, _)| *other != on) {
+                let address = self.address(other);
+                self.ok(&format!("{on}/{from}"), &format!("ping -c1 -W5 {address}"));
+            }
+        }
+    }
+
+    /// How many blocks of others that host has a way to.
+    fn ways(&self, host: &str) -> usize {
+        self.ok(host, "ip route show proto 114")
+            .lines()
+            .filter(|line| line.contains("onlink"))
+            .count()
+    }
+
+    fn alarms(&self, host: &str) -> Vec<String> {
+        let status = self.json(host, "cluster status");
+        let all = status["alarms"].as_array().expect("alarms").clone();
+        all.iter().map(|alarm| alarm.as_str().unwrap_or_default().to_owned()).collect()
+    }
+}
+
+/// A member of etcd.
+fn store(n: u8) -> Running {
+    let peer = |n: u8| format!("http://192.168.1.1{n}:2380");
+    let all: Vec<String> = (1..4).map(|n| format!("e{n}={}", peer(n))).collect();
+    let client = format!("http://192.168.1.1{n}:2379");
+    let urls = format!(
+        "--listen-client-urls {client} --advertise-client-urls {client} \
+         --listen-peer-urls {peer} --initial-advertise-peer-urls {peer}",
+        peer = peer(n)
+    );
+    let line = format!(
+        "etcd --name e{n} --data-dir /run/etcd {urls} --initial-cluster {} --log-level error \
+         --heartbeat-interval 100 --election-timeout 1000",
+        all.join(",")
+    );
+    Running::on(&format!("h{n}"), &line)
+}
+
+/// Waits for `done`.
+fn until(what: &str, mut done: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < DEADLINE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}
+
+#[test]
+fn containers_of_three_hosts_reach_each_other_whatever_goes() {
+    let mut cluster = Cluster::new();
+    cluster.ok("h1", "ropewalk cluster create over --subnet 10.5.0.0/16");
+    cluster.made("over");
+    for (host, container) in CONTAINERS {
+        cluster.ok(host, &format!("ropewalk attach netns:{container} over"));
+    }
+    cluster.reach();
+
+    // flannel 904, 1240: agents die, and every store with them. What is there stays; what is new is
+    // attached from the host's own block.
+    cluster.agents.iter_mut().for_each(Running::kill);
+    cluster.stores.clear();
+    cluster.reach();
+    cluster.ok("h1", "ropewalk attach new:more over");
+    let more = cluster.json("h1", "ps")[1]["addresses"][0].as_str().expect("one").to_owned();
+    let more = more.split('/').next().expect("one").to_owned();
+    cluster.ok("h2/blue", &format!("ping -c1 -W5 {more}"));
+    // An agent that begins without a store changes nothing; calico 8071.
+    cluster.agents = HOSTS.iter().map(|host| Running::on(host, "ropewalk agent")).collect();
+    until("it says that the store is away", || {
+        cluster.json("h1", "cluster status")["away"].is_string()
+    });
+    cluster.reach();
+    // flannel 1070: somebody takes the ways to the others away.
+    cluster.ok("h1", "ip route flush proto 114");
+    until("the ways are back", || cluster.ways("h1") == 2);
+    cluster.reach();
+    // coreos/etcd 16028: the store comes back empty, and is told again what the hosts own.
+    let before: Vec<String> = HOSTS.iter().map(|host| cluster.address(host)).collect();
+    for host in HOSTS {
+        cluster.ok(host, "rm -rf /run/etcd");
+    }
+    cluster.stores = (1..4).map(store).collect();
+    until("all hosts are members of it again", || {
+        let ran = cluster.run("h1", "ropewalk cluster status --json");
+        let status: Value = serde_json::from_str(&ran.out).unwrap_or_default();
+        let hosts = status["hosts"].as_array().cloned().unwrap_or_default();
+        let owns = |host: &Value| host["blocks"].as_array().is_some_and(|all| all.len() == 1);
+        hosts.len() == 3 && hosts.iter().all(owns)
+    });
+    assert!(cluster.alarms("h1").iter().any(|alarm| alarm.contains("forgotten")));
+    cluster.reach();
+    let after: Vec<String> = HOSTS.iter().map(|host| cluster.address(host)).collect();
+    assert_eq!(after, before);
+    for host in HOSTS {
+        assert_eq!(cluster.ok(host, "ropewalk check --json"), "[]\n", "{host}");
+    }
+}
+
+#[test]
+fn a_host_leaves_another_is_removed_and_returns() {
+    let cluster = Cluster::new();
+    let refused = cluster.run("h1", "ropewalk join etcd://192.168.1.11");
+    assert!(refused.err.contains("is a member already"), "{}", refused.err);
+    cluster.ok("h1", "ropewalk cluster create over --subnet 10.5.0.0/16");
+    cluster.made("over");
+    cluster.ok("h2", "ropewalk attach netns:blue over");
+    let refused = cluster.run("h2", "ropewalk leave");
+    assert!(refused.err.contains("ropewalk detach netns:blue over"), "{}", refused.err);
+
+    cluster.ok("h3", "ropewalk leave");
+    assert_eq!(cluster.ok("h3", "ropewalk network ls --json"), "[]\n");
+    let refused = cluster.run("h3", "ropewalk cluster status");
+    assert!(refused.err.contains("[cluster-none]"), "{}", refused.err);
+    until("nothing leads to it", || cluster.ways("h1") == 1);
+
+    cluster.ok("h1", "ropewalk host rm h2");
+    until("it knows", || cluster.alarms("h2").iter().any(|alarm| alarm.contains("removed")));
+    let hosts = cluster.json("h1", "host ls");
+    assert_eq!(hosts.as_array().map(Vec::len), Some(1), "{hosts}");
+    let refused = cluster.run("h2", "ropewalk join etcd://192.168.1.11 --name h2");
+    assert!(refused.err.contains("[network-in-use]"), "{}", refused.err);
+    cluster.ok("h2", "ropewalk detach netns:blue");
+    cluster.ok("h2", "ropewalk join etcd://192.168.1.11 --name h2");
+    until("it is back", || {
+        let hosts = cluster.json("h1", "host ls");
+        let owns = |host: &Value| host["blocks"].as_array().is_some_and(|all| all.len() == 1);
+        hosts.as_array().is_some_and(|all| all.len() == 2 && all.iter().all(owns))
+    });
+}
