@@ -126,7 +126,12 @@ pub enum Wired {
     /// An interface that leads nowhere.
     Dummy,
     /// A tap.
-    Tap(TapSpec),
+    Tap {
+        /// Who may open it.
+        spec: TapSpec,
+        /// A bridge in the container that it is a member of.
+        bridge: Option<IfName>,
+    },
 }
 
 /// A route in the sandbox.
@@ -177,7 +182,7 @@ impl Wired {
             | Self::Ipvlan { master: name, .. }
             | Self::Vlan { master: name, .. }
             | Self::Device { name } => Some(name),
-            Self::Member { .. } | Self::Pair { .. } | Self::Dummy | Self::Tap(_) => None,
+            Self::Member { .. } | Self::Pair { .. } | Self::Dummy | Self::Tap { .. } => None,
         }
     }
 

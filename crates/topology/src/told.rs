@@ -159,7 +159,9 @@ fn interface(wiring: &Wiring<'_>, told: &Told) -> Result<Plan, Duplicate> {
             wiring.moved(from, Some(name.to_string()))
         }
         Wired::Dummy => wiring.single(LinkKind::Dummy),
-        Wired::Tap(spec) => wiring.single(LinkKind::Tap(spec.clone())),
+        Wired::Tap { spec, bridge } => {
+            wiring.single_on(LinkKind::Tap(spec.clone()), bridge.as_ref())
+        }
     }
 }
 

@@ -116,8 +116,18 @@ impl Wiring<'_> {
     ///
     ///     ip link add link PARENT name IFNAME netns NS mtu MTU up type KIND
     pub(crate) fn single(&self, kind: LinkKind) -> Result<Plan, Duplicate> {
+        self.single_on(kind, None)
+    }
+
+    /// The same, as a member of a bridge in the sandbox.
+    pub(crate) fn single_on(
+        &self,
+        kind: LinkKind,
+        bridge: Option<&IfName>,
+    ) -> Result<Plan, Duplicate> {
         let mut plan = self.begin()?;
         let mut inside = Link::up(self.ifname.clone(), kind);
+        inside.master = bridge.cloned();
         inside.mtu = Some(self.mtu);
         inside.mac = self.mac;
         plan.create(&self.ns, Body::Link(inside))?;

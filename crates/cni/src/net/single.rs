@@ -193,11 +193,9 @@ fn no_device(which: &str) -> Fault {
 }
 
 fn tap(conf: &Conf) -> Result<Wired, Fault> {
-    for key in ["selinuxContext", "bridge"] {
-        if !conf.fields.text(key)?.is_empty() {
-            let what = format!("tap: {key} is not supported yet");
-            return Err(Fault::new(Code::Unsupported, what));
-        }
+    if !conf.fields.text("selinuxContext")?.is_empty() {
+        let what = "tap: selinuxContext is not supported yet";
+        return Err(Fault::new(Code::Unsupported, what));
     }
     let id = |name: &str| {
         let number = conf.fields.number(name)?;
@@ -205,5 +203,6 @@ fn tap(conf: &Conf) -> Result<Wired, Fault> {
         number.map(u32::try_from).transpose().map_err(odd)
     };
     let multi_queue = conf.fields.truth("multiQueue")? == Some(true);
-    Ok(Wired::Tap(TapSpec { owner: id("owner")?, group: id("group")?, multi_queue }))
+    let spec = TapSpec { owner: id("owner")?, group: id("group")?, multi_queue };
+    Ok(Wired::Tap { spec, bridge: link(conf, "bridge")? })
 }

@@ -8,7 +8,6 @@ const NOT_YET: &[(&str, &str)] = &[
     ("host-device/undone", "the stamp of host-local's folder stays"),
     ("macvlan/queue", "bcqueuelen"),
     ("macvlan/undone", "the stamp of host-local's folder stays"),
-    ("tap/bridge", "a bridge in the container"),
     ("tuning/allmulti", "the flag"),
     ("tuning/args", "the flags"),
     ("tuning/backup", "the file"),
