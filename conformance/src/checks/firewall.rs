@@ -346,7 +346,13 @@ fn zoned(host: &Host, zone: &str, more: Value) -> Held {
     has("the zone", "10.9.0.2/32", &daemons.zone(zone)?)?;
     host.check(&net, "c1", &result)?.quiet()?;
     host.del(&net, "c1", &result)?;
-    lacks("the zone after DEL", "10.9.0.2", &daemons.zone(zone)?)
+    lacks("the zone after DEL", "10.9.0.2", &daemons.zone(zone)?)?;
+    // Where it runs it need not be named.
+    let net = walled(json!({ "firewalldZone": zone }));
+    let result = host.add(&net, "c2")?;
+    has("the zone", "10.9.0.3/32", &daemons.zone(zone)?)?;
+    host.del(&net, "c2", &result)?;
+    lacks("the zone after DEL", "10.9.0.3", &daemons.zone(zone)?)
 }
 
 fn firewalld(host: &Host) -> Held {

@@ -8,7 +8,7 @@
 
 use ipnet::IpNet;
 use ropewalk_facts::nft::Family;
-use ropewalk_facts::{Id, Key, Ns};
+use ropewalk_facts::{Id, Key, Ns, Snapshot};
 use ropewalk_kernel::{Restore, Unwritten, failpoint, firewalld};
 use ropewalk_spec::{Chains, Foreign, Lodged};
 use ropewalk_store::{AttachmentRecord, Cni};
@@ -175,6 +175,20 @@ impl Engine {
         self.dislodge(&there)
     }
 
+    /// The addresses of a container that no record has, by the chain that it is masqueraded in.
+    ///
+    /// # Errors
+    /// [`Code::Kernel`].
+    pub fn strange_addresses(&mut self, cni: &Cni) -> Result<Vec<IpNet>, Fault> {
+        let whose = Whose { network: &cni.network, container: &cni.container };
+        let chain = whose.chain(Kind::Masquerade);
+        if !(self.has_chain(false, "nat", &chain)? || self.has_chain(true, "nat", &chain)?) {
+            return Ok(Vec::new());
+        }
+        let found = self.kernel.read_all_rules(&Ns::HOST)?;
+        Ok(chains::sources(&found, &chain).into_iter().map(IpNet::from).collect())
+    }
+
     /// Takes the sources `addresses` from a zone of firewalld, if that runs.
     ///
     /// # Errors
@@ -222,9 +236,7 @@ impl Engine {
             let table = ropewalk_facts::nft::TableKey::new(family, table);
             Id::Chain(table.chain(chain)).at(Ns::HOST)
         });
-        let there = |keys: &[Key], found: &ropewalk_facts::Snapshot| {
-            keys.iter().any(|key| found.contains(key))
-        };
+        let there = |keys: &[Key], found: &Snapshot| keys.iter().any(|key| found.contains(key));
         let (nft, legacy) = keys.split_at(1);
         if there(nft, &self.kernel.read_keys(nft)?) {
             return Ok(true);
@@ -241,11 +253,27 @@ impl Engine {
                 let whose = Whose { network, container: &container };
                 let names = Kind::ALL.map(|kind| whose.chain(kind));
                 let both = |name: &String| [false, true].map(|v6| alone(v6, name));
+                let own = whose.chain(Kind::Masquerade);
+                let addresses = chains::sources(&found, &own).into_iter().map(IpNet::from);
+                let let_through = chains::firewall(&addresses.collect::<Vec<_>>(), chains::ADMIN);
+                all.extend(let_through.into_iter().map(Foreign::Chains));
                 all.extend(names.iter().flat_map(both).map(Foreign::Chains));
             }
         }
         self.dislodge(&all)
     }
+}
+
+/// True when what is in chains of iptables looks well in a dump of the host, as far as that has them:
+/// iptables-legacy's own tables are in it but for `filter`. Zones are not looked at.
+pub(crate) fn holds(lodged: &[Lodged], found: &Snapshot) -> bool {
+    lodged.iter().flat_map(|lodged| &lodged.all).all(|foreign| match foreign {
+        Foreign::Chains(chains) => Restore::find(chains.v6).map_or(true, |program| {
+            let legacy = program.is_legacy();
+            (legacy && chains.table != "filter") || chains::script(chains, found, legacy).is_empty()
+        }),
+        Foreign::Zone { .. } => true,
+    })
 }
 
 /// The chain of a container, and whatever leads to it.

@@ -74,7 +74,9 @@ impl Engine {
             }
         }
         for record in attachments.iter().filter(|record| record.state == State::Ready) {
-            if legs.contains(record.leg.as_str()) || !self.holds(&record.plan, &mut found)? {
+            let lodged = crate::lodge::holds(&record.lodged, &found);
+            let seen = legs.contains(record.leg.as_str()) || !lodged;
+            if seen || !self.holds(&record.plan, &mut found)? {
                 doubts.attachments.insert(record.key());
             }
         }

@@ -43,8 +43,9 @@ impl Kernel {
     #[must_use]
     pub fn legacy(&self, v6: bool) -> bool {
         let family = if v6 { Family::Ip6tables } else { Family::Iptables };
-        let any = || OTHERS.iter().chain([&FILTER]).any(|name| made(family, name) == Ok(true));
-        self.inside(&Ns::HOST, any).unwrap_or_default()
+        let path = FAMILIES.iter().find(|(known, _)| *known == family).map(|(_, path)| *path);
+        let names = || path.and_then(|path| std::fs::read_to_string(path).ok());
+        self.inside(&Ns::HOST, names).is_ok_and(|names| names.is_some_and(|all| !all.is_empty()))
     }
 
     /// The chains and rules of the filter tables.

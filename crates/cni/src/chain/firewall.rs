@@ -9,7 +9,7 @@
 //! firewalld are asked for, or are there, they have two rules, or a source, for each address.
 
 use ipnet::IpNet;
-use ropewalk_engine::Amendment;
+use ropewalk_engine::{Amendment, Whom};
 use ropewalk_facts::{Body, IfName, MemberFlags, Ns};
 use ropewalk_plan::{Duplicate, Plan};
 use ropewalk_spec::{Foreign, Shared};
@@ -59,12 +59,13 @@ pub(crate) fn add(task: &mut Task<'_>) -> Result<Outcome, Fault> {
     Ok(outcome)
 }
 
-/// DEL of what another's plugin has made, as far as the runtime says which addresses there were.
-pub(crate) fn del_strange(task: &mut Task<'_>) -> Result<(), Fault> {
-    let previous = task.conf.previous.as_ref();
-    let addresses: Vec<IpNet> = previous
-        .map(|outcome| outcome.ips.iter().map(|ip| ip.address).collect())
-        .unwrap_or_default();
+/// DEL of what another's plugin has made, by the addresses that the runtime says there were, or
+/// that the container is masqueraded by.
+pub(crate) fn del_strange(task: &mut Task<'_>, whom: &Whom) -> Result<(), Fault> {
+    let addresses: Vec<IpNet> = match &task.conf.previous {
+        Some(outcome) => outcome.ips.iter().map(|ip| ip.address).collect(),
+        None => task.engine.strange_addresses(&whom.cni)?,
+    };
     if addresses.is_empty() {
         return Ok(());
     }

@@ -77,7 +77,7 @@ pub(crate) fn del(task: &mut Task<'_>, plugin: &str) -> Result<(), Fault> {
     let whom = task.whom(None)?;
     match (task.engine.unamend(&whom, plugin)?, plugin) {
         (false, "portmap") => portmap::del_strange(task, &whom),
-        (false, "firewall") => firewall::del_strange(task),
+        (false, "firewall") => firewall::del_strange(task, &whom),
         (true | false, _) => Ok(()),
     }
 }

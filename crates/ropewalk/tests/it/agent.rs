@@ -19,11 +19,11 @@ use crate::run::{command, ropewalk};
 const DEADLINE: Duration = Duration::from_secs(30);
 
 /// An agent that is ended with the test.
-struct Agent(Child);
+pub(crate) struct Agent(Child);
 
 impl Agent {
     /// Starts one and waits until it is ready.
-    fn start(vars: &[(&str, &str)]) -> Self {
+    pub(crate) fn start(vars: &[(&str, &str)]) -> Self {
         Self::started("agent --json", vars)
     }
 
@@ -73,7 +73,7 @@ impl Drop for Agent {
 }
 
 /// Waits for `done`, and tells how long that took.
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < DEADLINE, "never: {what}");

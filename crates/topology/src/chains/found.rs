@@ -85,6 +85,32 @@ fn legacy_asks(expr: &Expr, bytes: &[u8], side: usize) -> bool {
     name == HEADER && whole && part(side) == Some(bytes)
 }
 
+/// The addresses of the container whose masquerading is in `chain`: what comes from them leads there.
+#[must_use]
+pub fn sources(found: &Snapshot, chain: &str) -> Vec<IpAddr> {
+    let all = found.of(&Ns::HOST).filter_map(|fact| fact.body.as_nft_rule());
+    let to = all.filter(|rule| target(rule).is_some_and(|name| name == chain));
+    to.filter_map(source).collect()
+}
+
+/// The one source that a rule asks for.
+fn source(rule: &Rule) -> Option<IpAddr> {
+    let address = |bytes: &[u8]| {
+        let v4 = <[u8; 4]>::try_from(bytes).map(IpAddr::from);
+        v4.or_else(|_| <[u8; 16]>::try_from(bytes).map(IpAddr::from)).ok()
+    };
+    let one = |expr: &Expr| {
+        if let Expr::Cmp { data, .. } = expr {
+            return address(&data.0);
+        }
+        let Expr::Opaque { name, data } = expr else { return None };
+        // Source and destination, then their masks, then four bytes or five.
+        let width = if data.0.len() > 60 { 16 } else { 4 };
+        data.0.get(..width).filter(|_| name == HEADER).and_then(address)
+    };
+    rule.exprs.iter().filter_map(one).find(|ip| asks(rule, *ip, 0))
+}
+
 /// True for what sets these bits of the mark, or compares with them.
 fn speaks_of(expr: &Expr, bits: u32) -> bool {
     let bits = bits.to_ne_bytes();

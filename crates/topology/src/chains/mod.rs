@@ -20,7 +20,7 @@ use ipnet::IpNet;
 use ropewalk_spec::{Chains, Line, Own, Publish};
 use sha2::{Digest as _, Sha512};
 
-pub use found::{belongs, containers, leaving};
+pub use found::{belongs, containers, leaving, sources};
 pub use script::{quoted, script};
 
 use lines::{entry, marking, ports};

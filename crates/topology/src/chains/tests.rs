@@ -208,6 +208,12 @@ fn what_goes_is_told_by_address_and_by_chain() {
     .collect();
     assert_eq!(containers(&found, "net"), ["box-c1"]);
     assert_eq!(containers(&found, "other"), [""; 0]);
+    let masq = WHOSE.chain(Kind::Masquerade);
+    let jump = verdict(VerdictCode::Jump, Some(&masq));
+    let exprs = [&address(12, [10, 9, 0, 2])[..], &[jump]].concat();
+    found.insert(rule(&table, "POSTROUTING", 0, exprs).at(Ns::HOST));
+    assert_eq!(sources(&found, &masq), ["10.9.0.2".parse::<IpAddr>().unwrap()]);
+    assert_eq!(sources(&found, &own), [] as [IpAddr; 0]);
     let ports = publish(&["8080:80"]);
     let chains = &portmap(WHOSE, &nets(&["10.9.0.2/24"]), &mapping(&ports))[0];
     let removals = leaving(&found, chains);

@@ -2,6 +2,7 @@
 
 use super::Whose;
 use super::net::Node;
+use crate::agent::{Agent, until};
 
 const WEB: &str = r#""cniVersion": "1.0.0", "bridge": "cni0", "isGateway": true, "ipMasq": true, "ipMasqBackend": "iptables",
     "ipam": {"type": "host-local", "subnet": "10.22.0.0/16", "routes": [{"dst": "0.0.0.0/0"}]}"#;
@@ -66,6 +67,10 @@ fn chains_of_both_kinds_of_iptables_come_back_when_flushed_and_go_with_the_conta
         assert!(found.status == Some(3) && found.out.contains("CNI-FORWARD"), "{script} {found:?}");
         node.host.ok("repair");
         assert_eq!(rules(), whole, "{script}");
+        let agent = Agent::start(&[]);
+        node.host.net.sh("iptables -t nat -F && iptables -F");
+        until("the agent puts them back", || rules() == whole);
+        drop(agent);
         node.host.net.sh("ip netns del red");
         for plugin in ["firewall", "portmap"] {
             node.ok(&format!("{plugin} DEL red"), "\"x\": 1");
@@ -78,10 +83,10 @@ fn chains_of_both_kinds_of_iptables_come_back_when_flushed_and_go_with_the_conta
 #[test]
 fn what_the_reference_plugins_left_goes_by_name() {
     let mut node = Node::new(Whose::Debians, &["red"]);
-    let made = node.chained();
+    node.chained();
     node.whose = Whose::Ours;
     assert!(node.left().contains("CNI-DN-"));
-    node.ok("firewall DEL red", &format!(r#"{WALL}, "prevResult": {made}"#));
+    node.ok("firewall DEL red", WALL);
     node.ok("portmap DEL red", "\"x\": 1");
     node.ok("bridge DEL red", WEB);
     assert_eq!(node.left(), "");
@@ -89,7 +94,9 @@ fn what_the_reference_plugins_left_goes_by_name() {
     node.host.net.sh("ip netns add blue");
     node.whose = Whose::Debians;
     let made = node.ok("bridge ADD blue", WEB);
-    node.ok("portmap ADD blue", &format!(r#"{PORTS}, "prevResult": {made}"#));
+    for (plugin, conf) in [("portmap", PORTS), ("firewall", WALL)] {
+        node.ok(&format!("{plugin} ADD blue"), &format!(r#"{conf}, "prevResult": {made}"#));
+    }
     node.whose = Whose::Ours;
     let conf = WEB.replace("1.0.0", "1.1.0");
     let valid = r#""cni.dev/valid-attachments": [{"containerID": "blue", "ifname": "eth0"}]"#;
