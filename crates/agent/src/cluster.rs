@@ -93,11 +93,16 @@ impl<'a> Stay<'a> {
                     tokio::time::sleep(PAUSE).await;
                 }
                 Some(Ok(())) => self.round().await?,
-                None if self.rounded.elapsed() >= ANEW => self.round().await?,
+                None if self.rounded.elapsed() >= self.patience() => self.round().await?,
                 None => {}
             }
         }
         Ok(())
+    }
+
+    /// What could not be done is tried again sooner.
+    fn patience(&self) -> Duration {
+        if self.said.is_empty() { ANEW } else { PAUSE * 2 }
     }
 
     /// Decides and does what follows from what is known.
@@ -117,7 +122,7 @@ impl<'a> Stay<'a> {
         if decision.journal.settling(local.now).is_some() && view.meta.is_some() {
             decision.txns.extend(told_again(view, &self.memory.made));
         }
-        let wanted = wishes(view, &decision.journal);
+        let wanted = wishes(view, &decision.journal, &self.memory.made);
         let gone: Vec<NetworkName> =
             self.memory.made.keys().filter(|name| !view.nets.contains_key(name)).cloned().collect();
         self.memory.journal = decision.journal;
@@ -231,7 +236,7 @@ fn used(
     let mut used = BTreeMap::new();
     for (network, wish) in made {
         let count = match engine.network(network) {
-            Ok(view) => view.sandboxes.len(),
+            Ok(view) => view.sandboxes.len().max(1),
             Err(fault) if fault.code == Code::NetworkUnknown => 0,
             Err(fault) => return Err(fault),
         };

@@ -14,10 +14,9 @@ use ipnet::IpNet;
 use ropewalk_spec::{NetworkName, RawNetwork, peer_written};
 use serde::{Deserialize, Serialize};
 
-use crate::block::Place;
 use crate::keep::{Compare, Txn, Write};
 use crate::key::Key;
-use crate::own::{Journal, Standing};
+use crate::own::{HeldState, Journal, Standing};
 use crate::record::{BlockState, Net};
 use crate::view::View;
 
@@ -68,9 +67,14 @@ impl Wish {
     }
 }
 
-/// The networks that a host can make: those of which it holds a block of every pool.
+/// The networks that a host can make: those of which it holds a block of every pool. One that was
+/// made keeps the blocks that it was made with, as long as they are held.
 #[must_use]
-pub fn wishes(view: &View, journal: &Journal) -> BTreeMap<NetworkName, Wish> {
+pub fn wishes(
+    view: &View,
+    journal: &Journal,
+    made: &BTreeMap<NetworkName, Wish>,
+) -> BTreeMap<NetworkName, Wish> {
     let v4 = journal.me.addresses.first().is_none_or(IpAddr::is_ipv4);
     let hosts = view.hosts.iter().filter(|(id, _)| **id != journal.host);
     let hosts: BTreeMap<_, _> = hosts
@@ -82,7 +86,9 @@ pub fn wishes(view: &View, journal: &Journal) -> BTreeMap<NetworkName, Wish> {
     let mut wishes = BTreeMap::new();
     for (name, net) in &view.nets {
         let pools: Vec<IpNet> = net.value.pools.iter().map(|pool| pool.net).collect();
-        let own: Vec<IpNet> = pools.iter().filter_map(|pool| held(journal, name, pool)).collect();
+        let before = made.get(name).map(|wish| wish.own.as_slice()).unwrap_or_default();
+        let own: Vec<IpNet> =
+            pools.iter().filter_map(|pool| held(journal, name, pool, before)).collect();
         if own.len() != pools.len() {
             continue;
         }
@@ -117,19 +123,24 @@ pub fn told_again(view: &View, made: &BTreeMap<NetworkName, Wish>) -> Vec<Txn> {
     lost.map(txn).collect()
 }
 
-/// The first block of a pool that the host holds.
-fn held(journal: &Journal, network: &NetworkName, pool: &IpNet) -> Option<IpNet> {
-    let here = |place: &&Place| place.network == *network && pool.contains(&place.block);
-    journal.held.keys().find(here).map(|place| place.block)
+/// A block of a pool that the host holds and is not giving up: one of `before`, else the first.
+fn held(journal: &Journal, network: &NetworkName, pool: &IpNet, before: &[IpNet]) -> Option<IpNet> {
+    let kept = journal.held.iter().filter(|(_, held)| held.state != HeldState::Leaving);
+    let here = kept.map(|(place, _)| place);
+    let here = here.filter(|place| place.network == *network && pool.contains(&place.block));
+    let blocks: Vec<IpNet> = here.map(|place| place.block).collect();
+    let made = blocks.iter().find(|block| before.contains(block));
+    made.or_else(|| blocks.first()).copied()
 }
 
 #[cfg(test)]
 mod tests {
     #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
     use super::*;
+    use crate::block::Place;
     use crate::id::HostId;
     use crate::keep::{Item, Listing};
-    use crate::own::{Held, HeldState};
+    use crate::own::Held;
     use crate::record::Host;
 
     fn host(n: u8) -> Host {
@@ -166,12 +177,13 @@ mod tests {
         items.push(("blk/over/0a050300-24", block(3).replace("own", "quarantine")));
         let view = view(&items);
         let mut journal = Journal::new(id(1), host(1), "c".into());
-        assert_eq!(wishes(&view, &journal), BTreeMap::new(), "no block, no network");
+        let none = BTreeMap::new();
+        assert_eq!(wishes(&view, &journal, &none), none, "no block, no network");
         journal.standing = Standing::Member;
         let place: Place = "over 10.5.1.0/24".to_owned().try_into().unwrap();
         let held = Held { generation: 1, state: HeldState::Own, without: BTreeSet::new() };
         journal.held.insert(place.clone(), held);
-        let all = wishes(&view, &journal);
+        let all = wishes(&view, &journal, &none);
         let name = place.network;
         let wish = all.get(&name).unwrap();
         let raw = wish.raw(&name);
@@ -188,5 +200,10 @@ mod tests {
         let merged = wish.clone().and_before(&before).raw(&name);
         assert_eq!(merged.peer, ["192.168.1.2=10.5.2.0/24", "192.168.1.9=10.5.9.0/24"]);
         assert!(merged.check().is_ok());
+        // A block that comes late does not take the place of the one it was made with.
+        let late: Place = "over 10.5.0.0/24".to_owned().try_into().unwrap();
+        let held = journal.held.values().next().unwrap().clone();
+        journal.held.insert(late, held);
+        assert_eq!(wishes(&view, &journal, &all), all);
     }
 }

@@ -256,3 +256,60 @@ fn a_host_leaves_another_is_removed_and_returns() {
         hosts.as_array().is_some_and(|all| all.len() == 2 && all.iter().all(owns))
     });
 }
+
+#[test]
+fn what_is_broken_is_whole_again_and_networks_come_and_go() {
+    let cluster = Cluster::new();
+    cluster.ok("h1", "ip route add 10.77.0.0/24 via 192.168.1.13 proto static");
+    cluster.ok("h1", "ropewalk cluster create over --subnet 10.5.0.0/16");
+    let twice = cluster.run("h2", "ropewalk cluster create over --subnet 10.5.0.0/16");
+    assert!(twice.err.contains("[cluster-refused]"), "{}", twice.err);
+    cluster.made("over");
+    for (host, container) in CONTAINERS {
+        cluster.ok(host, &format!("ropewalk attach netns:{container} over"));
+    }
+    cluster.reach();
+    // Two blocks for three hosts: one of them says that there is none, the others have theirs.
+    cluster.ok("h2", "ropewalk cluster create few --subnet 10.6.0.0/24 --block 25");
+    let without =
+        || HOSTS.map(|host| cluster.alarms(host).iter().any(|alarm| alarm.contains("10.6.0.0/24")));
+    until("one has no block", || without().iter().filter(|one| **one).count() == 1);
+    // The tunnel goes; the uplink goes and comes back (flannel 1070, calico 1158).
+    cluster.ok("h1", "ip link del rwv-over");
+    until("the tunnel is back", || cluster.ways("h1") >= 2);
+    let address = cluster.address("h3");
+    let reached =
+        |from: &str| cluster.run(from, &format!("ping -c1 -W1 {address}")).status == Some(0);
+    until("h1 reaches h3", || reached("h1/red"));
+    cluster.ok("h2", "ip link set eth0 down");
+    cluster.ok("h2", "ip link set eth0 up");
+    until("h2 reaches h3", || reached("h2/blue"));
+    cluster.reach();
+    assert!(cluster.ok("h1", "ip route show 10.77.0.0/24").contains("192.168.1.13"));
+
+    let networks = |host: &str| {
+        let all = cluster.json(host, "network ls");
+        let all = all.as_array().cloned().unwrap_or_default();
+        all.iter()
+            .map(|net| net["name"].as_str().unwrap_or_default().to_owned())
+            .collect::<Vec<_>>()
+    };
+    cluster.ok("h3", "ropewalk cluster rm few");
+    for host in HOSTS {
+        until("it is gone where nothing is on it", || networks(host) == ["over"]);
+    }
+    cluster.ok("h3", "ropewalk cluster rm over");
+    cluster.ok("h1", "ropewalk detach netns:red");
+    until("it is gone where nothing is on it any more", || networks("h1").is_empty());
+    cluster.ok("h2/blue", &format!("ping -c1 -W5 {address}"));
+    cluster.ok("h2", "ropewalk detach netns:blue");
+    cluster.ok("h3", "ropewalk detach netns:green");
+    until("all blocks are given back", || {
+        let hosts = cluster.json("h1", "host ls");
+        let none = |host: &Value| host["blocks"].as_array().is_some_and(Vec::is_empty);
+        hosts.as_array().is_some_and(|all| all.len() == 3 && all.iter().all(none))
+    });
+    for host in HOSTS {
+        assert_eq!(cluster.ok(host, "ropewalk check --json"), "[]\n", "{host}");
+    }
+}
