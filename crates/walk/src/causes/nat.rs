@@ -293,12 +293,26 @@ pub(super) fn conntrack(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 evidence: vec![evidence(&ns, "conntrack", format!("{} > {} is answered by {to}", orig.src, orig.dst), &format!("conntrack -L -s {} -d {}", orig.src, orig.dst))],
                 fix: {
                     let forget = within(&ns, &format!("conntrack -D -p {} --orig-src {} --orig-dst {}", q.proto, orig.src, orig.dst));
-                    // Packets that wait for a neighbour bring the entry back when they are let go, within 3 s.
-                    vec![forget.clone(), "sleep 4".to_owned(), format!("{forget} || true")]
+                    // Packets that wait for a neighbour bring the entry back when they are let go, within 3 s;
+                    // at once, when the neighbour that is nobody is given up.
+                    let waits = gone(case.world, n, to);
+                    let pause = if waits.is_some() { "sleep 1" } else { "sleep 4" };
+                    let mut fix = vec![forget.clone()];
+                    fix.extend(waits);
+                    fix.extend([pause.to_owned(), format!("{forget} || true")]);
+                    fix
                 },
                 rank: 1,
                 change: Some(Box::new(move |w: &mut World| node(w, &at, |n| n.flows.retain(|f| f.orig != orig)))),
             });
         }
     }
+}
+
+/// The command that gives up waiting for a neighbour whose address is nobody's.
+fn gone(world: &World, node: &Node, ip: IpAddr) -> Option<String> {
+    let nobody = world.owners(ip).next().is_none();
+    let near = node.addrs.iter().find(|a| a.key.net.contains(&ip)).filter(|_| nobody)?;
+    let line = format!("ip neigh del {ip} dev {}", near.key.dev);
+    Some(format!("{} || true", within(&node.ns, &line)))
 }

@@ -21,7 +21,7 @@ svg{font:12px ui-monospace,'DejaVu Sans Mono',Menlo,Consolas,monospace;backgroun
 .trail{fill:none;stroke-width:4.5;stroke-linecap:round;stroke-linejoin:round;stroke-opacity:.8}
 .there{stroke:#0969da}.back{stroke:#bc4c00}.would{stroke-dasharray:1 8;stroke-opacity:.75}
 .cross{stroke:#cf222e;stroke-width:4.5;stroke-linecap:round}.cause{fill:#cf222e;font-weight:600}
-text{paint-order:stroke;stroke:#f6f8fa;stroke-width:3px;stroke-linejoin:round}
+text{paint-order:stroke;stroke:#f6f8fa;stroke-width:5px;stroke-linejoin:round}
 .begin{fill:#0969da}.begin.back{fill:#bc4c00}.lost{fill:#fff;stroke:#cf222e;stroke-width:3}
 .head{font-size:15px;font-weight:700}.ok{fill:#1a7f37}.no{fill:#cf222e}";
 
@@ -188,7 +188,7 @@ fn port_words(room: &Room, port: &super::scene::Port) -> String {
     let mut out = format!("<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"5\"/>\n");
     let state = if port.up { "" } else { " down" };
     out += &text("dev", anchor, at, y - 6, &format!("{}{state}", port.dev));
-    out += &port.notes.first().map(|n| text("note", anchor, at, y + 16, n)).unwrap_or_default();
+    out += &port.notes.first().map(|n| text("note", anchor, at, y + 18, n)).unwrap_or_default();
     out
 }
 

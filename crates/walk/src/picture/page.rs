@@ -40,8 +40,11 @@ pub(super) fn html(svg: &str, verdict: &Verdict) -> String {
             &format!("<h2>What shows it</h2><pre>{}</pre>\n", escaped(&lines.collect::<String>()));
     }
     if !verdict.fix.is_empty() {
-        out +=
-            &format!("<h2>What repairs it</h2><pre>{}</pre>\n", escaped(&verdict.fix.join("\n")));
+        out += "<h2>What repairs it</h2>";
+        if !verdict.verbs.is_empty() {
+            out += &format!("<pre>{}</pre><p>or by hand:</p>", escaped(&verdict.verbs.join("\n")));
+        }
+        out += &format!("<pre>{}</pre>\n", escaped(&verdict.fix.join("\n")));
     }
     for gap in &verdict.model_gaps {
         out += &format!("<p>not understood: {}</p>\n", escaped(gap));
