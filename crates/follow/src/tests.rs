@@ -145,8 +145,12 @@ fn walked(stop: Option<Why>) -> Trip {
     };
     let back = Ending::Delivered { ns: ns("red"), dev: "eth0".parse().unwrap(), packet: packet() };
     Trip {
-        request: Journey { hops, end },
-        reply: passes.then(|| Journey { hops: vec![hop("red", "eth0")], end: back }),
+        request: Journey { shown: Vec::new(), hops, end },
+        reply: passes.then(|| Journey {
+            shown: Vec::new(),
+            hops: vec![hop("red", "eth0")],
+            end: back,
+        }),
         ..nowhere()
     }
 }

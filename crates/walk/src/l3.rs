@@ -95,16 +95,18 @@ impl Walker<'_> {
             let ask = route::Ask::of(&p);
             let taken = self.route(node, &p, &ask)?;
             let hop = self.way(node, &taken.route, p.dst, &ask);
-            return self.leave(node, p, &taken, hop.as_ref());
+            return self.leave(node, p, None, &taken, hop.as_ref());
         }
-        self.leave(node, p, &taken, hop.as_ref())
+        self.leave(node, p, None, &taken, hop.as_ref())
     }
 
-    /// Out of this host by the route that was taken.
+    /// Out of this host by the route that was taken; `iif`: of what is forwarded, the link that it
+    /// came in by, which rules still see (`ip_output`).
     fn leave(
         &mut self,
         node: &Node,
         mut p: Packet,
+        iif: Option<&IfName>,
         taken: &Taken,
         hop: Option<&NextHop>,
     ) -> Stepped {
@@ -136,7 +138,7 @@ impl Walker<'_> {
         {
             return Err(Self::stop(ns, Some(&dev), Why::Localnet, &p));
         }
-        let at = At { ns, hook: Hook::Postrouting, iif: None, oif: Some(&dev), bridged: false };
+        let at = At { ns, hook: Hook::Postrouting, iif, oif: Some(&dev), bridged: false };
         self.netfilter(at, &mut p)?;
         let via = hop.and_then(|h| h.via).unwrap_or(p.dst);
         self.transmit(node, &dev, via, taken, p)
@@ -377,7 +379,7 @@ impl Walker<'_> {
         self.fits(node, &out, taken, &mut p)?;
         let at = At { ns, hook: Hook::Forward, iif: Some(dev), oif: Some(&out), bridged: false };
         self.netfilter(at, &mut p)?;
-        self.leave(node, p, taken, hop.as_ref())
+        self.leave(node, p, Some(dev), taken, hop.as_ref())
     }
 
     /// Whether a source may come in by a link (`fib_validate_source`); `out` is the link that the

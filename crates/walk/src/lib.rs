@@ -34,7 +34,7 @@ pub use live::{Dropped, Last, Live};
 pub use packet::{Ask, BROADCAST, NO_MAC, Packet};
 pub use question::{Question, called, meant, proto, space};
 pub use resolve::Silence;
-pub use trace::{Ending, Hop, Journey, Limit, Stop, Trip, Why};
+pub use trace::{Ending, Hop, Journey, Limit, Shown, Stop, Trip, Why};
 pub use trip::trip;
 pub use way::{Over, Step, Would};
 pub use world::{Dev, Node, World};

@@ -276,7 +276,7 @@ pub fn source(node: &Node, route: &Route, hop: Option<&NextHop>, dst: IpAddr) ->
 }
 
 /// The rules of RFC 6724, section 5, in the kernel's order; among equals the first.
-fn source_v6(node: &Node, dev: Option<&IfName>, dst: IpAddr) -> Option<IpAddr> {
+pub(crate) fn source_v6(node: &Node, dev: Option<&IfName>, dst: IpAddr) -> Option<IpAddr> {
     let IpAddr::V6(to) = dst else { return None };
     let near = to.is_multicast() || wide(to) == 2;
     let rank = |a: &Addr, own: Ipv6Addr| {

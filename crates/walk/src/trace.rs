@@ -215,9 +215,26 @@ pub enum Ending {
     Stopped(Box<Stop>),
 }
 
+/// A chain that the packet was shown to, and what it made of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// Where.
+    pub ns: Ns,
+    /// The packet before.
+    pub tuple: Tuple,
+    /// The chain, and the rule that decided.
+    pub who: Who,
+    /// What was decided.
+    pub decision: Decision,
+    /// Something was not known, though it made no difference: it may have been another rule.
+    pub open: bool,
+}
+
 /// One way: of the request or of the answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Journey {
+    /// The chains that it was shown to, in order.
+    pub shown: Vec<Shown>,
     /// In order.
     pub hops: Vec<Hop>,
     /// How it ended.

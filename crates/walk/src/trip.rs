@@ -77,7 +77,7 @@ fn one(world: &World, question: &Question, leg: usize) -> (Trip, usize) {
     let from = question.from();
     let end = walker.travel(&from, packet, None);
     let end = taken(&walker, end);
-    let request = Journey { hops: std::mem::take(&mut walker.hops), end };
+    let request = walker.journey(end);
     let reply = reply(&mut walker, question, &from, &request);
     let trip = Trip {
         request,
@@ -181,7 +181,7 @@ fn reply(walker: &mut Walker<'_>, q: &Question, from: &Ns, request: &Journey) ->
         Ending::Stopped(_) => return None,
     };
     let end = expected(walker, q, from, request, end);
-    Some(Journey { hops: std::mem::take(&mut walker.hops), end })
+    Some(walker.journey(end))
 }
 
 /// The hops that packets of a namespace may take (`ip_default_ttl`, `hop_limit`).

@@ -9,7 +9,8 @@ use ropewalk_facts::{IfName, Ns};
 use crate::nft::{self, Decision, Doubt, Env, Hook, Nat, Track};
 use crate::packet::Packet;
 use crate::question::proto;
-use crate::trace::{Hop, ROUTE, Stop, Why};
+use crate::route::{self, Answer};
+use crate::trace::{Ending, Hop, Journey, ROUTE, Shown, Stop, Why};
 use crate::world::{Node, World};
 
 /// Steps a packet may take before it is taken to go round in circles.
@@ -31,6 +32,7 @@ pub(crate) struct Walker<'w> {
     pub(crate) world: &'w World,
     pub(crate) conns: BTreeMap<Ns, Vec<Conn>>,
     pub(crate) hops: Vec<Hop>,
+    pub(crate) shown: Vec<Shown>,
     pub(crate) doubts: Vec<(Ns, Doubt)>,
     pub(crate) opaque: Vec<(Ns, IfName, String)>,
     pub(crate) limited: Vec<(Ns, Doubt)>,
@@ -60,12 +62,23 @@ pub(crate) struct At<'a> {
     pub(crate) bridged: bool,
 }
 
+impl<'a> At<'a> {
+    /// The link that it is at.
+    fn place(&self) -> Option<&'a IfName> {
+        match self.hook {
+            Hook::Postrouting => self.oif.or(self.iif),
+            _ => self.iif.or(self.oif),
+        }
+    }
+}
+
 impl<'w> Walker<'w> {
     pub(crate) fn new(world: &'w World, leg: usize) -> Self {
         Self {
             world,
             conns: BTreeMap::new(),
             hops: Vec::new(),
+            shown: Vec::new(),
             doubts: Vec::new(),
             opaque: Vec::new(),
             limited: Vec::new(),
@@ -84,6 +97,20 @@ impl<'w> Walker<'w> {
 
     pub(crate) fn node(&self, ns: &Ns) -> Option<&'w Node> {
         self.world.nodes.get(ns).map(AsRef::as_ref)
+    }
+
+    /// What was walked since the last time.
+    pub(crate) fn journey(&mut self, end: Ending) -> Journey {
+        let (hops, shown) = (std::mem::take(&mut self.hops), std::mem::take(&mut self.shown));
+        Journey { shown, hops, end }
+    }
+
+    /// A chain has decided about the packet.
+    fn decided(&mut self, ns: &Ns, outcome: &nft::Outcome, p: &Packet) {
+        if self.depth == 0 {
+            let (nft::End { decision, who }, open) = (outcome.end.clone(), outcome.open);
+            self.shown.push(Shown { ns: ns.clone(), tuple: p.tuple(), who, decision, open });
+        }
     }
 
     pub(crate) fn hop(
@@ -137,7 +164,7 @@ impl<'w> Walker<'w> {
             let late = base.priority > if first { -100 } else { 100 };
             if translates && !translated && (nat || late) && self.may_translate(at, packet) {
                 if nat && self.fresh(at, packet) {
-                    if let Some(outcome) = self.nat_chain(node, at, line, packet) {
+                    if let Some(outcome) = self.nat_chain(node, at, line, packet)? {
                         self.bind(node, at, &outcome, packet);
                     }
                     continue;
@@ -204,6 +231,7 @@ impl<'w> Walker<'w> {
         outcome: nft::Outcome,
         p: &mut Packet,
     ) -> Result<(), Stop> {
+        self.decided(at.ns, &outcome, p);
         self.doubts.extend(outcome.doubts.into_iter().map(|d| (at.ns.clone(), d)));
         self.limited.extend(outcome.limited.into_iter().map(|d| (at.ns.clone(), d)));
         if p.ttl != outcome.ttl && self.depth == 0 {
@@ -224,7 +252,7 @@ impl<'w> Walker<'w> {
         match outcome.end.decision {
             Decision::Accept | Decision::Queue => Ok(()),
             decision @ (Decision::Drop | Decision::Reject) => {
-                let dev = at.iif.or(at.oif);
+                let dev = at.place();
                 let (hook, bridged) = (at.hook, at.bridged);
                 Err(Self::stop(at.ns, dev, Why::Filter { who, decision, hook, bridged }, p))
             }
@@ -252,13 +280,15 @@ impl<'w> Walker<'w> {
             p.untracked = true;
             return Ok(());
         }
-        if !node.nft.tracks() {
+        if !node.nft.tracks(p.v6()) {
             return Ok(());
         }
         let tuple = p.tuple();
+        // An echo to oneself has the tuple of its answer.
+        let echoed = matches!((p.proto, p.icmp.0), (proto::ICMP, 0) | (proto::ICMP6, 129));
         let conns = self.conns.entry(at.ns.clone()).or_default();
         let known = conns.iter().enumerate().find_map(|(i, c)| {
-            if c.orig == tuple {
+            if c.orig == tuple && !echoed {
                 Some((i, false))
             } else if c.reply == tuple {
                 Some((i, true))
@@ -284,6 +314,10 @@ impl<'w> Walker<'w> {
                 );
                 if max > 0 && count >= max {
                     return Err(Self::stop(at.ns, at.iif, Why::ConntrackFull, p));
+                }
+                // An answer to what was not seen begins no connection, and is of none.
+                if echoed || (p.proto == proto::TCP && p.flags & 0x12 == 0x12) {
+                    return Ok(());
                 }
                 let reply = tuple.reversed();
                 Conn { orig: tuple, reply, mark: 0, old: false, src_done: false, dst_done: false }
@@ -316,12 +350,20 @@ impl<'w> Walker<'w> {
         at: At<'_>,
         line: &nft::Line,
         p: &mut Packet,
-    ) -> Option<Nat> {
+    ) -> Result<Option<Nat>, Stop> {
         let track = self.track_of(at.ns, p);
         let env = self.env(node, &at, track.as_ref(), p);
         let outcome = nft::run(&env, line, p);
+        self.decided(at.ns, &outcome, p);
         self.doubts.extend(outcome.doubts.into_iter().map(|d| (at.ns.clone(), d)));
-        outcome.nat
+        match outcome.end.decision {
+            Decision::Accept | Decision::Queue => Ok(outcome.nat),
+            decision @ (Decision::Drop | Decision::Reject) => {
+                let (hook, bridged, who) = (at.hook, at.bridged, outcome.end.who);
+                let why = Why::Filter { who, decision, hook, bridged };
+                Err(Self::stop(at.ns, at.place(), why, p))
+            }
+        }
     }
 
     /// Notes a translation in the connection.
@@ -329,7 +371,7 @@ impl<'w> Walker<'w> {
         let Some((index, _)) = p.conn else { return };
         let addr = match (nat.of_link, nat.kind) {
             (false, _) => nat.addr,
-            (true, NatKind::Snat) => link_source(node, at.oif, p),
+            (true, NatKind::Snat) => masquerade(node, at.oif, p),
             (true, NatKind::Dnat) if at.hook == Hook::Output => Some(localhost(p.v6())),
             (true, NatKind::Dnat) => link_source(node, at.iif, p),
         };
@@ -389,6 +431,25 @@ impl<'w> Walker<'w> {
 
 fn localhost(v6: bool) -> std::net::IpAddr {
     if v6 { std::net::Ipv6Addr::LOCALHOST.into() } else { std::net::Ipv4Addr::LOCALHOST.into() }
+}
+
+/// The address that a packet is given which leaves by a link (`nf_nat_masquerade_ipv4`, `…_ipv6`): of
+/// those for everywhere one that is near the next hop, else the first.
+fn masquerade(node: &Node, dev: Option<&IfName>, p: &Packet) -> Option<std::net::IpAddr> {
+    if p.v6() {
+        return route::source_v6(node, dev, p.dst);
+    }
+    let ask = route::Ask { oif: dev.cloned(), ..route::Ask::of(p) };
+    let via = match route::lookup(node, p.dst, &ask) {
+        Answer::Route(taken) => taken.route.hops.iter().find(|h| h.dev.as_ref() == dev)?.via,
+        _ => None,
+    };
+    let next = via.unwrap_or(p.dst);
+    let fits =
+        |a: &&ropewalk_facts::Addr| a.key.net.addr().is_ipv4() && a.scope.0 == 0 && !a.secondary;
+    let own = || node.addrs.iter().filter(fits).filter(|a| dev == Some(&a.key.dev));
+    let near = own().find(|a| a.key.net.contains(&next)).or_else(|| own().next());
+    near.or_else(|| node.addrs.iter().find(fits)).map(|a| a.key.net.addr())
 }
 
 /// The first address of a link that fits the packet.

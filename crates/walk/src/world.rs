@@ -141,6 +141,7 @@ impl World {
             node.beside();
             node.in_order(scan.seen.get(&ns).map(|seen| &seen.order));
             node.nft.arrange();
+            node.nft.made = scan.seen.get(&ns).map(|seen| seen.chains.clone()).unwrap_or_default();
             (ns, Rc::new(node))
         };
         Self { nodes: nodes.into_iter().map(ready).collect() }

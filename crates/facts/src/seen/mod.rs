@@ -18,6 +18,7 @@ pub use device::{Classic, Device, Filter, InVlan, Port, Qdisc, Xdp};
 use crate::fact::Body;
 use crate::link::LinkKind;
 use crate::name::{IfName, Ns};
+use crate::nft::ChainKey;
 use crate::route::Route;
 use crate::rule::Rule;
 use crate::snapshot::Snapshot;
@@ -106,6 +107,10 @@ pub struct Seen {
     /// service or a source.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<SeenRoute>,
+    /// Chains of nf_tables that packets come to from a hook, in the order in which they were made: of
+    /// those of one priority the last comes first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub chains: Vec<ChainKey>,
     /// Policy rules that facts do not tell wholly, in the kernel's order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rules: Vec<SeenRule>,

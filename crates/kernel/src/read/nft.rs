@@ -56,6 +56,16 @@ impl Kernel {
         Ok(facts)
     }
 
+    /// The chains of hooks, in the order in which they were made.
+    pub(super) fn read_hooked(&mut self, ns: &Ns) -> Result<Vec<ChainKey>, Error> {
+        let mut reader = Reader::new();
+        self.nft_dump(ns, &nft::chains_dump()?, &mut reader)?;
+        let facts = reader.done().0;
+        let chains = facts.iter().filter_map(Body::as_chain).filter(|chain| chain.base.is_some());
+        let chains = chains.map(|chain| chain.key.clone());
+        Ok(chains.collect())
+    }
+
     /// The objects of nf_tables among `ids`, and what else the answers hold.
     pub(super) fn read_nft_ids(&mut self, ns: &Ns, ids: &[&Id]) -> Result<Vec<Body>, Error> {
         if ids.is_empty() {

@@ -66,6 +66,10 @@ impl Kernel {
         seen.order = self.order(ns, &seen.devices)?;
         seen.learned = self.learned(ns)?;
         seen.routes = self.twins(ns)?;
+        match self.read_hooked(ns) {
+            Ok(chains) => seen.chains = chains,
+            Err(_) => seen.gaps.push("the order of chains".to_owned()),
+        }
         for v6 in [false, true] {
             let found = self.space_mut(ns)?.rt.dump(&rt::rules_dump(v6), |m| rt::rule_seen(&m));
             seen.rules.extend(found.unwrap_or_default());

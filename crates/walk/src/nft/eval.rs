@@ -173,41 +173,63 @@ pub struct Outcome {
     pub limited: Vec<Doubt>,
     /// Unknowns that decided.
     pub doubts: Vec<Doubt>,
+    /// There were unknowns, though they did not decide: another rule may have done the same.
+    pub open: bool,
 }
 
-/// More unknowns than this are not tried out in all combinations.
-const TRIED: usize = 5;
+/// So many ways of answering the unknowns are tried; where there are more, they are said to decide.
+const TRIED: usize = 64;
 
-/// Shows `packet` to one base chain.
+/// Shows `packet` to one base chain. Every way of answering what is not known is tried: an answer may
+/// lead to more of it.
 #[must_use]
 pub fn run(env: &Env<'_>, line: &Line, packet: &Packet) -> Outcome {
-    let (first, met) = once(env, line, packet, &[]);
-    if met.is_empty() {
-        return first;
-    }
-    let width = met.len().min(TRIED);
-    let mut best = first;
+    let (mut best, mut met) = once(env, line, packet, &[]);
     let mut differs = false;
-    for choice in 1..1u32 << width {
-        let assume: Vec<bool> = (0..width).map(|bit| choice >> bit & 1 == 1).collect();
-        let (other, _) = once(env, line, packet, &assume);
+    let mut open: Vec<Vec<bool>> = others(&[], met.len());
+    let mut tried = 1;
+    while let Some(assume) = open.pop() {
+        tried += 1;
+        if tried > TRIED {
+            differs = true;
+            break;
+        }
+        let (other, more) = once(env, line, packet, &assume);
+        open.extend(others(&assume, more.len()));
         if !same(&other, &best) {
             differs = true;
             if best.end.decision != Decision::Accept && other.end.decision == Decision::Accept {
                 best = other;
             }
         }
+        if more.len() > met.len() {
+            met = more;
+        }
     }
+    best.open = !met.is_empty();
     if differs {
-        best.doubts = met;
+        best.doubts.extend(met);
     }
     best
+}
+
+/// Of a run that met so many unknowns, those that it took to be false taken to be true, one each.
+fn others(assumed: &[bool], met: usize) -> Vec<Vec<bool>> {
+    let turn = |at: usize| {
+        let mut all = assumed.to_vec();
+        all.resize(at, false);
+        all.push(true);
+        all
+    };
+    (assumed.len()..met).map(turn).collect()
 }
 
 fn same(a: &Outcome, b: &Outcome) -> bool {
     let nat = |o: &Outcome| o.nat.as_ref().map(|n| (n.kind, n.addr, n.port));
     a.end.decision == b.end.decision
+        && (a.ttl, a.ct_mark, &a.filled) == (b.ttl, b.ct_mark, &b.filled)
         && nat(a) == nat(b)
+        && a.doubts == b.doubts
         && (a.mark, a.priority) == (b.mark, b.priority)
         && a.notrack == b.notrack
 }
@@ -224,6 +246,7 @@ fn once(env: &Env<'_>, line: &Line, packet: &Packet, assume: &[bool]) -> (Outcom
         filled: Vec::new(),
         assume,
         met: Vec::new(),
+        lacks: Vec::new(),
         limited: Vec::new(),
         depth: 0,
     };
@@ -245,7 +268,8 @@ fn once(env: &Env<'_>, line: &Line, packet: &Packet, assume: &[bool]) -> (Outcom
         filled: run.filled,
         ttl: run.packet.ttl,
         limited: run.limited,
-        doubts: Vec::new(),
+        open: false,
+        doubts: run.lacks,
     };
     (outcome, run.met)
 }
@@ -281,6 +305,7 @@ pub(super) struct Run<'a> {
     pub(super) filled: Vec<(SetKey, Vec<u8>)>,
     assume: &'a [bool],
     met: Vec<Doubt>,
+    lacks: Vec<Doubt>,
     limited: Vec<Doubt>,
     depth: u32,
 }
@@ -323,7 +348,7 @@ impl Run<'_> {
                     return Fall::Decided(Decision::Drop, self.who(key, Some(&rule.key)));
                 }
                 VerdictCode::Queue | VerdictCode::Other(_) => {
-                    self.doubt(rule, "queue", None);
+                    self.lacks(rule, "queue");
                     return Fall::Decided(Decision::Queue, self.who(key, Some(&rule.key)));
                 }
                 VerdictCode::Continue | VerdictCode::Break => {}
@@ -357,6 +382,17 @@ impl Run<'_> {
         let assumed = self.assume.get(self.met.len()).copied().unwrap_or(false);
         self.met.push(Doubt { who, what: what.to_owned(), limit });
         assumed
+    }
+
+    /// Out of tracking, unless it is tracked already (`nft_notrack_eval`).
+    pub(super) fn untrack(&mut self) {
+        self.notrack |= self.env.track.is_none();
+    }
+
+    /// What a rule does to the packet is not known, whatever follows.
+    pub(super) fn lacks(&mut self, rule: &Rule, what: &str) {
+        let who = self.who(&rule.key.chain, Some(&rule.key));
+        self.lacks.push(Doubt { who, what: what.to_owned(), limit: None });
     }
 
     /// A limit that lets next to nothing through is taken to be used up; of any other it is not

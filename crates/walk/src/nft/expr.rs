@@ -5,7 +5,7 @@
 use std::net::IpAddr;
 
 use ropewalk_facts::nft::{
-    Bytes, CmpOp, Element, Expr, MetaKey, NatKind, Rule, SetKey, Value, VerdictCode,
+    Bytes, CmpOp, Element, Expr, Family, MetaKey, NatKind, Rule, SetKey, Value, VerdictCode,
 };
 use ropewalk_wire::nl::attrs;
 
@@ -27,7 +27,7 @@ impl Run<'_> {
                 let value = self.regs.bytes(*sreg, 4).and_then(|b| b.first_chunk().copied());
                 match (*key, value.map(u32::from_ne_bytes)) {
                     (MetaKey::MARK, Some(mark)) => self.packet.mark = mark,
-                    (MetaKey::MARK, None) => drop(self.doubt(rule, "meta mark set", None)),
+                    (MetaKey::MARK, None) => self.lacks(rule, "meta mark set"),
                     (MetaKey::PRIORITY, value) => {
                         self.packet.priority = value.unwrap_or(self.packet.priority);
                     }
@@ -93,6 +93,12 @@ impl Run<'_> {
                 Step::Next
             }
             Expr::Verdict(verdict) => Step::Done(verdict.clone()),
+            // A translation to addresses of the other family does nothing (`nft_nat_inet_eval`).
+            Expr::Nat { family, .. }
+                if *family == (if self.packet.v6() { Family::Ip } else { Family::Ip6 }) =>
+            {
+                Step::Next
+            }
             Expr::Nat { kind, addr, proto, flags, .. } => {
                 self.nat(rule, *kind, *addr, *proto, *flags)
             }
@@ -112,7 +118,7 @@ impl Run<'_> {
             Expr::Counter { .. } => Step::Next,
             Expr::Reject { .. } => Step::Decide(Decision::Reject),
             Expr::Notrack => {
-                self.notrack = true;
+                self.untrack();
                 Step::Next
             }
             Expr::Xt { target, name, rev, data } => {
@@ -184,13 +190,24 @@ impl Run<'_> {
             "dynset" if attrs(&data.0).first(7).is_none() => Step::Next,
             "dynset" => self.when(rule, None, name),
             "tproxy" | "fwd" | "synproxy" | "queue" => {
-                self.doubt(rule, name, None);
+                self.lacks(rule, name);
                 Step::Decide(Decision::Queue)
             }
-            // Sets a register, and which one is not known.
-            _ => {
+            // To one of several addresses or ports.
+            "nat" | "masq" | "redir" => {
+                self.lacks(rule, name);
+                Step::Decide(Decision::Accept)
+            }
+            // These set a register, and which one is not known.
+            "numgen" | "hash" | "osf" | "xfrm" | "tunnel" | "meta" | "ct" | "bitwise"
+            | "byteorder" | "immediate" | "rt" | "fib" => {
                 self.regs.forget_all();
                 Step::Next
+            }
+            // What it is for is not known: it may set a register, match, or decide.
+            _ => {
+                self.regs.forget_all();
+                self.when(rule, None, name)
             }
         }
     }
@@ -236,7 +253,7 @@ impl Run<'_> {
         let value = reg.and_then(|reg| self.regs.bytes(ropewalk_facts::nft::Reg(reg), 1));
         match (base, offset == at_ttl, value.as_deref()) {
             (Some(1), true, Some([ttl])) => self.packet.ttl = *ttl,
-            _ => drop(self.doubt(rule, "payload set", None)),
+            _ => self.lacks(rule, "payload set"),
         }
         Step::Next
     }
@@ -312,7 +329,7 @@ impl Run<'_> {
             bytes.first_chunk().copied().map(u16::from_be_bytes)
         });
         if ip == Some(None) || port == Some(None) {
-            self.doubt(rule, "nat", None);
+            self.lacks(rule, "nat");
         }
         let who = self.who(&rule.key.chain, Some(&rule.key));
         let (addr, port) = (ip.flatten(), port.flatten());

@@ -8,6 +8,7 @@ use ropewalk_facts::nft::{FibFlags, FibResult, MetaKey, Payload};
 use ropewalk_facts::{IfName, RouteKind};
 
 use super::eval::{Env, Track};
+use super::ruleset::Hook;
 use crate::packet::Packet;
 use crate::question::proto;
 use crate::route::{self, Answer, Ask};
@@ -90,22 +91,32 @@ fn pkttype(packet: &Packet) -> u8 {
 }
 
 pub(super) fn payload(packet: &Packet, what: Payload) -> Loaded {
-    let (bytes, beyond) = match what.base {
-        0 => (packet.link(), false),
-        1 => (packet.network(), false),
+    let bytes = match what.base {
+        0 => packet.link(),
+        1 => packet.network(),
         2 if packet.is_arp() => return Break,
-        2 => (packet.transport(), true),
+        2 => packet.transport(),
         _ => return Unknown,
     };
     let (Ok(from), Ok(len)) = (usize::try_from(what.offset), usize::try_from(what.len)) else {
         return Unknown;
     };
-    match bytes.get(from..from.saturating_add(len)) {
-        Some(bytes) => Known(bytes.to_vec()),
-        // What lies behind the header is not known.
-        None if beyond => Unknown,
-        None => Unknown,
+    let to = from.saturating_add(len);
+    // What its sender's kernel makes up, or a checksum.
+    let made_up: &[(usize, usize)] = match (what.base, packet.v6(), packet.proto) {
+        (1, ..) if packet.is_arp() => &[],
+        (1, false, _) => &[(4, 6), (10, 12)],
+        (1, true, _) => &[(2, 4)],
+        (2, _, proto::TCP) => &[(4, 12), (14, 18)],
+        (2, _, proto::UDP) => &[(6, 8)],
+        (2, _, proto::ICMP | proto::ICMP6) => &[(2, 4)],
+        _ => &[],
+    };
+    if made_up.iter().any(|(first, end)| *first < to && from < *end) {
+        return Unknown;
     }
+    // What lies behind the header is not known either.
+    bytes.get(from..to).map_or(Unknown, |bytes| Known(bytes.to_vec()))
 }
 
 /// `IPS_*` bits that follow from what the walk knows.
@@ -188,6 +199,14 @@ pub(super) fn fib(env: &Env<'_>, packet: &Packet, flags: FibFlags, result: FibRe
     };
     if result == FibResult::AddrType {
         return Known(address_kind(env.node, ip, dev).to_ne_bytes().to_vec());
+    }
+    // What comes in from itself is not asked about (`nft_fib_can_skip`).
+    let lo = env.iif.filter(|dev| env.node.devs.get(*dev).is_some_and(|d| d.loopback()));
+    if let (Some(lo), Hook::Prerouting | Hook::Input | Hook::Ingress) = (lo, env.hook) {
+        return match result {
+            FibResult::OifName => Known(ifname(Some(lo))),
+            _ => Known(index(env.node, Some(lo))),
+        };
     }
     let other = if has(1) { packet.dst } else { packet.src };
     let mark = if has(4) { packet.mark } else { 0 };

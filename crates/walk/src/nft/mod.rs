@@ -10,6 +10,8 @@ mod expr;
 mod load;
 mod regs;
 mod ruleset;
+#[cfg(test)]
+mod tests;
 mod xt;
 mod xt_more;
 

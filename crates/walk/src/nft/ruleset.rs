@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use ropewalk_facts::nft::{
-    Base, Chain, ChainKey, Element, Family, Rule, Set, SetKey, Table, TableKey,
+    Base, Chain, ChainKey, Element, Expr, Family, Rule, Set, SetKey, Table, TableKey,
 };
 use ropewalk_facts::{Body, IfName};
 
@@ -18,6 +18,8 @@ pub struct Ruleset {
     pub sets: BTreeMap<SetKey, Set>,
     /// Their elements.
     pub elements: BTreeMap<SetKey, Vec<Element>>,
+    /// The chains of hooks, in the order in which they were made.
+    pub made: Vec<ChainKey>,
 }
 
 /// A chain and its rules.
@@ -145,29 +147,60 @@ impl Ruleset {
                 all.push((line, base));
             }
         }
-        all.sort_by_key(|(_, base)| place(base, hook));
+        // Of one priority the last that was made comes first (`nf_hook_entries_grow`).
+        let made = |key: &ChainKey| self.made.iter().rposition(|made| made == key);
+        all.sort_by_key(|(line, base)| {
+            (place(base, hook), made(&line.chain.key).map_or(0, |at| usize::MAX - at))
+        });
         all.into_iter().map(|(line, _)| line).collect()
     }
 
-    /// True when a chain of any hook asks for connections or translates: only then are they
-    /// tracked.
+    /// True when a rule for packets of IPv6, or of IPv4, asks for connections or translates: only then
+    /// are they tracked. A chain of type `nat` alone does nothing (`nf_ct_netns_get`).
     #[must_use]
-    pub fn tracks(&self) -> bool {
-        use ropewalk_facts::nft::Expr;
-        let asks = |expr: &Expr| match expr {
-            Expr::Ct { .. } | Expr::CtSet { .. } => true,
-            Expr::Xt { name, .. } => {
-                matches!(
-                    name.as_str(),
-                    "conntrack" | "state" | "connmark" | "CONNMARK" | "connlimit"
-                )
-            }
-            _ => false,
-        };
-        self.chains.values().any(|line| {
-            line.chain.base.as_ref().is_some_and(|base| base.kind == "nat")
-                || line.rules.iter().any(|rule| rule.exprs.iter().any(asks))
-        })
+    pub fn tracks(&self, v6: bool) -> bool {
+        let seen = self.chains.iter().filter(|(key, _)| families(v6).contains(&key.table.family));
+        seen.flat_map(|(_, line)| &line.rules).any(|rule| rule.exprs.iter().any(|e| asks(e, v6)))
+    }
+}
+
+/// Loading it switches the tracking of connections on.
+fn asks(expr: &Expr, v6: bool) -> bool {
+    match expr {
+        Expr::Ct { .. }
+        | Expr::CtSet { .. }
+        | Expr::Masq { .. }
+        | Expr::Redir { .. }
+        | Expr::Connlimit { .. } => true,
+        // That of its own family, wherever it stands.
+        Expr::Nat { family, .. } => *family != if v6 { Family::Ip } else { Family::Ip6 },
+        Expr::Dynset { with, .. } => with.as_deref().is_some_and(|e| asks(e, v6)),
+        Expr::Opaque { name, .. } => {
+            matches!(
+                name.as_str(),
+                "nat" | "masq" | "redir" | "ct" | "connlimit" | "synproxy" | "flow_offload"
+            )
+        }
+        Expr::Xt { name, .. } => matches!(
+            name.as_str(),
+            "conntrack"
+                | "state"
+                | "connmark"
+                | "connlimit"
+                | "connbytes"
+                | "connlabel"
+                | "helper"
+                | "cluster"
+                | "CONNMARK"
+                | "CT"
+                | "MASQUERADE"
+                | "SNAT"
+                | "DNAT"
+                | "REDIRECT"
+                | "NETMAP"
+                | "SYNPROXY"
+        ),
+        _ => false,
     }
 }
 

@@ -338,7 +338,7 @@ pub(super) fn target(run: &mut Run<'_>, rule: &Rule, name: &str, rev: u32, data:
         "SNAT" | "DNAT" => {
             let kind = if name == "SNAT" { NatKind::Snat } else { NatKind::Dnat };
             let Some((addr, port)) = range(run, &at, rev > 0 || run.packet.v6()) else {
-                run.doubt(rule, name, None);
+                run.lacks(rule, name);
                 return Step::Next;
             };
             run.translate(rule, kind, addr, port, false)
@@ -364,18 +364,20 @@ pub(super) fn target(run: &mut Run<'_>, rule: &Rule, name: &str, rev: u32, data:
         }
         "CONNMARK" => connmark(run, &at),
         "CT" => {
-            run.notrack |= at.u16(0).is_some_and(|flags| flags & 1 != 0);
+            if at.u16(0).is_some_and(|flags| flags & 1 != 0) {
+                run.untrack();
+            }
             Step::Next
         }
         "NOTRACK" => {
-            run.notrack = true;
+            run.untrack();
             Step::Next
         }
         "LOG" | "NFLOG" | "TCPMSS" | "CHECKSUM" | "TRACE" | "CLASSIFY" | "TOS" | "DSCP" | "ECN"
         | "AUDIT" | "SECMARK" | "CONNSECMARK" | "SET" | "RATEEST" | "HMARK" | "TEE"
         | "TCPOPTSTRIP" | "LED" | "IDLETIMER" => Step::Next,
         _ => {
-            run.doubt(rule, name, None);
+            run.lacks(rule, name);
             Step::Decide(Decision::Queue)
         }
     }

@@ -179,6 +179,14 @@ pub fn dumps() -> Result<Vec<Request>, Error> {
         .collect()
 }
 
+/// All chains.
+///
+/// # Errors
+/// None in practice: the message is short.
+pub fn chains_dump() -> Result<Request, Error> {
+    frame::request(NFT_MSG_GETCHAIN, flag::DUMP, None, |_| {})
+}
+
 /// All rules of one chain.
 ///
 /// # Errors
