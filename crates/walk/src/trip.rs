@@ -171,7 +171,7 @@ pub(crate) fn hears(l: &Listener, dst: IpAddr) -> bool {
 }
 
 fn reply(walker: &mut Walker<'_>, q: &Question, from: &Ns, request: &Journey) -> Option<Journey> {
-    walker.budget = walker.budget.max(200);
+    walker.budget = Walker::patience(walker.world);
     let end = match &request.end {
         Ending::Delivered { ns, packet, .. } => {
             let back = answer(walker, ns, packet);

@@ -13,8 +13,10 @@ use crate::route::{self, Answer};
 use crate::trace::{Ending, Hop, Journey, ROUTE, Shown, Stop, Why};
 use crate::world::{Node, World};
 
-/// Steps a packet may take before it is taken to go round in circles.
+/// Steps a packet may take before it is taken to go round in circles; and, since every member of a
+/// bridge hears who is asked for, for each link that there is.
 const PATIENCE: u32 = 400;
+const OF_LINK: u32 = 20;
 
 /// A connection that the walk has made, or found.
 #[derive(Clone, Copy, Debug)]
@@ -90,9 +92,15 @@ impl<'w> Walker<'w> {
             mute: Vec::new(),
             leg,
             legs: 1,
-            budget: PATIENCE,
+            budget: Self::patience(world),
             depth: 0,
         }
+    }
+
+    /// The steps that may be taken in a world.
+    pub(crate) fn patience(world: &World) -> u32 {
+        let links: usize = world.nodes.values().map(|node| node.devs.len()).sum();
+        PATIENCE.saturating_add(u32::try_from(links).unwrap_or(u32::MAX).saturating_mul(OF_LINK))
     }
 
     pub(crate) fn node(&self, ns: &Ns) -> Option<&'w Node> {
