@@ -1,12 +1,25 @@
 //! Who reaches whom.
 
-use ropewalk_lab::{Action, Expect, Probe};
+use ropewalk_lab::{Action, Expect, Probe, Standing};
 use ropewalk_testnet::Private;
 
 use crate::{LAB, at, stand};
 
 fn probe(from: &str, action: &str, expect: Expect) -> Probe {
     Probe { from: at(from), action: action.parse::<Action>().unwrap(), expect }
+}
+
+/// What is sent on a new link may be lost for as long as the kernel is busy elsewhere.
+fn comes_out(lab: &Standing, probe: &Probe) {
+    let mut answers = Vec::new();
+    while answers.len() < 3 {
+        let answer = lab.probe(probe).unwrap();
+        if probe.expects(&answer) {
+            return;
+        }
+        answers.push(answer);
+    }
+    panic!("{probe:?}: {answers:?}");
 }
 
 #[test]
@@ -24,8 +37,7 @@ fn hosts_reach_each_other_through_a_router() {
         probe("h1", "http 203.0.113.10:80", Expect::Fail),
     ];
     for probe in probes {
-        let answer = lab.probe(&probe).unwrap();
-        assert!(probe.expects(&answer), "{probe:?}: {answer:?}");
+        comes_out(&lab, &probe);
     }
 }
 
@@ -41,8 +53,7 @@ fn a_page_tells_whom_the_server_saw() {
         probe("router", "http 203.0.113.10:80", Expect::Sees([203, 0, 113, 1].into())),
     ];
     for probe in probes {
-        let answer = lab.probe(&probe).unwrap();
-        assert!(probe.expects(&answer), "{probe:?}: {answer:?}");
+        comes_out(&lab, &probe);
     }
     let wrong = probe("h1", "http 203.0.113.10:80", Expect::Sees([203, 0, 113, 1].into()));
     assert!(!wrong.expects(&lab.probe(&wrong).unwrap()));

@@ -257,7 +257,8 @@ fn without_an_uplink() -> Host {
     host.ok("attach new:red web");
     host.ok("attach new:blue web");
     // They know each other as neighbours, which makes none of them a gateway.
-    host.net.sh("ip netns exec red ping -c1 -W1 192.168.15.3");
+    // What is sent on a new link may be lost for as long as the kernel is busy elsewhere.
+    host.net.sh("timeout 20 sh -c 'until ip netns exec red ping -c1 -W1 192.168.15.3; do :; done'");
     host
 }
 
