@@ -15,7 +15,7 @@ Examples:
   ropewalk join etcds://ops@etcd.lan --ca ca.crt --password-file etcd.password
   ropewalk join etcds://etcd.lan --ca ca.crt --cert host.crt --key host.key")]
 pub(crate) struct Join {
-    /// The store: etcd://HOST[:PORT][,HOST…], or etcds:// with TLS
+    /// The store: etcd://HOST:PORT, several hosts with commas, or etcds:// with TLS
     pub(crate) store: String,
     /// What the host is called, else its host name
     #[arg(long)]
