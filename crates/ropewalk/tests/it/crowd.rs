@@ -44,6 +44,8 @@ fn a_hundred_attaches_at_once_have_a_hundred_addresses_and_leave_nothing() {
         let addresses: BTreeSet<String> = texts(&rows, "addresses").into_iter().collect();
         assert_eq!(addresses.len(), 2 * CROWD, "{addresses:?}");
         host.is_healthy("a hundred");
+        let said = host.json("why s0 s99 --no-live");
+        assert_eq!(said["code"], "OK", "a network that works, among a hundred: {said:#}");
         host.at_once((0..CROWD).map(|n| format!("detach netns:s{n}")));
         before.same(&host.scene(), "a hundred came and went");
     }

@@ -251,6 +251,34 @@ fn what_cannot_be_asked_is_said_plainly() {
 }
 
 /// red 192.168.15.2 and blue 192.168.15.3 on a host that has no way out.
+#[test]
+fn namespaces_that_come_and_go_meanwhile_are_left_out() {
+    let (host, _server) = wired();
+    host.net.sh("timeout 60 sh -c 'until [ -e /run/ropewalk/stop ]; do
+        ip netns add gone; ip -n gone link set lo up; ip netns del gone; done' >/dev/null 2>&1 &");
+    let said: Vec<Value> = (0..8).map(|_| asked(&host, "red blue --no-live")).collect();
+    let written = host.ok("snapshot");
+    host.net.sh("touch /run/ropewalk/stop");
+    assert!(said.iter().all(|said| said["code"] == "OK"), "{said:#?}");
+    assert!(serde_json::from_str::<Value>(&written).is_ok());
+}
+
+#[test]
+fn the_one_rule_among_ten_thousand_is_named() {
+    let (host, _server) = wired();
+    host.net.sh("{ echo 'add table inet corp'
+        echo 'add chain inet corp fw { type filter hook forward priority 10; }'
+        for n in $(seq 10000); do
+            echo add rule inet corp fw ip saddr 172.16.$((n / 250)).$((n % 250)) tcp dport $n drop
+        done
+        echo 'add rule inet corp fw ip daddr 198.51.100.8 drop'; } | nft -f -");
+    let said = asked(&host, "red 198.51.100.8 --no-live");
+    let found = (&said["code"], &said["where"]);
+    assert_eq!(found, (&"FILTER_DROP".into(), &"host:inet/corp/fw".into()), "{said:#}");
+    let fix = said["fix"][0].as_str().expect("a fix");
+    assert!(fix.starts_with("nft ") && fix.contains("corp"), "{fix}");
+}
+
 fn without_an_uplink() -> Host {
     let host = Host::new();
     host.ok("network create web --subnet 192.168.15.0/24");
