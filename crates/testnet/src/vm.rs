@@ -259,7 +259,7 @@ impl Machine {
 /bin/busybox --install -s /bin/applets
 export PATH=/bin:/bin/applets
 mount -t proc proc /proc; mount -t sysfs sysfs /sys; mount -t devtmpfs dev /dev
-mkdir -p /dev/shm; mount -t tmpfs shm /dev/shm; mount -t tmpfs run /run; mount -t tmpfs tmp /tmp
+mkdir -p /dev/shm; mount -t tmpfs shm /dev/shm; mount -t tmpfs run /run; mkdir -p /tmp
 for m in /m/*.ko; do insmod $m || echo \"cannot load $m\"; done
 ip link set lo up
 {INSIDE}=1 {line} 2>&1
