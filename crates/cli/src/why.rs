@@ -129,19 +129,8 @@ fn flow(
     };
     let dport = dport.or(dst.and_then(|dst| dst.port));
     let usual = if dport.is_some() { "tcp" } else { "icmp" };
-    Ok(Question {
-        src,
-        dst: to,
-        proto: proto.unwrap_or_else(|| usual.to_owned()),
-        dport,
-        sport: None,
-        saddr: None,
-        size: None,
-        df: false,
-        family: None,
-        visible: Vec::new(),
-        internet: dst.is_none(),
-    })
+    let proto = proto.unwrap_or_else(|| usual.to_owned());
+    Ok(Question { proto, dport, internet: dst.is_none(), ..Question::ping(src, to) })
 }
 
 /// What the files hold; of several, each is a host that is called as its file.

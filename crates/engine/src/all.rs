@@ -83,19 +83,7 @@ fn member(world: &World, row: &Row) -> Option<Member> {
 }
 
 fn pair(world: &World, from: &Member, to: &Member, ip: IpAddr) -> Pair {
-    let question = Question {
-        src: from.ns.as_str().to_owned(),
-        dst: ip,
-        proto: "icmp".to_owned(),
-        dport: None,
-        sport: None,
-        saddr: None,
-        size: None,
-        df: false,
-        family: None,
-        visible: Vec::new(),
-        internet: false,
-    };
+    let question = Question::ping(from.ns.as_str(), ip);
     let said = diagnose(world, &question);
     Pair {
         from: from.name.clone(),

@@ -117,19 +117,7 @@ fn packet() -> ropewalk_walk::Packet {
 }
 
 fn question() -> Question {
-    Question {
-        src: "red".to_owned(),
-        dst: FAR.into(),
-        proto: "icmp".to_owned(),
-        dport: None,
-        sport: None,
-        saddr: None,
-        size: None,
-        df: false,
-        family: None,
-        visible: Vec::new(),
-        internet: false,
-    }
+    Question::ping("red", FAR.into())
 }
 
 /// red eth0 ── h br0, up0 ── where h stops it, or not.

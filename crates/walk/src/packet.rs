@@ -121,26 +121,9 @@ impl Packet {
             (proto::ICMP6, 128) => (129, 0),
             _ => self.icmp,
         };
-        Self {
-            src: t.src,
-            dst: t.dst,
-            sport: t.sport,
-            dport: t.dport,
-            icmp,
-            flags: if self.proto == proto::TCP { 0x12 } else { 0 },
-            ttl: 64,
-            mark: 0,
-            priority: 0,
-            smac: NO_MAC,
-            dmac: NO_MAC,
-            ask: None,
-            physin: None,
-            physout: None,
-            conn: None,
-            untracked: false,
-            df: self.df && self.proto == proto::TCP,
-            ..self.clone()
-        }
+        let tcp = self.proto == proto::TCP;
+        let (flags, df) = (if tcp { 0x12 } else { 0 }, self.df && tcp);
+        Self { icmp, flags, df, ..Self::new(t, self.len) }
     }
 
     /// The bytes of its network header.

@@ -61,6 +61,24 @@ pub mod proto {
 }
 
 impl Question {
+    /// Whether `dst` answers a ping from `src`, and nothing particular beside.
+    #[must_use]
+    pub fn ping(src: impl Into<String>, dst: IpAddr) -> Self {
+        Self {
+            src: src.into(),
+            dst,
+            proto: icmp(),
+            dport: None,
+            sport: None,
+            saddr: None,
+            size: None,
+            df: false,
+            family: None,
+            visible: Vec::new(),
+            internet: false,
+        }
+    }
+
     /// The protocol's number; `None` for a word that is none.
     #[must_use]
     pub fn number(&self) -> Option<u8> {

@@ -7,9 +7,9 @@
 use std::net::IpAddr;
 
 use ropewalk_facts::Ns;
-use ropewalk_facts::seen::Listener;
+use ropewalk_facts::seen::{Listener, Tuple};
 
-use crate::packet::{NO_MAC, Packet};
+use crate::packet::Packet;
 use crate::question::{Question, proto};
 use crate::trace::{Ending, Journey, Limit, Stop, Trip, Why};
 use crate::walker::Walker;
@@ -110,26 +110,17 @@ fn first_packet(world: &World, q: &Question) -> Packet {
         proto::TCP => 20,
         _ => 8,
     };
-    Packet {
+    let tuple = Tuple {
         src: q.saddr.unwrap_or(unset),
         dst: q.dst,
         proto: number,
         sport: q.sport.unwrap_or(if echo { ECHO } else { EPHEMERAL }),
         dport: if echo { 0 } else { q.dport.unwrap_or(0) },
-        icmp: if v6 { (128, 0) } else { (8, 0) },
-        flags: if number == proto::TCP { 2 } else { 0 },
+    };
+    Packet {
         ttl: hops(world.node(&q.from()).map(AsRef::as_ref), v6),
-        len: header + inner + q.size.unwrap_or(if echo { 56 } else { 0 }),
         df: q.df || number == proto::TCP,
-        mark: 0,
-        priority: 0,
-        smac: NO_MAC,
-        dmac: NO_MAC,
-        ask: None,
-        physin: None,
-        physout: None,
-        conn: None,
-        untracked: false,
+        ..Packet::new(tuple, header + inner + q.size.unwrap_or(if echo { 56 } else { 0 }))
     }
 }
 

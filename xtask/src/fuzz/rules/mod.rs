@@ -268,16 +268,11 @@ fn question(sent: &Sent) -> Question {
     };
     let ported = matches!(p.proto, 6 | 17);
     Question {
-        src: place(sent.place).to_owned(),
-        dst: p.dst,
         proto: proto.to_owned(),
         dport: ported.then_some(p.dport),
         sport: Some(p.sport),
         saddr: Some(p.src),
         size: (p.proto != 6).then_some(u32::from(packet::PAYLOAD)),
-        df: false,
-        family: None,
-        visible: Vec::new(),
-        internet: false,
+        ..Question::ping(place(sent.place), p.dst)
     }
 }
