@@ -13,6 +13,7 @@ mod cases;
 mod conformance;
 mod docs;
 mod fuzz;
+mod matrix;
 mod model;
 mod pairs;
 mod test;
@@ -37,6 +38,7 @@ usage: cargo xtask TASK
   cases [--live] [FOLDER]: a suite of broken networks, asked of `ropewalk why`; causes, places, fixes that work
   conformance [--cni DIR] [--plugin NAME] [--json FILE]: CNI plugins against what runtimes rely on
   cluster-model [--steps N] [--seed N]: who owns which addresses, whatever happens to hosts and store
+  cluster-matrix [WORD]: every fault that befalls clusters, three hosts with three stores in a lab
   fuzz-walk [--pairs N] [--seed S]: what the walk says of random networks beside what the kernel does
   lab-all [--megabytes N] [TOPOLOGY…]: every topology in a lab, all pairs ping and move 100 MB
 ";
@@ -53,6 +55,7 @@ fn main() -> ExitCode {
         ["bench", "protect", rest @ ..] => bench::protect(rest),
         ["bench", "why", rest @ ..] => bench::why(rest),
         ["cluster-model", rest @ ..] => model::run(rest),
+        ["cluster-matrix", rest @ ..] => matrix::run(rest),
         ["lab-all", rest @ ..] => pairs::run(rest),
         ["cases", rest @ ..] => cases::run(rest),
         ["fuzz-walk", rest @ ..] => fuzz::run(rest),

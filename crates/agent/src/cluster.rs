@@ -11,12 +11,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ropewalk_cluster::keep::Txn;
 use ropewalk_cluster::keep::etcd::Etcd;
 use ropewalk_cluster::own::{Journal, Local, Standing, decide};
 use ropewalk_cluster::{
-    Guard, Member, Memory, Passed, Place, Site, Unusable, View, Wish, told_again, wishes,
+    Guard, Held, Member, Memory, Passed, Place, Site, Unusable, View, Wish, told_again, wishes,
 };
 use ropewalk_engine::{Code, Engine, Fault, Paths};
+use ropewalk_kernel::failpoint;
 use ropewalk_spec::NetworkName;
 
 use crate::said::Said;
@@ -129,12 +131,20 @@ impl<'a> Stay<'a> {
         self.memory.alarms = decision.alarms;
         self.memory.away = None;
         self.keep()?;
-        if let Err(fault) = self.member.send(&decision.txns).await {
-            self.memory.away = Some(fault.to_string());
-        }
+        self.send(&decision.txns).await;
         self.make(wanted, &gone, local.now, &mut faults);
         self.say(faults);
         self.keep()
+    }
+
+    async fn send(&mut self, txns: &[Txn]) {
+        for txn in txns {
+            failpoint::hit("transaction of the cluster");
+            if let Err(fault) = self.member.send(std::slice::from_ref(txn)).await {
+                self.memory.away = Some(fault.to_string());
+                return;
+            }
+        }
     }
 
     /// Makes the networks as they shall be.
@@ -158,12 +168,14 @@ impl<'a> Stay<'a> {
                     continue;
                 }
             }
+            let Some(_held) = held(self.site, self.paths, faults) else { return };
             match make(self.paths, name, wish, self.memory.made.get(name)) {
                 Ok(()) => drop(self.memory.made.insert(name.clone(), wish.clone())),
                 Err(fault) => drop(faults.insert(fault.to_string())),
             }
         }
         for name in gone.iter().filter(|_| !held_back) {
+            let Some(_held) = held(self.site, self.paths, faults) else { return };
             match unmake(self.paths, name) {
                 Ok(()) => drop(self.memory.made.remove(name)),
                 Err(fault) => drop(faults.insert(fault.to_string())),
@@ -203,11 +215,24 @@ impl<'a> Stay<'a> {
     }
 
     fn keep(&mut self) -> Result<(), Unusable> {
-        if self.written.as_ref() != Some(&self.memory) {
+        let changed = self.written.as_ref() != Some(&self.memory);
+        if changed && let Some(_held) = self.site.hold(&self.paths.config, &self.paths.state)? {
+            failpoint::hit("memory of the cluster");
             self.memory.write(&self.paths.state)?;
             self.written = Some(self.memory.clone());
         }
         Ok(())
+    }
+}
+
+/// The host's part in the cluster, unless somebody has just taken it out.
+fn held(site: &Site, paths: &Paths, faults: &mut BTreeSet<String>) -> Option<Held> {
+    match site.hold(&paths.config, &paths.state) {
+        Ok(held) => held,
+        Err(unusable) => {
+            faults.insert(unusable.to_string());
+            None
+        }
     }
 }
 

@@ -2,6 +2,10 @@
 //!
 //! Never here: what is decided (`cluster`), what hosts make of it (`agent`).
 
+mod purge;
+
+pub(crate) use purge::purge;
+
 use std::future::Future;
 use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -84,16 +88,9 @@ pub(crate) fn leave(json: bool) -> Result<Answer, Fault> {
     free(&paths, &site).map_err(doing)?;
     wait(verbs::remove(&mut store, &site.id, now()))?.map_err(|error| doing(refused(error)))?;
     // From here on the agent keeps away.
-    let absent = |path: PathBuf| match std::fs::remove_file(&path) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            let why = error.to_string();
-            Err(unusable(Unusable { path, why }))
-        }
-        Ok(()) | Err(_) => Ok(()),
-    };
-    absent(Site::path(&paths.config))?;
+    Site::forget(&paths.config, &paths.state).map_err(unusable)?;
     unmake(&paths, &site).map_err(doing)?;
-    absent(Memory::path(&paths.state))?;
+    Memory::forget(&paths.state).map_err(unusable)?;
     told(json, "left", &site.store)
 }
 

@@ -179,7 +179,7 @@ fn repair(json: bool) -> Result<Answer, Fault> {
 fn purge(args: &Purge, json: bool) -> Result<Answer, Fault> {
     let mut engine = open()?;
     if args.yes {
-        return Answer::of(json, &engine.purge()?, |done| show::done(done));
+        return cluster::purge(engine, json);
     }
     let what = show::at_stake(&engine.networks()?, &engine.ps()?);
     let fault = Fault::new(Code::BadInput, what).doing("purge");

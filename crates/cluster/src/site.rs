@@ -3,9 +3,11 @@
 //!     /etc/ropewalk/cluster.toml    which store, who this host is: outlives a reboot
 //!     /run/ropewalk/cluster.json    its journal, and the networks that were made
 //!
-//! Each is written whole or not at all.  Never here: the store.
+//! Each is written whole or not at all.  Who makes something of the cluster's holds the host's part in it
+//! meanwhile, so that after [`Site::forget`] nothing more is made.  Never here: the store.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs::File;
 use std::io::Write as _;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
@@ -104,6 +106,26 @@ impl Site {
         write(&path, &text)
     }
 
+    /// The host's part in its cluster, for nobody else to change until this is dropped; none when
+    /// it is not this one any more.
+    ///
+    /// # Errors
+    /// A file cannot be read, or locked.
+    pub fn hold(&self, config: &Path, state: &Path) -> Result<Option<Held>, Unusable> {
+        let held = lock(state)?;
+        let same = Self::read(config)?.as_ref() == Some(self);
+        Ok(same.then_some(held))
+    }
+
+    /// The host is in no cluster from here on: its agent, where one is at work, has ended its step.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn forget(config: &Path, state: &Path) -> Result<(), Unusable> {
+        let _held = lock(state)?;
+        absent(&Self::path(config))
+    }
+
     /// How the store is reached.
     ///
     /// # Errors
@@ -165,6 +187,14 @@ impl Memory {
         }))
     }
 
+    /// Forgets it.
+    ///
+    /// # Errors
+    /// The file cannot be removed.
+    pub fn forget(state: &Path) -> Result<(), Unusable> {
+        absent(&Self::path(state))
+    }
+
     /// Writes it.
     ///
     /// # Errors
@@ -173,6 +203,27 @@ impl Memory {
         let path = Self::path(state);
         let text = serde_json::to_string(self).map_err(unusable(&path))?;
         write(&path, &text)
+    }
+}
+
+/// The host's part in its cluster, held until it is dropped.
+#[derive(Debug)]
+#[must_use = "it is let go at once"]
+pub struct Held(#[expect(dead_code, reason = "held, not read")] File);
+
+fn lock(state: &Path) -> Result<Held, Unusable> {
+    let path = state.join("cluster.lock");
+    let mut options = File::options();
+    let file = options.read(true).write(true).create(true).truncate(false).open(&path);
+    let file = file.map_err(unusable(&path))?;
+    file.lock().map_err(unusable(&path))?;
+    Ok(Held(file))
+}
+
+fn absent(path: &Path) -> Result<(), Unusable> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(unusable(path)(error)),
+        Ok(()) | Err(_) => Ok(()),
     }
 }
 

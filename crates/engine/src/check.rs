@@ -11,7 +11,7 @@ use ropewalk_topology::{beside, firewall};
 use crate::fault::Fault;
 use crate::lost::without_lost;
 use crate::view::Finding;
-use crate::{Engine, lost};
+use crate::{Engine, connected, lost};
 
 impl Engine {
     /// What is not as it was made.
@@ -112,7 +112,8 @@ impl Engine {
 
     /// What of `plan` does not hold.
     pub(crate) fn gap(&mut self, plan: &Plan) -> Result<Gap, Fault> {
-        let keys: Vec<Key> = plan.steps().iter().map(ropewalk_plan::Step::key).collect();
+        let mut keys: Vec<Key> = plan.steps().iter().map(ropewalk_plan::Step::key).collect();
+        keys.extend(connected::keys(plan));
         let mut found = Snapshot::default();
         self.learn(&keys, &mut found)?;
         // The name of a namespace may have been taken away while a process keeps it alive.
@@ -123,7 +124,8 @@ impl Engine {
         let (steps, lost) = without_lost(steps, &found);
         let missing = Plan::try_from(steps)?;
         let before = found.clone();
-        let changes = ropewalk_plan::predict(&missing, &mut found)?;
+        let mut changes = ropewalk_plan::predict(&missing, &mut found)?;
+        changes.extend(connected::missing(plan, &before).into_iter().map(Change::made));
         Ok(Gap { missing, before, changes, lost })
     }
 }
@@ -150,7 +152,8 @@ impl Gap {
         words.merge(self.before.clone());
         let told = |change: &&Change| {
             let part = parents_of(&change.key.id).iter().any(|id| whole.contains(id));
-            self.missing.states(&change.key) && !part
+            let connected = change.new.as_ref().is_some_and(connected::is_one);
+            (self.missing.states(&change.key) || connected) && !part
         };
         let told = self.changes.iter().filter(told);
         let told = told.map(|c| finding(owner, c, &self.before, &words, repaired));

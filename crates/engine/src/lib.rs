@@ -14,6 +14,7 @@ mod beside;
 mod capture;
 mod check;
 mod code;
+mod connected;
 mod declare;
 mod definitions;
 mod detach;

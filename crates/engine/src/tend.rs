@@ -18,7 +18,7 @@ use ropewalk_topology::beside;
 use crate::beside::{answer_for, without_answer};
 use crate::fault::Fault;
 use crate::view::{Done, Finding};
-use crate::{Engine, host};
+use crate::{Engine, connected, host};
 
 /// Owners of something that did not look as it was made.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -92,6 +92,9 @@ impl Engine {
         let off = diff(&plan, found);
         let absent = |key: &Key| !found.contains(key);
         let keys: Vec<Key> = off.steps().iter().map(|step| step.key()).filter(absent).collect();
+        if !connected::missing(&plan, found).is_empty() {
+            return Ok(false);
+        }
         if keys.is_empty() {
             return Ok(off.steps().is_empty());
         }

@@ -104,6 +104,7 @@ fn what_is_broken_is_whole_again() {
         "nft flush ruleset",
         "ip route del 10.8.0.1",
         "ip route flush proto 114; ip -6 route flush proto 114",
+        "ip route flush table main; ip -6 route flush table main",
         "ip addr del 10.9.0.1/24 dev rw-web; ip -6 addr del fd09::1/64 dev rw-web",
         "ip link set rw-web down; ip link set rw-web up",
         "ip link set rw-web down",
