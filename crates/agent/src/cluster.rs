@@ -11,8 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use ropewalk_cluster::keep::Txn;
-use ropewalk_cluster::keep::etcd::Etcd;
+use ropewalk_cluster::keep::{Either, Txn};
 use ropewalk_cluster::own::{Journal, Local, Standing, decide};
 use ropewalk_cluster::{
     Guard, Held, Member, Memory, Passed, Place, Site, Unusable, View, Wish, told_again, wishes,
@@ -56,7 +55,7 @@ struct Stay<'a> {
     paths: &'a Paths,
     site: &'a Site,
     tell: &'a mut dyn FnMut(&Said),
-    member: Member<Etcd>,
+    member: Member<Either>,
     memory: Memory,
     written: Option<Memory>,
     guard: Guard,
@@ -72,7 +71,7 @@ impl<'a> Stay<'a> {
         site: &'a Site,
         tell: &'a mut dyn FnMut(&Said),
     ) -> Result<Self, Unusable> {
-        let member = Member::new(Etcd::new(site.access()?));
+        let member = Member::new(site.open(&paths.config)?);
         let memory = Memory::read(&paths.state, site)?;
         let (guard, said) = (Guard::default(), BTreeSet::new());
         let (written, rounded) = (None, Instant::now());

@@ -2,6 +2,7 @@
 //!
 //! Never here: what is decided (`cluster`), what hosts make of it (`agent`).
 
+mod grow;
 mod purge;
 
 pub(crate) use purge::purge;
@@ -11,10 +12,10 @@ use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use ropewalk_cluster::keep::Fault as StoreFault;
-use ropewalk_cluster::keep::etcd::{Address, Etcd};
+use ropewalk_cluster::keep::etcd::Address;
+use ropewalk_cluster::keep::{Either, Fault as StoreFault};
 use ropewalk_cluster::verbs::{self, Refused};
-use ropewalk_cluster::{HostId, Memory, Net, Pool, Site, Unusable, View};
+use ropewalk_cluster::{HERE, HostId, Memory, Net, Pool, Site, Unusable, View};
 use ropewalk_engine::{Code, Done, Engine, Fault, Paths};
 use ropewalk_spec::RawNetwork;
 
@@ -43,13 +44,20 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
     let doing = |fault: Fault| fault.doing(format!("join {}", args.store));
     ropewalk_engine::need_root()?;
     let paths = Paths::from_env();
-    let address: Address =
-        args.store.parse().map_err(|error: ropewalk_cluster::keep::etcd::AddressError| {
+    let address = match args.store.as_str() {
+        HERE => None,
+        text => Some(text.parse::<Address>().map_err(|error| {
             doing(Fault::new(Code::BadInput, error.to_string()).or_try("ropewalk help join"))
-        })?;
+        })?),
+    };
     let before = Site::read(&paths.config).map_err(unusable)?;
-    let mut site = site(args, &address).map_err(doing)?;
-    let mut store = Etcd::new(site.access().map_err(unusable)?);
+    let mut site = site(args, address.as_ref()).map_err(doing)?;
+    if let Some(before) = before.as_ref().filter(|before| before.alone() && !site.alone()) {
+        return grow::grow(&paths, before, site, json).map_err(doing);
+    }
+    // The folder is made, and is this host's.
+    drop(Engine::open(&paths)?);
+    let mut store = site.open(&paths.config).map_err(unusable)?;
     let journal = wait(async {
         if let Some(before) = &before {
             let view = verbs::view(&mut store).await.map_err(|fault| refused(fault.into()))?;
@@ -63,8 +71,6 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
     let journal = journal?.map_err(doing)?;
     site.generation = journal.me.generation;
     let memory = Memory { journal, ..Memory::read(&paths.state, &site).map_err(unusable)? };
-    // The folder is made, and is this host's.
-    drop(Engine::open(&paths)?);
     memory.write(&paths.state).map_err(unusable)?;
     site.write(&paths.config).map_err(unusable)?;
     Answer::of(json, &site, show::cluster::joined)
@@ -90,6 +96,7 @@ pub(crate) fn leave(json: bool) -> Result<Answer, Fault> {
     // From here on the agent keeps away.
     Site::forget(&paths.config, &paths.state).map_err(unusable)?;
     unmake(&paths, &site).map_err(doing)?;
+    Site::forget_store(&paths.config).map_err(unusable)?;
     Memory::forget(&paths.state).map_err(unusable)?;
     told(json, "left", &site.store)
 }
@@ -261,31 +268,32 @@ fn owned(view: &View) -> impl Iterator<Item = (&ropewalk_cluster::Place, &HostId
 }
 
 /// What this host is in its cluster, and the store.
-fn member() -> Result<(Site, Etcd), Fault> {
-    let site = Site::read(&Paths::from_env().config).map_err(unusable)?;
+fn member() -> Result<(Site, Either), Fault> {
+    let config = Paths::from_env().config;
+    let site = Site::read(&config).map_err(unusable)?;
     let site = site.ok_or_else(|| {
         Fault::new(Code::ClusterNone, "this host is in no cluster")
-            .or_try("ropewalk join etcd://HOST")
+            .or_try("ropewalk join etcd://HOST   or, for this host alone: ropewalk join here")
     })?;
-    let store = Etcd::new(site.access().map_err(unusable)?);
+    let store = site.open(&config).map_err(unusable)?;
     Ok((site, store))
 }
 
-fn site(args: &Join, address: &Address) -> Result<Site, Fault> {
+fn site(args: &Join, address: Option<&Address>) -> Result<Site, Fault> {
     let name = match &args.name {
         Some(name) => name.clone(),
         None => read("/proc/sys/kernel/hostname")?,
     };
-    let addresses = match args.address.as_slice() {
-        [] => vec![towards(address)?],
-        given => given.to_vec(),
+    let addresses = match (args.address.as_slice(), address) {
+        ([], Some(address)) => vec![towards(address)?],
+        (given, _) => given.to_vec(),
     };
     let whole = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
     let absolute = |path: &Option<PathBuf>| {
         whole(path).map_err(|error| Fault::new(Code::BadInput, "a path").kernel(error.to_string()))
     };
     Ok(Site {
-        store: address.to_string(),
+        store: address.map_or_else(|| HERE.to_owned(), ToString::to_string),
         cluster: number()?,
         id: number()?.parse().map_err(|_| Fault::new(Code::StateUnusable, "no random number"))?,
         token: number()?,
@@ -347,9 +355,11 @@ fn refused(error: Refused) -> Fault {
             Fault::new(Code::ClusterStore, "the certificates cannot be used").kernel(why)
         }
         Refused::Store(fault) => Fault::new(Code::ClusterStore, fault.to_string()),
-        Refused::Alarm(_) | Refused::Busy | Refused::Exists(_) | Refused::Unknown(_) => {
-            Fault::new(Code::ClusterRefused, error.to_string())
-        }
+        Refused::Alarm(_)
+        | Refused::Busy
+        | Refused::Exists(_)
+        | Refused::Other(_)
+        | Refused::Unknown(_) => Fault::new(Code::ClusterRefused, error.to_string()),
     }
 }
 

@@ -28,6 +28,6 @@ pub use id::HostId;
 pub use key::{Key, PREFIX};
 pub use member::Member;
 pub use record::{Block, BlockState, Dispute, Exception, Gone, Host, Meta, Net, SCHEMA};
-pub use site::{Held, Memory, Site, Unusable};
+pub use site::{HERE, Held, Memory, Site, Unusable};
 pub use view::{Kept, View};
 pub use wish::{Wish, told_again, wishes};

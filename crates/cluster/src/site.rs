@@ -16,10 +16,14 @@ use ropewalk_spec::NetworkName;
 use serde::{Deserialize, Serialize};
 
 use crate::id::HostId;
-use crate::keep::etcd::{Access, Address};
+use crate::keep::etcd::{Access, Address, Etcd};
+use crate::keep::{Either, Embedded};
 use crate::own::{Alarm, Journal};
 use crate::record::Host;
 use crate::wish::Wish;
+
+/// The address of the host's own store.
+pub const HERE: &str = "here";
 
 /// Who this host is, and where its store is.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -126,7 +130,40 @@ impl Site {
         absent(&Self::path(config))
     }
 
-    /// How the store is reached.
+    /// A store of the host's own goes, with its lock.
+    ///
+    /// # Errors
+    /// A file cannot be removed.
+    pub fn forget_store(config: &Path) -> Result<(), Unusable> {
+        let path = Self::own_store(config);
+        absent(&path)?;
+        absent(&path.with_extension("lock"))
+    }
+
+    /// Whether the store is the host's own.
+    #[must_use]
+    pub fn alone(&self) -> bool {
+        self.store == HERE
+    }
+
+    /// The store. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// The address makes no sense, or a file cannot be read.
+    pub fn open(&self, config: &Path) -> Result<Either, Unusable> {
+        match self.alone() {
+            true => Ok(Either::Here(Embedded::new(Self::own_store(config)))),
+            false => self.access().map(|access| Either::Etcd(Box::new(Etcd::new(access)))),
+        }
+    }
+
+    /// Where the host's own store is kept.
+    #[must_use]
+    pub fn own_store(config: &Path) -> PathBuf {
+        config.join("cluster-store.json")
+    }
+
+    /// How a store of etcd is reached.
     ///
     /// # Errors
     /// The address makes no sense, or a file cannot be read.

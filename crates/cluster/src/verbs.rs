@@ -5,11 +5,12 @@
 //!
 //! Never here: the kernel; what is made on hosts (the agents do that).
 
+use crate::block::Place;
 use crate::id::HostId;
 use crate::keep::{Compare, Fault, Outcome, Store, Txn, Write};
 use crate::key::{Key, PREFIX};
 use crate::own::{Alarm, Journal, Local, Standing, decide, removal};
-use crate::record::{Meta, Net};
+use crate::record::{Block, BlockState, Meta, Net};
 use crate::view::View;
 
 /// How often a step that others were quicker with is tried anew.
@@ -30,6 +31,9 @@ pub enum Refused {
     /// Something of that name is there.
     #[error("the cluster has a network {0} already")]
     Exists(String),
+    /// It cannot be brought along.
+    #[error("{0}: it cannot be brought into the cluster")]
+    Other(String),
     /// Nothing of that name is there.
     #[error("the cluster has no {0}")]
     Unknown(String),
@@ -147,6 +151,50 @@ pub async fn forget<S: Store>(
         }
     }
     Err(Refused::Busy)
+}
+
+/// Whether what the host has in its own store can be brought into another.
+///
+/// # Errors
+/// A network there is another one, or a block another host's.
+pub fn fits(own: &View, there: &View, host: &HostId) -> Result<(), Refused> {
+    for (name, net) in &own.nets {
+        if there.nets.get(name).is_some_and(|other| other.value != net.value) {
+            return Err(Refused::Other(format!("another network is called {name} there")));
+        }
+    }
+    for place in owned(own, host) {
+        let other = there.blocks.get(place).filter(|block| block.value.h != *host);
+        if other.is_some() {
+            return Err(Refused::Other(format!("block {place} is another host's there")));
+        }
+    }
+    Ok(())
+}
+
+/// Brings the networks and blocks of a host, a member by now, from its own store into another.
+///
+/// # Errors
+/// The store failed, or somebody was quicker.
+pub async fn bring<S: Store>(store: &mut S, own: &View, host: &HostId) -> Result<(), Refused> {
+    for (name, net) in &own.nets {
+        match create(store, name, &net.value).await {
+            Ok(()) | Err(Refused::Exists(_)) => {}
+            Err(other) => return Err(other),
+        }
+    }
+    for place in owned(own, host) {
+        let Some(block) = own.blocks.get(place) else { continue };
+        let key = Key::Block(place.clone());
+        store.txn(&one(&key, &block.value, Compare::Absent(key.to_string()))).await?;
+    }
+    // Done before is done; done by others meanwhile is not.
+    fits(own, &view(store).await?, host)
+}
+
+fn owned<'a>(view: &'a View, host: &HostId) -> impl Iterator<Item = &'a Place> {
+    let own = move |block: &Block| block.h == *host && block.state == BlockState::Own;
+    view.blocks.iter().filter(move |(_, kept)| own(&kept.value)).map(|(place, _)| place)
 }
 
 fn one<T: serde::Serialize>(key: &Key, value: &T, compare: Compare) -> Txn {

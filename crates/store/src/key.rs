@@ -6,7 +6,6 @@
 //!     lNETWORK·IP         → NS·IFNAME     iNETWORK·NS·IFNAME        → nothing
 //!     cNETWORK·SUBNET     → IP            pPROTO PORT HOST-ADDRESS  → NS·IFNAME
 //!     fNUMBER             → repair        rCONTAINER·IFNAME·NETWORK of a runtime → NS·IFNAME
-//!     s…, t…, u           → what `shared` keeps
 
 use std::net::IpAddr;
 

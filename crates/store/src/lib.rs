@@ -15,7 +15,6 @@ mod key;
 mod lock;
 mod read;
 mod record;
-mod shared;
 mod stamp;
 mod store;
 mod write;
@@ -28,7 +27,6 @@ pub use record::{
     AttachmentKey, AttachmentRecord, Cni, NetworkHead, NetworkRecord, Origin, Part, RepairRecord,
     State,
 };
-pub use shared::{SharedChange, SharedItem};
 pub use stamp::Stamp;
 pub use store::Store;
 pub use write::Writer;

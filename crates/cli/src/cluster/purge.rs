@@ -35,7 +35,8 @@ pub(crate) fn purge(mut engine: Engine, json: bool) -> Result<Answer, Fault> {
         }
     };
     Memory::forget(&paths.state).map_err(unusable)?;
-    if let Ok(Some(site)) = &site {
+    Site::forget_store(&paths.config).map_err(unusable)?;
+    if let Ok(Some(site)) = site.as_ref().map(|site| site.as_ref().filter(|site| !site.alone())) {
         done.push(gone(site));
     }
     Answer::of(json, &done, |done| show::done(done))

@@ -11,11 +11,12 @@ use super::values::network;
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
+  ropewalk join here
   ropewalk join etcd://192.168.1.10,192.168.1.11,192.168.1.12
   ropewalk join etcds://ops@etcd.lan --ca ca.crt --password-file etcd.password
   ropewalk join etcds://etcd.lan --ca ca.crt --cert host.crt --key host.key")]
 pub(crate) struct Join {
-    /// The store: etcd://HOST:PORT, several hosts with commas, or etcds:// with TLS
+    /// The store: etcd://HOST:PORT, several hosts with commas, etcds:// with TLS, or `here`: a file of this host's own
     pub(crate) store: String,
     /// What the host is called, else its host name
     #[arg(long)]

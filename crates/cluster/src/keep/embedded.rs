@@ -1,25 +1,75 @@
-//! The store in the host's own database: a cluster of one.
+//! The store in a file of the host's own: a cluster of one, which outlives a reboot.
 //!
-//! Never here: the database itself (`store`).
+//!     /etc/ropewalk/cluster-store.json     everything, and what changed lately; replaced whole, under a lock
+//!
+//! A host alone has a handful of keys: writing all of them anew takes a millisecond. Never here: what a
+//! store does with them (`memory`).
 
+use std::fs::File;
+use std::io::Write as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use ropewalk_store::{SharedChange, SharedItem, StoreError};
+use super::memory::Memory;
+use super::{Fault, Listing, News, Outcome, Store, Txn, Watch};
 
-use super::{Compare, Event, Fault, Item, Listing, News, Outcome, Store, Txn, Watch, Write};
-
-/// How often a watch looks: the database does not tell other processes what changes.
+/// How often a watch looks whether the file is another one.
 const POLL: Duration = Duration::from_millis(100);
 
-/// A store in the host's own database.
+/// A store in a file.
 #[derive(Clone, Debug)]
-pub struct Embedded(ropewalk_store::Store);
+pub struct Embedded(PathBuf);
 
 impl Embedded {
-    /// In this database.
+    /// In this file, which is made by the first transaction.
     #[must_use]
-    pub fn new(store: ropewalk_store::Store) -> Self {
-        Self(store)
+    pub fn new(path: PathBuf) -> Self {
+        Self(path)
+    }
+
+    fn read(&self) -> Result<Memory, Fault> {
+        match std::fs::read(&self.0) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| failed(&self.0, &error)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Memory::default()),
+            Err(error) => Err(failed(&self.0, &error)),
+        }
+    }
+
+    /// Replaces the file, which is on the disk afterwards.
+    fn write(&self, memory: &Memory) -> Result<(), Fault> {
+        let draft = self.0.with_extension("new");
+        let bytes = serde_json::to_vec(memory).map_err(|error| failed(&self.0, &error))?;
+        let done = || -> std::io::Result<()> {
+            let mut options = File::options();
+            let options = options.write(true).create(true).truncate(true).mode(0o600);
+            let mut file = options.open(&draft)?;
+            file.write_all(&bytes)?;
+            file.sync_all()?;
+            std::fs::rename(&draft, &self.0)
+        };
+        done().map_err(|error| failed(&self.0, &error))
+    }
+
+    /// Nobody else writes until it is dropped.
+    fn lock(&self) -> Result<File, Fault> {
+        let path = self.0.with_extension("lock");
+        let done = || -> std::io::Result<File> {
+            if let Some(folder) = path.parent() {
+                std::fs::create_dir_all(folder)?;
+            }
+            let mut options = File::options();
+            let file = options.read(true).write(true).create(true).truncate(false).open(&path)?;
+            file.lock()?;
+            Ok(file)
+        };
+        done().map_err(|error| failed(&path, &error))
+    }
+
+    /// Tells one file from the one that replaces it.
+    fn stamp(&self) -> (u64, i64, i64) {
+        let found = std::fs::metadata(&self.0);
+        found.map_or((0, 0, 0), |file| (file.ino(), file.mtime(), file.mtime_nsec()))
     }
 }
 
@@ -27,93 +77,69 @@ impl Store for Embedded {
     type Watch = EmbeddedWatch;
 
     async fn list(&mut self, prefix: &str) -> Result<Listing, Fault> {
-        let tx = self.0.read().map_err(failed)?;
-        let items = tx.shared(prefix).map_err(failed)?;
-        let revision = tx.shared_revision().map_err(failed)?;
-        Ok(Listing { items: items.into_iter().map(item).collect(), revision })
+        Ok(self.read()?.list(prefix))
     }
 
     async fn watch(&mut self, prefix: &str, from: u64) -> Result<EmbeddedWatch, Fault> {
-        let watch = EmbeddedWatch { store: self.0.clone(), prefix: prefix.to_owned(), from };
-        watch.look().map(|_| watch)
+        let store = self.clone();
+        let mut watch = EmbeddedWatch { store, prefix: prefix.to_owned(), from, seen: None };
+        watch.read().map(|_| watch)
     }
 
     async fn txn(&mut self, txn: &Txn) -> Result<Outcome, Fault> {
-        let mut tx = self.0.write().map_err(failed)?;
-        for compare in &txn.compares {
-            let (key, wanted) = match compare {
-                Compare::Absent(key) => (key, None),
-                Compare::Modified(key, at) => (key, Some(*at)),
-            };
-            let found = tx.shared_item(key).map_err(failed)?.map(|item| item.modified);
-            if found != wanted {
-                return tx.shared_revision().map(Outcome::Refused).map_err(failed);
-            }
+        let _locked = self.lock()?;
+        let mut memory = self.read()?;
+        let outcome = memory.txn(txn);
+        if let Outcome::Done(_) = outcome {
+            memory.shorten();
+            self.write(&memory)?;
         }
-        let writes: Vec<(&str, Option<&[u8]>)> = txn
-            .writes
-            .iter()
-            .map(|write| match write {
-                Write::Put(key, value) => (key.as_str(), Some(value.as_slice())),
-                Write::Delete(key) => (key.as_str(), None),
-            })
-            .collect();
-        let revision = tx.share(&writes).map_err(failed)?;
-        tx.commit().map_err(failed)?;
-        Ok(Outcome::Done(revision))
+        Ok(outcome)
     }
 }
 
-/// A watch on a store in the host's own database.
+/// A watch on a store in a file.
 #[derive(Debug)]
 pub struct EmbeddedWatch {
-    store: ropewalk_store::Store,
+    store: Embedded,
     prefix: String,
     from: u64,
+    /// The file that was read last.
+    seen: Option<(u64, i64, i64)>,
 }
 
 impl EmbeddedWatch {
-    /// The revision now, and what changed since the last look.
-    fn look(&self) -> Result<(u64, Vec<SharedChange>), Fault> {
-        let tx = self.store.read().map_err(failed)?;
-        let revision = tx.shared_revision().map_err(failed)?;
+    /// What changed since the last look.
+    fn read(&mut self) -> Result<News, Fault> {
+        let memory = self.store.read()?;
+        let revision = memory.list("").revision;
         let seen = self.from.saturating_sub(1);
         if revision < seen {
             return Err(Fault::Behind { revision, seen });
         }
-        let changes = tx.shared_since(self.from).map_err(failed)?;
-        Ok((revision, changes.ok_or(Fault::Compacted { oldest: revision })?))
+        let events = memory.since(self.from).ok_or(Fault::Compacted { oldest: revision })?;
+        let ours = events.into_iter().filter(|(_, event)| event.key().starts_with(&self.prefix));
+        Ok(News { revision, events: ours.collect() })
     }
 }
 
 impl Watch for EmbeddedWatch {
     async fn next(&mut self) -> Result<News, Fault> {
         loop {
-            let (revision, changes) = self.look()?;
-            if revision >= self.from {
-                self.from = revision + 1;
-                let own = |change: &SharedChange| change.key.starts_with(&self.prefix);
-                let events = changes.into_iter().filter(own).map(event).collect();
-                return Ok(News { revision, events });
+            let stamp = self.store.stamp();
+            if self.seen != Some(stamp) {
+                let news = self.read()?;
+                self.seen = Some(stamp);
+                if news.revision >= self.from {
+                    self.from = news.revision + 1;
+                    return Ok(news);
+                }
             }
             tokio::time::sleep(POLL).await;
         }
     }
 }
 
-fn event(change: SharedChange) -> (u64, Event) {
-    let event = match change.item {
-        Some(found) => Event::Put(item(found)),
-        None => Event::Gone { key: change.key },
-    };
-    (change.revision, event)
-}
-
-fn item(item: SharedItem) -> Item {
-    let SharedItem { key, value, created, modified } = item;
-    Item { key, value, created, modified }
-}
-
-fn failed(error: StoreError) -> Fault {
-    Fault::Database { why: error.to_string() }
+fn failed(path: &Path, error: &dyn std::error::Error) -> Fault {
+    Fault::Database { why: format!("{}: {error}", path.display()) }
 }

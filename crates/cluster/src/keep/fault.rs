@@ -53,8 +53,8 @@ pub enum Fault {
         /// What was odd.
         what: &'static str,
     },
-    /// The host's own database failed.
-    #[error("the database of this host: {why}")]
+    /// The file of the host's own store failed.
+    #[error("the store of this host: {why}")]
     Database {
         /// In its words.
         why: String,

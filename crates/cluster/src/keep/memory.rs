@@ -1,13 +1,19 @@
-//! A store in memory, which can be put back to what it was.
+//! A store in memory: items that count their writes, and what changed lately.
 //!
-//! For tests: everything a real one does to hosts, without waiting.  Never here: time.
+//! In tests everything that a real one does to hosts, without waiting; in a file the host's own.
+//! Never here: time.
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Compare, Event, Item, Listing, Outcome, Txn, Write};
 
+/// How many changes are remembered where it is kept for long.
+const REMEMBERED: usize = 1000;
+
 /// A store in memory.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Memory {
     items: BTreeMap<String, Item>,
     revision: u64,
@@ -35,6 +41,14 @@ impl Memory {
     /// Forgets what changed up to now.
     pub fn compact(&mut self) {
         self.log.clear();
+    }
+
+    /// Forgets what changed long ago, whole revisions of it.
+    pub fn shorten(&mut self) {
+        let surplus = self.log.len().saturating_sub(REMEMBERED);
+        let Some((last, _)) = surplus.checked_sub(1).and_then(|n| self.log.get(n)) else { return };
+        let last = *last;
+        self.log.retain(|(at, _)| *at > last);
     }
 
     /// Does a transaction, or nothing of it.

@@ -6,6 +6,7 @@
 //! Revisions count the writes; each item knows the one that made it and the one that wrote it last.
 //! Never here: what keys and values mean.
 
+mod either;
 mod embedded;
 pub mod etcd;
 mod fault;
@@ -13,15 +14,19 @@ pub mod memory;
 
 use std::future::Future;
 
+use serde::{Deserialize, Serialize};
+
+pub use either::{Either, EitherWatch};
 pub use embedded::{Embedded, EmbeddedWatch};
 pub use fault::Fault;
 
 /// One key with its value.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Item {
     /// The key.
     pub key: String,
-    /// The value.
+    /// The value, in files as the text that it is.
+    #[serde(with = "text")]
     pub value: Vec<u8>,
     /// The revision that made it.
     pub created: u64,
@@ -39,7 +44,8 @@ pub struct Listing {
 }
 
 /// What changed.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Event {
     /// An item was written.
     Put(Item),
@@ -48,6 +54,30 @@ pub enum Event {
         /// The key.
         key: String,
     },
+}
+
+impl Event {
+    /// The key that changed.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        match self {
+            Self::Put(item) => &item.key,
+            Self::Gone { key } => key,
+        }
+    }
+}
+
+/// Values are JSON, which is text.
+mod text {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(value: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&String::from_utf8_lossy(value))
+    }
+
+    pub(super) fn deserialize<'a, D: Deserializer<'a>>(from: D) -> Result<Vec<u8>, D::Error> {
+        String::deserialize(from).map(String::into_bytes)
+    }
 }
 
 /// What a transaction relies on.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use ropewalk_cluster::keep::{
     Compare, Embedded, Event, Fault, News, Outcome, Store, Txn, Watch, Write,
 };
-use ropewalk_store::Stamp;
 
 /// How long a test waits for what must come.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -82,20 +81,30 @@ fn shown(event: &Event) -> String {
 }
 
 #[test]
-fn the_hosts_own_database_keeps() {
-    let path = std::env::temp_dir().join(format!("rw-cluster-{}", std::process::id()));
-    let stamp = Stamp { boot: "this".into(), cookie: 1 };
-    let mut store = Embedded::new(ropewalk_store::Store::open(&path, &stamp).unwrap());
+fn the_hosts_own_file_keeps() {
+    let folder = std::env::temp_dir().join(format!("rw-cluster-{}", std::process::id()));
+    let mut store = Embedded::new(folder.join("store.json"));
     block_on(keeps(&mut store));
     // It forgets what changed long ago, and says so.
     block_on(async {
-        for n in 0..1001 {
-            store.txn(&put("/t/n", &n.to_string(), &[])).await.unwrap();
+        for n in 0..201 {
+            let writes = (0..5).map(|m| Write::Put(format!("/t/{m}"), n.to_string().into_bytes()));
+            let txn = Txn { compares: Vec::new(), writes: writes.collect() };
+            store.txn(&txn).await.unwrap();
         }
         let far = store.watch("/t/", 1).await.map(|_| ());
         assert!(matches!(far, Err(Fault::Compacted { .. })), "{far:?}");
         let future = store.watch("/t/", 5000).await.map(|_| ());
         assert!(matches!(future, Err(Fault::Behind { seen: 4999, .. })), "{future:?}");
+        // Who opens it later finds it.
+        let listing = store.list("/t/").await.unwrap();
+        let mut later = Embedded::new(folder.join("store.json"));
+        assert_eq!(later.list("/t/").await.unwrap(), listing);
+        // Cut short, it is said and nothing is put in its place.
+        std::fs::write(folder.join("store.json"), "{").unwrap();
+        let broken = later.txn(&put("/t/n", "1", &[])).await;
+        assert!(matches!(broken, Err(Fault::Database { .. })), "{broken:?}");
+        assert_eq!(std::fs::read(folder.join("store.json")).unwrap(), b"{");
     });
-    std::fs::remove_dir_all(&path).unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
 }

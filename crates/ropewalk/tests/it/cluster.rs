@@ -1,6 +1,7 @@
 //! Three hosts of a lab, an etcd and an agent on each: containers reach each other whatever goes.
 #![expect(clippy::disallowed_methods, reason = "waits for other processes")]
 
+mod alone;
 mod faults;
 mod matrix;
 mod oracle;

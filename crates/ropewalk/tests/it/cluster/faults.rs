@@ -97,10 +97,10 @@ pub(super) const FAULTS: &[Fault] = &[
         happen: hosts::returns,
     },
     Fault {
-        name: "moby 35807: a fifth of all packets is lost, the rest late",
+        name: "moby 35807: a fifth of all packets is lost",
         short: false,
         costs: Costs::Pings,
-        happen: hosts::slow_and_lossy,
+        happen: hosts::lossy,
     },
     Fault {
         name: "cilium 42596: the store is full",

@@ -82,10 +82,17 @@ pub(super) fn returns(cluster: &mut Cluster) {
     cluster.ok("h3", "ropewalk attach netns:green over");
 }
 
-pub(super) fn slow_and_lossy(cluster: &mut Cluster) {
-    cluster.ok("h2", "tc qdisc add dev eth0 root netem delay 200ms loss 20%");
+pub(super) fn lossy(cluster: &mut Cluster) {
+    let fifth = |chain: &str| {
+        format!(
+            "nft 'add chain inet loss {chain} {{ type filter hook {chain} priority 0; }}
+            add rule inet loss {chain} numgen random mod 100 < 20 drop'\n"
+        )
+    };
+    cluster
+        .script("h2", &format!("nft add table inet loss\n{}{}", fifth("input"), fifth("output")));
     cluster.news("h2", &HOSTS);
-    cluster.ok("h2", "tc qdisc del dev eth0 root");
+    cluster.ok("h2", "nft delete table inet loss");
 }
 
 pub(super) fn killed_at_every_step(cluster: &mut Cluster) {
