@@ -228,7 +228,7 @@ impl Plugin {
     fn gc(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
         match self.role() {
             Role::Interface => Task::new(conf, call)?.gc(),
-            Role::Addition => Task::new(conf, call)?.sweep(),
+            Role::Addition => chain::gc(&mut Task::new(conf, call)?, self.name()),
             Role::HostLocal => host_local::gc(conf),
             Role::Dhcp => dhcp::gc(conf),
             Role::Own => own::gc(&mut Task::new(conf, call)?),

@@ -78,7 +78,7 @@ pub use routes::{RouteHint, hint};
 pub use spaces::may_look;
 pub use target::address_of;
 pub use tend::{Doubts, Tended};
-pub use told::{Amendment, Bare, Made, Whom, Wish};
+pub use told::{Amendment, Bare, Made, Manner, Whom, Wish};
 pub use undo::{Undoable, Undone};
 pub use view::{
     Attached, Done, Finding, LeaseView, Limits, NetworkView, Row, SubnetView, TunnelView,

@@ -28,7 +28,7 @@ mod traffic;
 pub use addr::{Addr, AddrKey, Lifetime, Scope};
 pub use fact::{Body, Fact};
 pub use key::{Id, Key};
-pub use link::{Link, LinkKind, MemberFlags, Peer, VxlanSpec};
+pub use link::{Link, LinkKind, MemberFlags, MemberVlan, Peer, VxlanSpec};
 pub use lower::{IpvlanMode, Lower, MacvlanMode, TapSpec};
 pub use name::{IfName, Mac, NameError, Ns};
 pub use neigh::{Fdb, FdbKey, Neigh, NeighKey};

@@ -36,6 +36,19 @@ pub struct Link {
     /// leaves it as it is; a new link is in group 0.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub group: u32,
+    /// It takes what is for others, too (`ip link set promisc on`). Found, none is off; so it is
+    /// for the two below.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub promisc: Option<bool>,
+    /// It takes what is for any group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allmulti: Option<bool>,
+    /// Of a bridge: its members are of VLANs, see [`MemberFlags::vlans`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlan_filtering: Option<bool>,
+    /// How many packets wait to be sent at most. Found, none is [`LinkKind::txqlen`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub txqlen: Option<u32>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
@@ -49,7 +62,22 @@ impl Link {
     pub fn up(name: IfName, kind: LinkKind) -> Self {
         let altnames = BTreeSet::new();
         let (mac, mtu, master, alias) = (None, None, None, None);
-        Self { name, kind, mac, mtu, up: true, master, altnames, alias, group: 0 }
+        let (promisc, allmulti, vlan_filtering, txqlen) = (None, None, None, None);
+        Self {
+            name,
+            kind,
+            mac,
+            mtu,
+            up: true,
+            master,
+            altnames,
+            alias,
+            group: 0,
+            promisc,
+            allmulti,
+            vlan_filtering,
+            txqlen,
+        }
     }
 }
 
@@ -77,6 +105,10 @@ pub enum LinkKind {
         lower: Lower,
         /// Whom it reaches.
         mode: MacvlanMode,
+        /// How many broadcasts of others wait for it at most. Found, none is
+        /// [`LinkKind::BROADCASTS`].
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        queue: Option<u32>,
     },
     /// A link with addresses of its own behind another link's hardware address.
     Ipvlan {
@@ -108,6 +140,17 @@ pub enum LinkKind {
 }
 
 impl LinkKind {
+    /// How many broadcasts wait for a macvlan, where nobody says otherwise
+    /// (`MACVLAN_DEFAULT_BC_QUEUE_LEN`, drivers/net/macvlan.c).
+    pub const BROADCASTS: u32 = 1000;
+
+    /// How many packets wait to be sent, where nobody says otherwise (`DEFAULT_TX_QUEUE_LEN`,
+    /// include/net/pkt_sched.h; `TX_Q_LIMIT`, drivers/net/ifb.c).
+    #[must_use]
+    pub fn txqlen(&self) -> u32 {
+        if *self == Self::Ifb { 32 } else { 1000 }
+    }
+
     /// The kernel's name of the kind, as in `ip -d link`; empty for a plain device.
     #[must_use]
     pub fn name(&self) -> &str {
@@ -175,4 +218,38 @@ pub struct MemberFlags {
     /// The bridge answers ARP and NS for what it knows (`neigh_suppress`).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub neigh_suppress: Option<bool>,
+    /// The VLANs that it is of, all of them, where its bridge tells VLANs apart
+    /// ([`Link::vlan_filtering`]). Found, none is [`MemberVlan::usual`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vlans: Option<BTreeSet<MemberVlan>>,
+}
+
+impl MemberFlags {
+    /// Of `dev`, and nothing said.
+    #[must_use]
+    pub fn of(dev: IfName) -> Self {
+        let (hairpin, isolated, learning, flood, neigh_suppress) = (None, None, None, None, None);
+        Self { dev, hairpin, isolated, learning, flood, neigh_suppress, vlans: None }
+    }
+}
+
+/// A VLAN of a member of a bridge (`bridge vlan`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct MemberVlan {
+    /// Its number, 1 to 4094.
+    pub id: u16,
+    /// What comes without a tag is of it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub pvid: bool,
+    /// What goes out of it has no tag.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub untagged: bool,
+}
+
+impl MemberVlan {
+    /// What a new member is of.
+    #[must_use]
+    pub fn usual() -> BTreeSet<Self> {
+        [Self { id: 1, pvid: true, untagged: true }].into()
+    }
 }

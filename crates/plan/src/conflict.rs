@@ -14,9 +14,9 @@ pub enum Conflict {
         /// The link.
         key: Box<Key>,
         /// What the plan says it is.
-        wanted: LinkKind,
+        wanted: Box<LinkKind>,
         /// What it is.
-        found: LinkKind,
+        found: Box<LinkKind>,
     },
     /// The object is there, but differs in something that is settled when it is made.
     #[error("{key} is there with another {what}, which cannot be changed")]

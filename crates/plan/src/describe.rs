@@ -6,12 +6,12 @@
 //!
 //! Never here: which changes there are.
 
-use ropewalk_facts::{Body, Fact, IfName, Link, LinkKind, MemberFlags, Snapshot};
+use ropewalk_facts::{Body, Fact, IfName, Link, LinkKind, MemberFlags, MemberVlan, Snapshot};
 
 use crate::Change;
 use crate::render::{is_nft, nft, xt};
 use crate::words::{
-    Words, addr, fdb, filter, kind, member_flags, neigh, on_off, qdisc, route, rule,
+    Words, addr, fdb, filter, kind, member_flags, member_vlan, neigh, on_off, qdisc, route, rule,
 };
 
 /// `change` in one line. `context` knows the sets that elements are of, found or made by other
@@ -70,6 +70,18 @@ fn link_differences(was: &Link, x: &Link) -> Vec<String> {
     if was.group != x.group {
         out.push(format!("group {} → {}", was.group, x.group));
     }
+    for (name, was, now) in [
+        ("promisc", was.promisc, x.promisc),
+        ("allmulticast", was.allmulti, x.allmulti),
+        ("vlan_filtering", was.vlan_filtering, x.vlan_filtering),
+    ] {
+        let on = |value: Option<bool>| on_off(value == Some(true));
+        out.extend((was != now).then(|| format!("{name} {} → {}", on(was), on(now))));
+    }
+    if was.txqlen != x.txqlen {
+        let length = |link: &Link| link.txqlen.unwrap_or(link.kind.txqlen());
+        out.push(format!("txqueuelen {} → {}", length(was), length(x)));
+    }
     out.extend(was.altnames.difference(&x.altnames).map(|name| format!("-altname {name}")));
     out.extend(x.altnames.difference(&was.altnames).map(|name| format!("+altname {name}")));
     out
@@ -86,7 +98,15 @@ fn member_differences(was: &MemberFlags, x: &MemberFlags) -> Vec<String> {
         .zip(member_flags(x))
         .filter(|((_, was), (_, x))| was != x)
         .map(|((name, was), (_, x))| format!("{name} {} → {}", show(was), show(x)))
+        .chain((was.vlans != x.vlans).then(|| format!("{} → {}", vlans(was), vlans(x))))
         .collect()
+}
+
+fn vlans(x: &MemberFlags) -> String {
+    let usual = MemberVlan::usual();
+    let all = x.vlans.as_ref().unwrap_or(&usual).iter();
+    let all: Vec<String> = all.map(|vlan| member_vlan(vlan).0.join(" ")).collect();
+    all.join(", ")
 }
 
 /// What a fact says, without its namespace.
@@ -101,6 +121,7 @@ fn fact_text(fact: &Fact, context: &Snapshot) -> String {
         Body::Member(x) => {
             let flags = member_flags(x).into_iter();
             let flags = flags.filter_map(|(name, on)| Some(format!("{name} {}", on_off(on?))));
+            let flags = flags.chain(x.vlans.is_some().then(|| vlans(x)));
             format!("member {} {}", x.dev, flags.collect::<Vec<_>>().join(", "))
         }
         Body::Sysctl(x) => format!("{} = {}", x.path, x.value),
@@ -134,6 +155,10 @@ fn link_text(x: &Link, fact: &Fact) -> String {
     parts.extend(x.altnames.iter().map(|name| format!("altname {name}")));
     parts.extend(x.alias.iter().map(|text| format!("alias {text}")));
     parts.extend((x.group != 0).then(|| format!("group {}", x.group)));
+    parts.extend(x.promisc.map(|on| format!("promisc {}", on_off(on))));
+    parts.extend(x.allmulti.map(|on| format!("allmulticast {}", on_off(on))));
+    parts.extend(x.vlan_filtering.map(|on| format!("vlan_filtering {}", on_off(on))));
+    parts.extend(x.txqlen.map(|n| format!("txqueuelen {n}")));
     parts.join(", ")
 }
 

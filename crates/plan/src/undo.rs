@@ -155,6 +155,10 @@ fn restore_link(set: &Link, before: &Link, found: &Link) -> Link {
         altnames: kept.chain(lost).cloned().collect(),
         alias: field(&set.alias, &before.alias, &found.alias),
         group: field(&set.group, &before.group, &found.group),
+        promisc: field(&set.promisc, &before.promisc, &found.promisc),
+        allmulti: field(&set.allmulti, &before.allmulti, &found.allmulti),
+        vlan_filtering: field(&set.vlan_filtering, &before.vlan_filtering, &found.vlan_filtering),
+        txqlen: field(&set.txqlen, &before.txqlen, &found.txqlen),
         ..found.clone()
     }
 }
@@ -170,6 +174,7 @@ fn restore_member(set: &MemberFlags, before: &MemberFlags, found: &MemberFlags) 
         learning: flag(|x| x.learning),
         flood: flag(|x| x.flood),
         neigh_suppress: flag(|x| x.neigh_suppress),
+        vlans: field(&set.vlans, &before.vlans, &found.vlans),
     }
 }
 

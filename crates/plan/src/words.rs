@@ -9,8 +9,8 @@ use std::fmt::Display;
 use std::net::IpAddr;
 
 use ropewalk_facts::{
-    Addr, Fdb, FdbKey, Lifetime, LinkKind, Mac, MemberFlags, Neigh, NextHop, Route, RouteKey,
-    RouteKind, Rule, Scope, VxlanSpec, proto, table,
+    Addr, Fdb, FdbKey, Lifetime, LinkKind, Mac, MemberFlags, MemberVlan, Neigh, NextHop, Route,
+    RouteKey, RouteKind, Rule, Scope, VxlanSpec, proto, table,
 };
 
 use crate::lineage::leads_nowhere;
@@ -65,7 +65,9 @@ pub(crate) fn kind(kind: &LinkKind) -> Words {
     let words = Words::default().say(kind.name());
     match kind {
         LinkKind::Vxlan(spec) => vxlan(spec),
-        LinkKind::Macvlan { mode, .. } => words.say("mode").say(mode.word()),
+        LinkKind::Macvlan { mode, queue, .. } => {
+            words.say("mode").say(mode.word()).opt("bcqueuelen", queue.as_ref())
+        }
         LinkKind::Ipvlan { mode, .. } => words.say("mode").say(mode.word()),
         LinkKind::Vlan { id, .. } => words.opt("id", Some(id)),
         LinkKind::Tap(_) => Words::default().say("tap"),
@@ -109,6 +111,11 @@ pub(crate) fn member_flags(x: &MemberFlags) -> [(&'static str, Option<bool>); 5]
         ("flood", x.flood),
         ("neigh_suppress", x.neigh_suppress),
     ]
+}
+
+/// A VLAN of a member.
+pub(crate) fn member_vlan(x: &MemberVlan) -> Words {
+    Words::default().opt("vid", Some(x.id)).flag(x.pvid, "pvid").flag(x.untagged, "untagged")
 }
 
 /// An address with all that is said when it is added.

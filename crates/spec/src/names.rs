@@ -130,6 +130,20 @@ pub fn shared_bridge_group(bridge: &IfName) -> u32 {
     u32::from_be_bytes([a & 0x3f | 0x40, b, c, d])
 }
 
+/// The host's way into a VLAN of a bridge, as the reference plugin calls it; none where that is too
+/// long for a name.
+#[must_use]
+pub fn vlan_entry(bridge: &IfName, vlan: u16) -> Option<IfName> {
+    IfName::new(format!("{bridge}.{vlan}")).ok()
+}
+
+/// The end of that way which is a member of the bridge.
+#[must_use]
+pub fn vlan_entry_leg(bridge: &IfName, vlan: u16) -> Option<IfName> {
+    let hash = hash(&["entry", bridge.as_str(), &vlan.to_string()]) >> 32;
+    IfName::new(format!("veth{hash:08x}")).ok()
+}
+
 /// The leg of a container of a runtime: `veth` and eight digits, as tools expect that go by names.
 #[must_use]
 pub fn container_leg(network: &str, container: &str, ifname: &IfName) -> IfName {

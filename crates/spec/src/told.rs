@@ -6,10 +6,11 @@
 //! What is shared is a list that grows: each attachment says what it needs of it.  Never here: JSON,
 //! the kernel.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use ropewalk_facts::{IfName, IpvlanMode, Mac, MacvlanMode, TapSpec};
+use ropewalk_facts::{IfName, IpvlanMode, Mac, MacvlanMode, MemberVlan, TapSpec};
 use serde::{Deserialize, Serialize};
 
 /// One thing that the attachments of a network share, on the host.
@@ -26,7 +27,26 @@ pub enum Shared {
         /// Its name.
         name: IfName,
     },
-    /// An address on the bridge.
+    /// A bridge takes what is for others, too.
+    Promisc {
+        /// The bridge.
+        bridge: IfName,
+    },
+    /// A bridge tells VLANs apart.
+    Filtering {
+        /// The bridge.
+        bridge: IfName,
+    },
+    /// A way from the host into one VLAN of a bridge: a pair, of which one end is a member.
+    Entry {
+        /// The bridge.
+        bridge: IfName,
+        /// The VLAN.
+        vlan: u16,
+        /// It is of the usual VLAN, too.
+        usual: bool,
+    },
+    /// An address on the bridge, or on such a way.
     Gateway {
         /// The bridge.
         bridge: IfName,
@@ -91,6 +111,8 @@ pub enum Wired {
         isolated: bool,
         /// Frames with another source than its own hardware address are dropped.
         spoofcheck: bool,
+        /// The VLANs that it is of; none is all that is usual.
+        vlans: Option<BTreeSet<MemberVlan>>,
     },
     /// A pair, and a host route to each address.
     Pair {
@@ -103,6 +125,8 @@ pub enum Wired {
         master: IfName,
         /// Whom it reaches.
         mode: MacvlanMode,
+        /// How many broadcasts of others wait for it; none is the kernel's choice.
+        queue: Option<u32>,
     },
     /// An ipvlan on a link of the host.
     Ipvlan {

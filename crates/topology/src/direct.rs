@@ -36,7 +36,7 @@ pub(crate) fn network(
     };
     let name = names::bridge(&network.name);
     let lower = Some(Peer { ns: Ns::HOST, name: parent.clone() });
-    let kind = LinkKind::Macvlan { lower, mode: MacvlanMode::Bridge };
+    let kind = LinkKind::Macvlan { lower, mode: MacvlanMode::Bridge, queue: None };
     let mut link = Link::up(name.clone(), kind);
     link.mac = Some(names::mac(&network.name, Seed::Text("host")));
     link.mtu = Some(host.mtu);
@@ -55,7 +55,7 @@ pub(crate) fn network(
 pub(crate) fn attach(wiring: &Wiring<'_>, direct: &Direct) -> Result<Plan, Duplicate> {
     let mut plan = match direct {
         Direct::Macvlan { mode, .. } => {
-            wiring.single(LinkKind::Macvlan { lower: lower(wiring), mode: *mode })?
+            wiring.single(LinkKind::Macvlan { lower: lower(wiring), mode: *mode, queue: None })?
         }
         Direct::Ipvlan { mode, .. } => {
             wiring.single(LinkKind::Ipvlan { lower: lower(wiring), mode: *mode })?

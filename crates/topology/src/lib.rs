@@ -34,7 +34,7 @@ pub use bridge::bridge_name;
 pub use nic::{Nic, moved};
 pub use publish::publish;
 pub use rate::rates;
-pub use told::{shared, told};
+pub use told::{of_vlan, shared, told};
 pub use wiring::{HostFacts, Wiring, high as leg_mac};
 
 /// What the attachments of `network` share, in the host's namespace.

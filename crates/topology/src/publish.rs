@@ -60,6 +60,7 @@ fn hairpin(wiring: &Wiring<'_>) -> Body {
         learning: None,
         flood: None,
         neigh_suppress: None,
+        vlans: None,
     })
 }
 

@@ -8,18 +8,19 @@
 //! The networks of runtimes are open, as their users know them: nothing is shut between them, and
 //! nothing is watched but what is asked for.  Never here: netlink, what a runtime's words mean.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ropewalk_facts::{
-    Addr, Body, IfName, Link, LinkKind, MemberFlags, NextHop, Ns, Peer, Route, RouteKey, Scope,
-    SysctlPath, proto, table,
+    Addr, Body, IfName, Link, LinkKind, MemberFlags, MemberVlan, NextHop, Ns, Peer, Route,
+    RouteKey, Scope, SysctlPath, proto, table,
 };
 use ropewalk_plan::{Duplicate, Plan};
 use ropewalk_spec::{Shared, Told, Way, Wired, names};
 
 use crate::firewall;
-use crate::wiring::{HostFacts, Wiring, forward, setting};
+use crate::wiring::{HostFacts, Wiring, forward, high, setting};
 
 /// What the attachments of a network share.
 ///
@@ -27,15 +28,10 @@ use crate::wiring::{HostFacts, Wiring, forward, setting};
 /// None: what two of the list have in common is stated once.
 pub fn shared(list: &[Shared], host: &HostFacts) -> Result<Plan, Duplicate> {
     let mut plan = Plan::new();
-    let apart = |name: &IfName| {
-        list.iter().any(|one| matches!(one, Shared::Apart { bridge } if bridge == name))
-    };
     for one in list {
         for mut body in bodies(one, host) {
-            if let Body::Link(link) = &mut body
-                && apart(&link.name)
-            {
-                link.group = names::shared_bridge_group(&link.name);
+            if let Body::Link(link) = &mut body {
+                said_of(link, list);
             }
             if !plan.states(&body.id().at(Ns::HOST)) {
                 plan.ensure(&Ns::HOST, body)?;
@@ -43,6 +39,21 @@ pub fn shared(list: &[Shared], host: &HostFacts) -> Result<Plan, Duplicate> {
         }
     }
     Ok(plan)
+}
+
+/// Adds to a bridge what the list says of it elsewhere.
+fn said_of(link: &mut Link, list: &[Shared]) {
+    let has = |one: &Shared| list.contains(one);
+    let bridge = || link.name.clone();
+    if has(&Shared::Apart { bridge: bridge() }) {
+        link.group = names::shared_bridge_group(&link.name);
+    }
+    if has(&Shared::Promisc { bridge: bridge() }) {
+        link.promisc = Some(true);
+    }
+    if has(&Shared::Filtering { bridge: bridge() }) {
+        link.vlan_filtering = Some(true);
+    }
 }
 
 fn bodies(one: &Shared, host: &HostFacts) -> Vec<Body> {
@@ -56,6 +67,9 @@ fn bodies(one: &Shared, host: &HostFacts) -> Vec<Body> {
         Shared::Turning { net } => with_rules(*net),
         Shared::Localnet { dev } => vec![setting(SysctlPath::conf4(dev, "route_localnet"), "1")],
         Shared::Apart { bridge } => apart(bridge),
+        Shared::Entry { bridge, vlan, usual } => entry(bridge, *vlan, *usual),
+        // It is said of the bridge.
+        Shared::Promisc { .. } | Shared::Filtering { .. } => Vec::new(),
         // What others' rules are answered with depends on those.
         Shared::Passing => Vec::new(),
     }
@@ -80,6 +94,41 @@ fn bridge(name: &IfName, host: &HostFacts) -> Vec<Body> {
     all.push(setting(SysctlPath::conf6(name, "accept_ra"), "0"));
     all.insert(0, Body::Link(link));
     all
+}
+
+/// The host's way into a VLAN: `BRIDGE.VLAN`, whose other end is a member of the bridge and of that
+/// VLAN.
+fn entry(bridge: &IfName, vlan: u16, usual: bool) -> Vec<Body> {
+    let names = names::vlan_entry(bridge, vlan).zip(names::vlan_entry_leg(bridge, vlan));
+    let Some((name, leg)) = names else { return Vec::new() };
+    let end = |name: &IfName, other: &IfName| {
+        let peer = Peer { ns: Ns::HOST, name: other.clone() };
+        let mut link = Link::up(name.clone(), LinkKind::Veth { peer: Some(peer) });
+        link.altnames.insert(names::shared_bridge_altname(name));
+        link
+    };
+    let (mut way, mut member) = (end(&name, &leg), end(&leg, &name));
+    let mac = names::shared_bridge_mac(&name);
+    (way.mac, member.mac) = (Some(mac), Some(high(mac)));
+    member.master = Some(bridge.clone());
+    let vlans = Some(of_vlan(vlan, usual));
+    vec![
+        Body::Link(way),
+        Body::Link(member),
+        Body::Member(MemberFlags { vlans, ..MemberFlags::of(leg) }),
+        setting(SysctlPath::conf6(&name, "accept_dad"), "0"),
+        setting(SysctlPath::conf6(&name, "accept_ra"), "0"),
+    ]
+}
+
+/// The VLANs of a member that knows of none: what it sends is of this one; of the usual one, too, as
+/// far as it hears.
+#[must_use]
+pub fn of_vlan(vlan: u16, usual: bool) -> BTreeSet<MemberVlan> {
+    let of = |id, pvid| MemberVlan { id, pvid, untagged: true };
+    let first = usual.then(|| of(1, false));
+    // The last word counts, should they be one.
+    first.into_iter().filter(|one| one.id != vlan).chain([of(vlan, true)]).collect()
 }
 
 /// In a group of its own, which others that are in one do not reach; the host is no less open.
@@ -137,16 +186,19 @@ fn interface(wiring: &Wiring<'_>, told: &Told) -> Result<Plan, Duplicate> {
     let ns = if told.inside { &wiring.ns } else { &Ns::HOST };
     let lower = |master: &IfName| Some(Peer { ns: ns.clone(), name: master.clone() });
     match &told.wired {
-        Wired::Member { bridge, hairpin, isolated, .. } => {
+        Wired::Member { bridge, hairpin, isolated, vlans, .. } => {
             let mut plan = wiring.pair_up(Some(bridge.clone()), told.up)?;
-            if *hairpin || *isolated {
-                plan.ensure(&Ns::HOST, member(&wiring.leg, *hairpin, *isolated))?;
+            if *hairpin || *isolated || vlans.is_some() {
+                let flags = member(&wiring.leg, *hairpin, *isolated);
+                let flags = MemberFlags { vlans: vlans.clone(), ..flags };
+                plan.ensure(&Ns::HOST, Body::Member(flags))?;
             }
             Ok(plan)
         }
         Wired::Pair { .. } => wiring.pair_up(None, told.up),
-        Wired::Macvlan { master, mode } => {
-            wiring.single(LinkKind::Macvlan { lower: lower(master), mode: *mode })
+        Wired::Macvlan { master, mode, queue } => {
+            let (lower, mode, queue) = (lower(master), *mode, *queue);
+            wiring.single(LinkKind::Macvlan { lower, mode, queue })
         }
         Wired::Ipvlan { master, mode } => {
             wiring.single(LinkKind::Ipvlan { lower: lower(master), mode: *mode })
@@ -183,15 +235,12 @@ fn settings(ifname: &IfName, told: &Told) -> Vec<(SysctlPath, &'static str)> {
 }
 
 /// How the bridge treats the leg; what is not asked for stays as the kernel has it.
-fn member(leg: &IfName, hairpin: bool, isolated: bool) -> Body {
-    Body::Member(MemberFlags {
-        dev: leg.clone(),
+fn member(leg: &IfName, hairpin: bool, isolated: bool) -> MemberFlags {
+    MemberFlags {
         hairpin: hairpin.then_some(true),
         isolated: isolated.then_some(true),
-        learning: None,
-        flood: None,
-        neigh_suppress: None,
-    })
+        ..MemberFlags::of(leg.clone())
+    }
 }
 
 /// The host's end has the gateway's address and the way to the sandbox, which reaches its subnet by

@@ -157,5 +157,6 @@ fn alone_on_its_bridge(leg: &IfName) -> Body {
         learning: None,
         flood: None,
         neigh_suppress: None,
+        vlans: None,
     })
 }

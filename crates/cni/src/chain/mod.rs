@@ -11,7 +11,7 @@ pub(crate) mod portmap;
 pub(crate) mod sbr;
 pub(crate) mod tuning;
 
-use ropewalk_engine::{Amendment, Bare, Whom};
+use ropewalk_engine::{Amendment, Bare, Manner, Whom};
 use ropewalk_facts::IfName;
 use ropewalk_plan::Plan;
 
@@ -66,8 +66,7 @@ pub(crate) fn amendment(name: &'static str, asked: String) -> Amendment<'static>
         lodged: Vec::new(),
         rate_in: None,
         rate_out: None,
-        mac: None,
-        mtu: None,
+        manner: Manner::default(),
         draw: &|_, _| Ok(Plan::new()),
     }
 }
@@ -76,10 +75,18 @@ pub(crate) fn amendment(name: &'static str, asked: String) -> Amendment<'static>
 pub(crate) fn del(task: &mut Task<'_>, plugin: &str) -> Result<(), Fault> {
     let whom = task.whom(None)?;
     match (task.engine.unamend(&whom, plugin)?, plugin) {
+        (recorded, "tuning") => tuning::del(task, &whom, recorded),
         (false, "portmap") => portmap::del_strange(task, &whom),
         (false, "firewall") => firewall::del_strange(task, &whom),
         (true | false, _) => Ok(()),
     }
+}
+
+/// GC of `plugin`.
+pub(crate) fn gc(task: &mut Task<'_>, plugin: &str) -> Result<(), Fault> {
+    let swept = task.sweep();
+    let files = if plugin == "tuning" { tuning::gc(task) } else { Ok(()) };
+    swept.and(files)
 }
 
 /// CHECK: where nothing was asked for, nothing was made.

@@ -2,10 +2,14 @@
 //!
 //!     {"sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1"}, "mac": "02:…", "mtu": 1400}
 //!
-//! What was there before is in the record, and comes back with DEL.
+//! What was there before is in the record, and comes back with DEL; a copy of it is in a file of
+//! `dataDir`, for others to read ([`backup`]).
+
+mod backup;
 
 use std::path::Path;
 
+use ropewalk_engine::{Manner, Whom};
 use ropewalk_facts::{Body, IfName, Mac, Sysctl, SysctlPath};
 use ropewalk_plan::{Duplicate, Plan};
 use ropewalk_topology::{HostFacts, Wiring};
@@ -25,11 +29,9 @@ const ALLOWED: &str = "/etc/cni/tuning/allowlist.conf";
 pub(crate) fn add(task: &mut Task<'_>) -> Result<Outcome, Fault> {
     task.call.args.only(&["MAC"])?;
     let wishes = wishes(task.conf)?;
-    refuse(&wishes)?;
     let Link { whom, bare, mut outcome, .. } = Link::of(task)?;
     let settings = settings(&wishes, &whom.ifname)?;
-    let mac = mac(task)?;
-    let mtu = number(&wishes, "mtu")?;
+    let manner = manner(task, &wishes)?;
     let draw = |wiring: &Wiring<'_>, _: &HostFacts| -> Result<Plan, Duplicate> {
         let mut plan = Plan::new();
         for (path, value) in &settings {
@@ -38,9 +40,14 @@ pub(crate) fn add(task: &mut Task<'_>) -> Result<Outcome, Fault> {
         }
         Ok(plan)
     };
-    let mut amendment = amendment("tuning", format!("{settings:?} {mac:?} {mtu:?}"));
-    (amendment.mac, amendment.mtu, amendment.draw) = (mac, mtu, &draw);
-    task.engine.amend(&whom, &bare, &amendment)?;
+    let mut amendment = amendment("tuning", format!("{settings:?} {manner:?}"));
+    (amendment.manner, amendment.draw) = (manner, &draw);
+    let kept = backup::keep(task, &whom, manner)?;
+    if let Err(fault) = task.engine.amend(&whom, &bare, &amendment) {
+        kept.map_or(Ok(()), |file| file.remove())?;
+        return Err(fault.into());
+    }
+    let Manner { mac, mtu, .. } = manner;
     let own = |one: &&mut Interface| one.name == task.call.ifname && !one.sandbox.is_empty();
     for one in outcome.interfaces.iter_mut().filter(own) {
         one.mtu = mtu.or(one.mtu);
@@ -57,16 +64,32 @@ fn wishes(conf: &Conf) -> Result<[Object; 2], Fault> {
     Ok([cni.unwrap_or_default(), conf.fields.clone()])
 }
 
-fn refuse(wishes: &[Object]) -> Result<(), Fault> {
-    for object in wishes {
-        let flags =
-            object.truth("promisc")? == Some(true) || object.truth("allmulti")? == Some(true);
-        if flags || object.number("txQLen")?.is_some() {
-            let what = "tuning: promisc, allmulti and txQLen are not supported yet";
-            return Err(Fault::new(Code::Unsupported, what));
-        }
-    }
-    Ok(())
+/// DEL, whoever made it: the file goes. Where no record has it, what the file says comes back.
+pub(crate) fn del(task: &mut Task<'_>, whom: &Whom, recorded: bool) -> Result<(), Fault> {
+    backup::restore(task, whom, recorded)
+}
+
+/// GC: files of containers that nobody wants.
+pub(crate) fn gc(task: &Task<'_>) -> Result<(), Fault> {
+    backup::sweep(task)
+}
+
+/// What of the interface is to be otherwise.
+fn manner(task: &Task<'_>, wishes: &[Object; 2]) -> Result<Manner, Fault> {
+    let truth = |name| {
+        let [cni, conf] = wishes;
+        cni.truth(name).and_then(|own| Ok(own.or(conf.truth(name)?)))
+    };
+    let txqlen = wishes.iter().find_map(|object| object.number("txQLen").transpose());
+    let odd = |_| Fault::new(Code::Config, "tuning: txQLen is out of range");
+    Ok(Manner {
+        mac: mac(task)?,
+        mtu: number(wishes, "mtu")?,
+        // One that is false says nothing, as with the reference plugins.
+        promisc: truth("promisc")?.filter(|on| *on),
+        allmulti: truth("allmulti")?,
+        txqlen: txqlen.transpose()?.map(u32::try_from).transpose().map_err(odd)?,
+    })
 }
 
 /// The settings, `IFNAME` put in place; nothing but those of the network.

@@ -2,16 +2,16 @@
 //!
 //!     /var/lib/cni/networks/web/10.9.0.5               "CONTAINER\r\nIFNAME"
 //!                               last_reserved_ip.0     "10.9.0.5"
-//!                               lock                   held while anything is changed
+//!                               lock                   held while anything is changed; in it, of
+//!                                                      which boot our index is
 //!                               .ropewalk/CONTAINER@IFNAME   which addresses it has: our index
-//!                               .ropewalk/boot               of which boot the index is
 //!
 //! The index spares looking through all leases. It is written before the lease, so what a crash
 //! leaves is found by it; what it says is believed when the lease says the same. A network
 //! namespace does not survive a reboot: what the index has of an earlier boot is given back.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Write};
+use std::io::{ErrorKind, Read, Seek, Write};
 use std::net::IpAddr;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
@@ -29,8 +29,7 @@ pub(crate) struct Holder {
 /// The leases of a network, locked.
 pub(crate) struct Leases {
     dir: PathBuf,
-    boot: String,
-    _lock: File,
+    lock: File,
 }
 
 impl Holder {
@@ -72,13 +71,22 @@ impl Leases {
         let made = builder.recursive(true).mode(0o755).create(&dir);
         made.map_err(|why| io("create", &dir, &why))?;
         let path = dir.join("lock");
-        let lock =
-            OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-        let lock = lock.map_err(|why| io("open", &path, &why))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut lock = options.open(&path).map_err(|why| io("open", &path, &why))?;
         lock.lock().map_err(|why| io("lock", &path, &why))?;
         let boot = text(Path::new(BOOT_ID))?.unwrap_or_default().trim().to_owned();
-        let leases = Self { dir, boot, _lock: lock };
-        leases.enter_boot()?;
+        let mut seen = String::new();
+        // What is no text is of no boot.
+        let _read = lock.read_to_string(&mut seen);
+        let leases = Self { dir, lock };
+        if seen != boot {
+            leases.enter_boot()?;
+            // In one write, over one of the same length.
+            let mut lock = &leases.lock;
+            let written = lock.rewind().and_then(|()| lock.write_all(boot.as_bytes()));
+            written.map_err(|why| io("write", &path, &why))?;
+        }
         Ok(leases)
     }
 
@@ -94,13 +102,9 @@ impl Leases {
         self.dir.join(".ropewalk")
     }
 
+    /// Gives back what the index has, which is of an earlier boot.
     fn enter_boot(&self) -> Result<(), Fault> {
-        let stamp = self.index().join("boot");
-        let seen = text(&stamp)?;
-        if seen.as_deref() == Some(self.boot.as_str()) {
-            return Ok(());
-        }
-        for path in files(&self.index())?.into_iter().filter(|path| *path != stamp) {
+        for path in files(&self.index())? {
             if let Some(entry) = text(&path)? {
                 let (who, ips) = read_entry(&entry);
                 self.drop_leases(&who, &ips)?;
@@ -108,8 +112,7 @@ impl Leases {
             remove(&path)?;
         }
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(self.index());
-        made.map_err(|why| io("create", &self.index(), &why))?;
-        put(&stamp, &self.boot)
+        made.map_err(|why| io("create", &self.index(), &why))
     }
 
     /// Who has `ip`; none also for a lease that a crash left empty.

@@ -2,12 +2,15 @@
 //!
 //!     {"bridge": "cni0", "isGateway": true, "ipMasq": true, "ipam": {"type": "host-local", …}}
 
+mod vlans;
+
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ropewalk_facts::{IfName, Mac};
 use ropewalk_spec::{Shared, Told, Wired};
 
+use self::vlans::Vlans;
 use super::masquerade::{self, By};
 use super::{Draft, Task, dns, forwarding, link, mac, mtu, ways};
 use crate::conf::Conf;
@@ -26,10 +29,12 @@ struct Bridge {
     mtu: Option<u32>,
     mac: Option<Mac>,
     hairpin: bool,
+    promisc: bool,
     isolated: bool,
     spoofcheck: bool,
     dad: bool,
     down: bool,
+    vlans: Vlans,
 }
 
 /// ADD.
@@ -65,10 +70,12 @@ impl Bridge {
             mtu: mtu(conf)?,
             mac: mac(conf, task.call)?,
             hairpin: truth("hairpinMode")?,
+            promisc: truth("promiscMode")?,
             isolated: truth("portIsolation")?,
             spoofcheck: truth("macspoofchk")?,
             dad: truth("enabledad")?,
             down: truth("disableContainerInterface")?,
+            vlans: Vlans::read(conf)?,
         })
     }
 
@@ -76,9 +83,16 @@ impl Bridge {
     fn draft(self, conf: &Conf, outcome: Option<Outcome>) -> Result<Draft, Fault> {
         let mut outcome = outcome.unwrap_or_default();
         let mut shared = vec![Shared::Bridge { name: self.name.clone() }];
+        let bridge = || self.name.clone();
+        shared.extend(self.promisc.then(|| Shared::Promisc { bridge: bridge() }));
+        let filtering = (!self.vlans.is_empty()).then(|| Shared::Filtering { bridge: bridge() });
+        shared.extend(filtering);
         shared.extend(self.spoofcheck.then_some(Shared::Rules));
+        let entry = self.vlans.entry(&self.name).filter(|_| self.gateway).transpose()?;
         if self.gateway {
-            shared.extend(self.gateways(&mut outcome)?);
+            shared.extend(entry.is_some().then(|| self.vlans.shared(&self.name)));
+            let dev = entry.as_ref().unwrap_or(&self.name);
+            shared.extend(self.gateways(dev, &mut outcome)?);
             shared.extend(forwarding(&outcome));
         }
         if self.masquerade {
@@ -92,6 +106,7 @@ impl Bridge {
                 hairpin: self.hairpin,
                 isolated: self.isolated,
                 spoofcheck: self.spoofcheck,
+                vlans: self.vlans.of_member(),
             },
             mac: self.mac,
             mtu: self.mtu,
@@ -103,17 +118,17 @@ impl Bridge {
             inside: false,
         };
         let (bridge, force_address) = (Some(self.name), self.force_address);
-        Ok(Draft { bridge, shared, force_address, told, outcome })
+        Ok(Draft { bridge, shared, force_address, told, outcome, entry })
     }
 
     /// The bridge's own addresses: those of the gateways, the first of a subnet where none is told.
-    fn gateways(&self, outcome: &mut Outcome) -> Result<Vec<Shared>, Fault> {
+    fn gateways(&self, dev: &IfName, outcome: &mut Outcome) -> Result<Vec<Shared>, Fault> {
         let mut all = Vec::new();
         for ip in &mut outcome.ips {
             let gateway = *ip.gateway.get_or_insert(first_of(ip.address));
             let odd = |_| Fault::new(Code::Config, format!("{gateway} cannot be a gateway"));
             let net = IpNet::new(gateway, ip.address.prefix_len()).map_err(odd)?;
-            let one = Shared::Gateway { bridge: self.name.clone(), net };
+            let one = Shared::Gateway { bridge: dev.clone(), net };
             if !all.contains(&one) {
                 all.push(one);
             }
@@ -127,7 +142,7 @@ impl Bridge {
     }
 }
 
-/// Refuses what contradicts itself, and what there is not.
+/// Refuses what contradicts itself.
 fn refuse(conf: &Conf) -> Result<(), Fault> {
     let truth = |name| conf.fields.truth(name).map(|truth| truth == Some(true));
     let config = |what: &str| Err(Fault::new(Code::Config, what));
@@ -139,21 +154,7 @@ fn refuse(conf: &Conf) -> Result<(), Fault> {
     if truth("disableContainerInterface")? && !ipam.is_empty() {
         return config("cannot use IPAM when DisableContainerInterface flag is set");
     }
-    match conf.fields.number("vlan")? {
-        Some(vlan @ 4095..) => {
-            return config(&format!("invalid VLAN ID {vlan} (must be between 0 and 4094)"));
-        }
-        Some(1..) => return unsupported("vlan"),
-        Some(0) | None => {}
-    }
-    if !conf.fields.list("vlanTrunk")?.is_empty() {
-        return unsupported("vlanTrunk");
-    }
-    if truth("promiscMode")? { unsupported("promiscMode") } else { Ok(()) }
-}
-
-fn unsupported(key: &str) -> Result<(), Fault> {
-    Err(Fault::new(Code::Unsupported, format!("bridge: {key} is not supported yet")))
+    Ok(())
 }
 
 fn first_of(net: IpNet) -> IpAddr {

@@ -48,6 +48,8 @@ pub(crate) struct Draft {
     pub(crate) told: Told,
     /// The answer, but for its interfaces.
     pub(crate) outcome: Outcome,
+    /// The host's way into the VLAN.
+    pub(crate) entry: Option<IfName>,
 }
 
 impl<'a> Task<'a> {
@@ -134,7 +136,7 @@ impl<'a> Task<'a> {
     }
 
     fn make(&mut self, whom: Whom, sandbox: SandboxRef, draft: Draft) -> Result<Outcome, Fault> {
-        let Draft { bridge, shared, force_address, told, outcome } = draft;
+        let Draft { bridge, shared, force_address, told, outcome, entry } = draft;
         let call = self.call;
         let wish = Wish { whom, sandbox, shared, force_address, told };
         let answer = |made: &Made| {
@@ -142,6 +144,11 @@ impl<'a> Task<'a> {
             outcome.interfaces = interfaces(call, bridge.as_ref(), made, wish.told.mtu);
             let inside = u32::try_from(outcome.interfaces.len().saturating_sub(1)).ok();
             outcome.ips.iter_mut().for_each(|ip| ip.interface = inside);
+            outcome.interfaces.extend(entry.as_ref().map(|name| Interface {
+                name: name.to_string(),
+                mac: names::shared_bridge_mac(name).to_string(),
+                ..Interface::default()
+            }));
             print::outcome(&outcome, Version::V1_1_0).unwrap_or_default()
         };
         kept(&self.engine.attach_told(&wish, &answer)?)

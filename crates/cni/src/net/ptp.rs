@@ -38,5 +38,5 @@ fn draft(conf: &Conf, outcome: Option<Outcome>) -> Result<Draft, Fault> {
         up: true,
         inside: false,
     };
-    Ok(Draft { bridge: None, shared, force_address: false, told, outcome })
+    Ok(Draft { bridge: None, shared, force_address: false, told, outcome, entry: None })
 }

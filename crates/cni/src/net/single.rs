@@ -51,7 +51,8 @@ pub(crate) fn add(task: &mut Task<'_>, plugin: Plugin) -> Result<Outcome, Fault>
             up: true,
             inside,
         };
-        Ok(Draft { bridge: None, shared: Vec::new(), force_address: false, told, outcome })
+        let (bridge, shared, entry) = (None, Vec::new(), None);
+        Ok(Draft { bridge, shared, force_address: false, told, outcome, entry })
     })
 }
 
@@ -75,7 +76,8 @@ fn wired(task: &mut Task<'_>, plugin: Plugin) -> Result<Wired, Fault> {
     match plugin {
         Plugin::Macvlan => {
             let mode = mode(conf, "bridge", MacvlanMode::from_word)?;
-            Ok(Wired::Macvlan { master: master(task)?, mode })
+            let queue = number(conf, "macvlan", "bcqueuelen")?.filter(|n| *n != 0);
+            Ok(Wired::Macvlan { master: master(task)?, mode, queue })
         }
         Plugin::Ipvlan => {
             let mode = mode(conf, "l2", IpvlanMode::from_word)?;
@@ -197,12 +199,14 @@ fn tap(conf: &Conf) -> Result<Wired, Fault> {
         let what = "tap: selinuxContext is not supported yet";
         return Err(Fault::new(Code::Unsupported, what));
     }
-    let id = |name: &str| {
-        let number = conf.fields.number(name)?;
-        let odd = |_| Fault::new(Code::Config, format!("tap: {name} is out of range"));
-        number.map(u32::try_from).transpose().map_err(odd)
-    };
+    let id = |name: &str| number(conf, "tap", name);
     let multi_queue = conf.fields.truth("multiQueue")? == Some(true);
     let spec = TapSpec { owner: id("owner")?, group: id("group")?, multi_queue };
     Ok(Wired::Tap { spec, bridge: link(conf, "bridge")? })
+}
+
+/// A number of 32 bits.
+fn number(conf: &Conf, plugin: &str, name: &str) -> Result<Option<u32>, Fault> {
+    let odd = |_| Fault::new(Code::Config, format!("{plugin}: {name} is out of range"));
+    conf.fields.number(name)?.map(u32::try_from).transpose().map_err(odd)
 }

@@ -42,12 +42,45 @@ pub struct Amendment<'a> {
     pub rate_in: Option<Rate>,
     /// How fast it may send.
     pub rate_out: Option<Rate>,
-    /// Its hardware address in the container.
-    pub mac: Option<Mac>,
-    /// Its MTU there.
-    pub mtu: Option<u32>,
+    /// What of the interface in the container is to be otherwise.
+    pub manner: Manner,
     /// Whatever else, as a plan.
     pub draw: Draw<'a>,
+}
+
+/// What of an interface can be otherwise than it was made; none stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// Its hardware address.
+    pub mac: Option<Mac>,
+    /// Its MTU.
+    pub mtu: Option<u32>,
+    /// It takes what is for others, too.
+    pub promisc: Option<bool>,
+    /// It takes what is for any group.
+    pub allmulti: Option<bool>,
+    /// How many packets wait to be sent.
+    pub txqlen: Option<u32>,
+}
+
+impl Manner {
+    /// True when nothing is to be otherwise.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// `link` in this manner.
+    pub(super) fn of(self, link: Link) -> Link {
+        Link {
+            mac: self.mac.or(link.mac),
+            mtu: self.mtu.or(link.mtu),
+            promisc: self.promisc.or(link.promisc),
+            allmulti: self.allmulti.or(link.allmulti),
+            txqlen: self.txqlen.or(link.txqlen),
+            ..link
+        }
+    }
 }
 
 /// An attachment that somebody else made.
@@ -233,7 +266,7 @@ impl Engine {
         amendment: &Amendment<'_>,
         world: &mut Snapshot,
     ) -> Result<Option<Link>, Fault> {
-        if amendment.mac.is_none() && amendment.mtu.is_none() {
+        if amendment.manner.is_empty() {
             return Ok(None);
         }
         let key = Id::Link(record.ifname.clone()).at(record.ns.clone());
@@ -248,10 +281,7 @@ impl Engine {
             return Err(Fault::new(crate::Code::Kernel, what));
         };
         let bare = Link { up: found.up, ..Link::up(found.name.clone(), found.kind.clone()) };
-        let mut link = stated.cloned().unwrap_or(bare);
-        link.mac = amendment.mac.or(link.mac);
-        link.mtu = amendment.mtu.or(link.mtu);
-        Ok(Some(link))
+        Ok(Some(amendment.manner.of(stated.cloned().unwrap_or(bare))))
     }
 
     /// Takes what `plugin` has added from the attachment of `whom`, if there is such; true when

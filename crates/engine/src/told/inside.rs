@@ -6,6 +6,7 @@ use ropewalk_facts::{Body, Id, IfName, Link, LinkKind, Mac, Ns, RouteKey, Snapsh
 use ropewalk_plan::{Plan, Step};
 use ropewalk_spec::SandboxRef;
 
+use super::Manner;
 use crate::code::Code;
 use crate::fault::Fault;
 use crate::{Engine, host};
@@ -85,6 +86,39 @@ impl Engine {
         let found = self.kernel.read_links(&Ns::HOST)?;
         let mut links = found.of(&Ns::HOST).filter_map(|fact| fact.body.as_link());
         Ok(links.find(|link| link.mac == Some(mac)).map(|link| link.name.clone()))
+    }
+
+    /// An interface of a container as it is; none when it, or the namespace, is not there.
+    ///
+    /// # Errors
+    /// [`Code::Kernel`].
+    pub fn link_inside(
+        &mut self,
+        sandbox: &SandboxRef,
+        name: &IfName,
+    ) -> Result<Option<Link>, Fault> {
+        let Ok(sandbox) = self.open_sandbox(sandbox) else { return Ok(None) };
+        let key = Id::Link(name.clone()).at(sandbox.ns);
+        let found = self.kernel.read_keys(std::slice::from_ref(&key))?;
+        Ok(found.fact(&key).and_then(|fact| fact.body.as_link()).cloned())
+    }
+
+    /// Makes an interface that there is no record of be otherwise, if it is there.
+    ///
+    /// # Errors
+    /// [`Code::Kernel`].
+    pub fn alter_inside(
+        &mut self,
+        sandbox: &SandboxRef,
+        name: &IfName,
+        manner: Manner,
+    ) -> Result<(), Fault> {
+        let Some(link) = self.link_inside(sandbox, name)? else { return Ok(()) };
+        let sandbox = self.open_sandbox(sandbox)?;
+        let mut plan = Plan::new();
+        plan.ensure(&sandbox.ns, Body::Link(manner.of(link)))?;
+        let changes = self.draft(&plan, &mut Snapshot::default())?;
+        Ok(self.kernel.apply(&changes)?)
     }
 
     /// Removes an interface that there is no record of; true when it was there. A namespace that is

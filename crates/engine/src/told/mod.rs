@@ -21,7 +21,7 @@ use ropewalk_store::Cni;
 
 pub(crate) use share::passes;
 
-pub use amend::{Amendment, Bare};
+pub use amend::{Amendment, Bare, Manner};
 pub use attach::Made;
 
 /// Which attachment of a runtime.

@@ -43,7 +43,7 @@ impl Engine {
         list.extend(wanted.iter().filter(|one| !list.contains(one)).cloned().collect::<Vec<_>>());
         let found = self.kernel.read_all(&Ns::HOST)?;
         let yielding = yielding(&list, &found, force_address)?;
-        unfit(network, &found).map_or(Ok(()), Err)?;
+        unfit(network, &found).or_else(|| blind(&list, &found)).map_or(Ok(()), Err)?;
         let facts = host::facts(network, &found);
         let mut plan = ropewalk_topology::shared(&list, &facts)?;
         if passes(&list) {
@@ -198,6 +198,21 @@ fn unfit(network: &Network, found: &Snapshot) -> Option<Fault> {
     let link = host::link(found, &name).filter(|link| !host::is_bridge(link))?;
     let what = format!("{} is there, but is no bridge", link.name);
     Some(Fault::new(Code::BridgeUnfit, what).or_try("give the network another bridge"))
+}
+
+/// Says which bridge cannot tell VLANs apart, if one that has to is somebody else's: what else is on
+/// it might not survive that.
+fn blind(list: &[Shared], found: &Snapshot) -> Option<Fault> {
+    list.iter().find_map(|one| {
+        let Shared::Filtering { bridge } = one else { return None };
+        let link = host::link(found, bridge)?;
+        if host::ours(link) || link.vlan_filtering.is_some() {
+            return None;
+        }
+        let what = format!("{bridge} does not tell VLANs apart, and is not ropewalk's");
+        let way_out = format!("ip link set {bridge} type bridge vlan_filtering 1");
+        Some(Fault::new(Code::BridgeUnfit, what).or_try(way_out))
+    })
 }
 
 /// The addresses that stand in the way of gateways, and have to go: a bridge has one of IPv4, and

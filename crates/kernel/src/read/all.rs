@@ -6,7 +6,10 @@
 //! The links come first, since all the rest speaks of them by index. Where a link appears in the
 //! midst of it, all is read again.  Never here: names of namespaces ([`crate::netns::facts`]).
 
-use ropewalk_facts::{Body, Ns, Snapshot, SysctlPath};
+use std::collections::BTreeSet;
+
+use ropewalk_facts::seen::InVlan;
+use ropewalk_facts::{Body, MemberVlan, Ns, Snapshot, SysctlPath};
 use ropewalk_wire::Error as WireError;
 use ropewalk_wire::nl::Request;
 use ropewalk_wire::rt::{self, Links};
@@ -119,7 +122,30 @@ impl Kernel {
         for reply in replies {
             facts.extend(rt::decode(&reply.message(), &space.links)?);
         }
+        let filters = |body: &Body| body.as_link().is_some_and(|l| l.vlan_filtering.is_some());
+        if facts.iter().any(filters) {
+            self.learn_vlans(ns, &mut facts)?;
+        }
         Ok(facts)
+    }
+
+    /// Adds their VLANs to the members of bridges among `facts`.
+    pub(super) fn learn_vlans(&mut self, ns: &Ns, facts: &mut [Body]) -> Result<(), Error> {
+        let space = self.space_mut(ns)?;
+        let all = space.rt.dump(&rt::seen::vlans()?, |m| rt::seen::vlans_of(&m))?;
+        for (index, seen) in all {
+            let Some(name) = space.links.name(index) else { continue };
+            let vlan = |v: &InVlan| MemberVlan { id: v.id, pvid: v.pvid, untagged: v.untagged };
+            let vlans: BTreeSet<MemberVlan> = seen.iter().map(vlan).collect();
+            for body in facts.iter_mut() {
+                if let Body::Member(member) = body
+                    && member.dev == *name
+                {
+                    member.vlans = Some(vlans.clone()).filter(|v| *v != MemberVlan::usual());
+                }
+            }
+        }
+        Ok(())
     }
 }
 

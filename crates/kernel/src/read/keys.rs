@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ropewalk_facts::{Body, Id, Key, Ns, Snapshot};
+use ropewalk_facts::{Body, Id, IfName, Key, Ns, Snapshot};
 use ropewalk_wire::Error as WireError;
 use ropewalk_wire::nl::{Request, flag};
 use ropewalk_wire::rt;
@@ -104,7 +104,29 @@ impl Kernel {
         let mut found = self.decode(ns, &replies)?;
         let wide = self.read_wide(ns, ids, &found)?;
         found.extend(wide);
+        if self.on_a_filter(ns, ids, &found)? {
+            self.learn_vlans(ns, &mut found)?;
+        }
         Ok(found)
+    }
+
+    /// True when a member that was asked for is on a bridge that tells VLANs apart.
+    fn on_a_filter(&mut self, ns: &Ns, ids: &[&Id], found: &[Body]) -> Result<bool, Error> {
+        let member = |name: &IfName| {
+            let is = |id: &&Id| matches!(id, Id::Member(dev) if dev == name);
+            ids.iter().any(is)
+        };
+        let links = found.iter().filter_map(Body::as_link).filter(|link| member(&link.name));
+        let masters: BTreeSet<&IfName> = links.filter_map(|link| link.master.as_ref()).collect();
+        let ask = masters.iter().map(|name| rt::link_get(name.as_str()));
+        let ask: Vec<Request> = ask.collect::<Result<_, _>>()?;
+        if ask.is_empty() {
+            return Ok(false);
+        }
+        let replies: Vec<Reply> = self.ask(ns, &ask)?.into_iter().flatten().collect();
+        let bridges = self.decode(ns, &replies)?;
+        let mut bridges = bridges.iter().filter_map(Body::as_link);
+        Ok(bridges.any(|bridge| bridge.vlan_filtering.is_some()))
     }
 
     /// Asks for `ids`. Those that are on links not known yet are returned, their links asked for.

@@ -28,7 +28,7 @@ fn macvlans_of_every_mode_in_three_namespaces() {
     host.pair();
     for mode in MacvlanMode::ALL {
         for ns in [HOST, red(), blue()] {
-            let kind = LinkKind::Macvlan { lower: on(&HOST, "leg"), mode: *mode };
+            let kind = LinkKind::Macvlan { lower: on(&HOST, "leg"), mode: *mode, queue: Some(77) };
             let mut wish = whole(free(&ns), kind, 9);
             if *mode == MacvlanMode::Passthru {
                 wish.mac = host.link(&HOST, "leg").unwrap().mac;
@@ -42,7 +42,8 @@ fn macvlans_of_every_mode_in_three_namespaces() {
 fn a_macvlan_joins_a_bridge_of_its_namespace_and_is_altered_there() {
     let mut host = Host::new();
     host.pair();
-    let kind = LinkKind::Macvlan { lower: on(&HOST, "leg"), mode: MacvlanMode::Bridge };
+    let kind =
+        LinkKind::Macvlan { lower: on(&HOST, "leg"), mode: MacvlanMode::Bridge, queue: None };
     let wish = Link { master: Some(name("br0")), ..whole("mac0", kind, 9) };
     host.run(&[
         create(&blue(), Body::Link(link("br0", LinkKind::Bridge))),
@@ -59,7 +60,7 @@ fn a_macvlan_joins_a_bridge_of_its_namespace_and_is_altered_there() {
 #[test]
 fn a_link_on_one_that_waits_to_be_made() {
     let mut host = Host::new();
-    let kind = LinkKind::Macvlan { lower: on(&HOST, "ifb7"), mode: MacvlanMode::Vepa };
+    let kind = LinkKind::Macvlan { lower: on(&HOST, "ifb7"), mode: MacvlanMode::Vepa, queue: None };
     let wish = whole("mac0", kind, 9);
     host.run(&[
         create(&HOST, Body::Link(link("ifb7", LinkKind::Ifb))),
@@ -71,7 +72,7 @@ fn a_link_on_one_that_waits_to_be_made() {
 #[test]
 fn a_lower_link_that_is_not_there_is_named() {
     let mut host = Host::new();
-    let kind = LinkKind::Macvlan { lower: on(&HOST, "none"), mode: MacvlanMode::Vepa };
+    let kind = LinkKind::Macvlan { lower: on(&HOST, "none"), mode: MacvlanMode::Vepa, queue: None };
     let failure = host.kernel.apply(&[create(&red(), Body::Link(link("m", kind)))]).unwrap_err();
     assert_eq!(failure.error.to_string(), "there is no link none in namespace host");
 }

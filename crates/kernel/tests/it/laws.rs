@@ -165,6 +165,7 @@ pub(crate) fn bridged() -> Vec<Step> {
             learning: None,
             flood: None,
             neigh_suppress: None,
+            vlans: None,
         };
         let gateway = |text: &str| Some(text.parse().unwrap());
         let eth0 = || name("eth0");

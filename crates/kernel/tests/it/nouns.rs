@@ -135,6 +135,7 @@ fn the_flags_of_a_member() {
         learning: Some(false),
         flood: Some(false),
         neigh_suppress: Some(true),
+        vlans: None,
     };
     host.run(&[
         create(&HOST, Body::Link(link("br0", LinkKind::Bridge))),

@@ -1,12 +1,15 @@
 //! Links and members.
 
-use ropewalk_facts::{Link, LinkKind, MemberFlags, VxlanSpec};
+use ropewalk_facts::{Link, LinkKind, MemberFlags, MemberVlan, VxlanSpec};
 
 /// What the alternative names of links that ropewalk made begin with.
 const MARK: &str = "ropewalk.";
 
 pub(super) fn holds(wish: &Link, found: &Link) -> bool {
-    wish.name == found.name && kind_holds(&wish.kind, &found.kind) && merge(wish, found) == *found
+    // One that was stated may say what others leave unsaid: that a switch is off.
+    wish.name == found.name
+        && kind_holds(&wish.kind, &found.kind)
+        && merge(wish, found) == merge(found, found)
 }
 
 pub(super) fn kind_holds(wish: &LinkKind, found: &LinkKind) -> bool {
@@ -18,15 +21,28 @@ pub(super) fn kind_holds(wish: &LinkKind, found: &LinkKind) -> bool {
         (wish, found) if wish.stacked() => {
             let unknown = wish.lower().is_none() || found.lower().is_none();
             let same_lower = unknown || wish.lower() == found.lower();
-            same_lower && without_lower(wish) == without_lower(found)
+            same_lower && same_queue(wish, found) && without_lower(wish) == without_lower(found)
         }
         (wish, found) => wish == found,
     }
 }
 
-/// The same kind, its lower link left open.
+/// True unless a macvlan is to have another queue.
+fn same_queue(wish: &LinkKind, found: &LinkKind) -> bool {
+    match (wish, found) {
+        (LinkKind::Macvlan { queue: Some(w), .. }, LinkKind::Macvlan { queue, .. }) => {
+            *w == queue.unwrap_or(LinkKind::BROADCASTS)
+        }
+        _ => true,
+    }
+}
+
+/// The same kind, its lower link and its queue left open.
 fn without_lower(kind: &LinkKind) -> LinkKind {
     let mut kind = kind.clone();
+    if let LinkKind::Macvlan { queue, .. } = &mut kind {
+        *queue = None;
+    }
     if let LinkKind::Macvlan { lower, .. }
     | LinkKind::Ipvlan { lower, .. }
     | LinkKind::Vlan { lower, .. } = &mut kind
@@ -56,7 +72,16 @@ pub(super) fn merge(wish: &Link, found: &Link) -> Link {
         altnames: found.altnames.union(&wish.altnames).cloned().collect(),
         alias: wish.alias.clone().or_else(|| found.alias.clone()),
         group: if wish.group == 0 { found.group } else { wish.group },
+        promisc: switch(wish.promisc, found.promisc),
+        allmulti: switch(wish.allmulti, found.allmulti),
+        vlan_filtering: switch(wish.vlan_filtering, found.vlan_filtering),
+        txqlen: wish.txqlen.or(found.txqlen).filter(|n| *n != kind.txqlen()),
     }
+}
+
+/// As it is found: on, or not said.
+fn switch(wish: Option<bool>, found: Option<bool>) -> Option<bool> {
+    wish.or(found).filter(|on| *on)
 }
 
 pub(super) fn member_merge(wish: &MemberFlags, found: &MemberFlags) -> MemberFlags {
@@ -67,6 +92,11 @@ pub(super) fn member_merge(wish: &MemberFlags, found: &MemberFlags) -> MemberFla
         learning: wish.learning.or(found.learning),
         flood: wish.flood.or(found.flood),
         neigh_suppress: wish.neigh_suppress.or(found.neigh_suppress),
+        vlans: wish
+            .vlans
+            .clone()
+            .or_else(|| found.vlans.clone())
+            .filter(|all| *all != MemberVlan::usual()),
     }
 }
 

@@ -23,7 +23,9 @@ pub fn holds(wish: &Fact, found: &Fact) -> bool {
     wish.ns == found.ns
         && match (&wish.body, &found.body) {
             (Body::Link(w), Body::Link(f)) => link::holds(w, f),
-            (Body::Member(w), Body::Member(f)) => link::member_merge(w, f) == *f,
+            (Body::Member(w), Body::Member(f)) => {
+                link::member_merge(w, f) == link::member_merge(f, f)
+            }
             (Body::Sysctl(w), Body::Sysctl(f)) => net::sysctl_holds(w, f),
             (Body::Addr(w), Body::Addr(f)) => net::addr_holds(w, f),
             (Body::Route(w), Body::Route(f)) => net::route_holds(w, f),
@@ -60,8 +62,8 @@ pub(crate) fn check_fixed(wish: &Fact, found: &Fact) -> Result<(), Conflict> {
         (Body::Link(w), Body::Link(f)) if !link::kind_holds(&w.kind, &f.kind) => {
             return Err(Conflict::OtherKind {
                 key: Box::new(wish.key()),
-                wanted: w.kind.clone(),
-                found: f.kind.clone(),
+                wanted: Box::new(w.kind.clone()),
+                found: Box::new(f.kind.clone()),
             });
         }
         (Body::Addr(w), Body::Addr(f)) => net::addr_fixed(w, f),

@@ -97,8 +97,8 @@ impl Run<'_> {
             Some(wish) => {
                 return Err(Conflict::OtherKind {
                     key: Box::new(key),
-                    wanted: wish.kind.clone(),
-                    found: back,
+                    wanted: Box::new(wish.kind.clone()),
+                    found: Box::new(back),
                 });
             }
         };
@@ -128,6 +128,9 @@ fn arrives(wish: &Link, was: &Link) -> Link {
         mtu: wish.mtu.or(was.mtu),
         altnames: wish.altnames.union(&was.altnames).cloned().collect(),
         alias: wish.alias.clone().or_else(|| was.alias.clone()),
+        promisc: wish.promisc.or(was.promisc),
+        allmulti: wish.allmulti.or(was.allmulti),
+        txqlen: wish.txqlen.or(was.txqlen),
         ..wish.clone()
     }
 }
@@ -135,8 +138,7 @@ fn arrives(wish: &Link, was: &Link) -> Link {
 /// A link as it is born together with another: down, since the kernel opens it before the pair is
 /// joined (`veth_newlink`, drivers/net/veth.c: ENOTCONN), with no master and no other names.
 pub(crate) fn born(wish: &Link, kind: LinkKind) -> Link {
-    let (master, alias) = (None, None);
-    Link { kind, up: false, master, altnames: [].into(), alias, group: 0, ..wish.clone() }
+    Link { up: false, mac: wish.mac, mtu: wish.mtu, ..Link::up(wish.name.clone(), kind) }
 }
 
 /// The loopback device of a new namespace.
@@ -153,5 +155,6 @@ pub(crate) fn new_member(dev: IfName) -> MemberFlags {
         learning: Some(true),
         flood: Some(true),
         neigh_suppress: Some(false),
+        vlans: None,
     }
 }

@@ -1,10 +1,10 @@
 //! Links: made with what cannot change later, then set.
 
-use ropewalk_facts::{Fact, IfName, Link, LinkKind, Ns, Peer, TapSpec};
+use ropewalk_facts::{Fact, IfName, Link, LinkKind, MemberFlags, MemberVlan, Ns, Peer, TapSpec};
 
 use super::sh::{line, netns, quoted};
 use crate::holds::marks;
-use crate::words::{Words, kind};
+use crate::words::{self, Words, kind, on_off};
 
 /// The commands that make a link, with its other end when it is one of a pair.
 pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
@@ -55,6 +55,10 @@ pub(super) fn make(ns: &Ns, link: &Link, far: Option<&Fact>) -> Vec<String> {
         alias: None,
         group: 0,
         mtu: link.mtu.filter(|_| !bridge),
+        promisc: None,
+        allmulti: None,
+        vlan_filtering: None,
+        txqlen: None,
         ..link.clone()
     };
     let mut lines = vec![add];
@@ -128,6 +132,7 @@ pub(super) fn alter(ns: &Ns, was: &Link, link: &Link) -> Vec<String> {
     if was.group != link.group {
         set = set.opt("group", Some(link.group));
     }
+    set = set.then(switches(was, link));
     let mut lines = vec![];
     if was.alias != link.alias {
         set = set.say("alias").word(link.alias.as_deref().unwrap_or_default());
@@ -136,11 +141,51 @@ pub(super) fn alter(ns: &Ns, was: &Link, link: &Link) -> Vec<String> {
         let words = Words::default().say("set dev").word(&link.name).then(set);
         lines.push(line(ns, "ip link", words));
     }
+    if let Some(on) = other_switch(was.vlan_filtering, link.vlan_filtering) {
+        let words = Words::default().say("set dev").word(&link.name).say("type bridge");
+        let words = words.say("vlan_filtering").say(if on { "1" } else { "0" });
+        lines.push(line(ns, "ip link", words));
+    }
     let property = |verb: &str, altname: &String| {
         let words = Words::default().say(verb).opt("dev", Some(&link.name));
         line(ns, "ip link property", words.opt("altname", Some(altname)))
     };
     lines.extend(was.altnames.difference(&link.altnames).map(|name| property("del", name)));
     lines.extend(link.altnames.difference(&was.altnames).map(|name| property("add", name)));
+    lines
+}
+
+/// What a link takes that is not for it, and how much waits at it, where that differs.
+fn switches(was: &Link, link: &Link) -> Words {
+    let txqlen = |link: &Link| link.txqlen.unwrap_or(link.kind.txqlen());
+    Words::default()
+        .opt("promisc", other_switch(was.promisc, link.promisc).map(on_off))
+        .opt("allmulticast", other_switch(was.allmulti, link.allmulti).map(on_off))
+        .opt("txqueuelen", Some(txqlen(link)).filter(|n| *n != txqlen(was)))
+}
+
+/// What a switch is to be, where it is not that.
+fn other_switch(was: Option<bool>, wanted: Option<bool>) -> Option<bool> {
+    let wanted = wanted == Some(true);
+    (wanted != (was == Some(true))).then_some(wanted)
+}
+
+/// The commands that give a member the flags and VLANs that differ from what they were.
+pub(super) fn member(ns: &Ns, x: &MemberFlags, was: Option<&MemberFlags>) -> Vec<String> {
+    let mut lines = Vec::new();
+    let flags = words::member(x, was);
+    if !flags.0.is_empty() || x.vlans.is_none() {
+        let words = Words::default().say("set dev").word(&x.dev).then(flags);
+        lines.push(line(ns, "bridge link", words));
+    }
+    let Some(wanted) = &x.vlans else { return lines };
+    let before = was.and_then(|was| was.vlans.clone()).unwrap_or_else(MemberVlan::usual);
+    let on = |verb: &str| Words::default().say(verb).opt("dev", Some(&x.dev));
+    for gone in before.iter().filter(|old| !wanted.iter().any(|new| new.id == old.id)) {
+        lines.push(line(ns, "bridge vlan", on("del").opt("vid", Some(gone.id))));
+    }
+    for new in wanted.difference(&before) {
+        lines.push(line(ns, "bridge vlan", on("add").then(words::member_vlan(new))));
+    }
     lines
 }

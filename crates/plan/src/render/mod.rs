@@ -16,7 +16,7 @@ pub(crate) mod xt;
 
 use ropewalk_facts::{Body, Fact, Id, Ns, Snapshot};
 
-use crate::words::{Words, member};
+use crate::words::Words;
 use crate::{Change, apply};
 use sh::line;
 
@@ -111,9 +111,7 @@ fn commands(change: &Change, all: &[Change]) -> Vec<String> {
             None => link::make(ns, link, far_end(fact, all)),
         },
         Body::Member(flags) if change.new.is_some() => {
-            let words = Words::default().say("set dev").word(&flags.dev);
-            let flags = member(flags, old.and_then(Body::as_member));
-            vec![line(ns, "bridge link", words.then(flags))]
+            link::member(ns, flags, old.and_then(Body::as_member))
         }
         Body::Sysctl(x) if change.new.is_some() => {
             let setting = format!("{}={}", x.path, x.value);

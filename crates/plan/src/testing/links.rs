@@ -79,6 +79,7 @@ impl Forge {
             link.altnames = forge.altnames();
             link.alias = forge.alias();
             link.group = group(&link);
+            (link.promisc, link.txqlen) = forge.manner();
             link.master = forge.bridge_in(ns, 50);
             Body::Link(link).at(ns.clone())
         };
@@ -154,7 +155,8 @@ impl Forge {
         let lower = Some(Peer { ns: at, name: lower.name });
         let modes = [MacvlanMode::Bridge, MacvlanMode::Private, MacvlanMode::Vepa];
         let mode = *self.dice.pick(&modes)?;
-        let mut link = Link::up(name, LinkKind::Macvlan { lower, mode });
+        let queue = self.dice.chance(30).then_some(77);
+        let mut link = Link::up(name, LinkKind::Macvlan { lower, mode, queue });
         link.up = self.dice.chance(80);
         link.mac = self.some_mac();
         link.mtu = self.some_mtu();
@@ -246,7 +248,16 @@ impl Forge {
         link.altnames = [format!("other-{}", self.next())].into();
         link.alias = self.alias();
         link.group = group(&link);
+        let on = [None, Some(true), Some(false)];
+        (link.promisc, link.txqlen) = self.manner();
+        link.allmulti = self.dice.pick(&on).copied().flatten();
         self.alter(Body::Link(link).at(ns))
+    }
+
+    /// Whether it takes what is for others, and how much waits at it.
+    fn manner(&mut self) -> (Option<bool>, Option<u32>) {
+        let promisc = self.dice.pick(&[None, None, Some(true), Some(false)]).copied().flatten();
+        (promisc, self.dice.pick(&[None, None, Some(500), Some(1000)]).copied().flatten())
     }
 
     fn member(&mut self) -> Option<Vec<Step>> {
@@ -261,6 +272,8 @@ impl Forge {
             learning: flag(),
             flood: flag(),
             neigh_suppress: flag(),
+            // Many kernels have none.
+            vlans: None,
         };
         self.alter(Body::Member(flags).at(ns))
     }

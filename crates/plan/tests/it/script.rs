@@ -3,14 +3,14 @@
 use expect_test::expect;
 use ipnet::IpNet;
 use ropewalk_facts::{
-    Addr, Body, Fact, Fdb, FdbKey, Link, LinkKind, Mac, MemberFlags, Neigh, NextHop, Ns, Route,
-    RouteKey, RouteKind, Rule, RuleAction, Scope, Snapshot, VxlanSpec, nft, proto,
+    Addr, Body, Fact, Fdb, FdbKey, Link, LinkKind, Mac, MemberFlags, MemberVlan, Neigh, NextHop,
+    Ns, Route, RouteKey, RouteKind, Rule, RuleAction, Scope, Snapshot, VxlanSpec, nft, proto,
 };
 use ropewalk_plan::{Step, invert, predict, render};
 
 use crate::world::{
-    addr, bridge, built, fdb, flags, host, link_key, multipath, name, neigh, plan, red, route,
-    sysctl, veth,
+    addr, bridge, built, changes, fdb, flags, host, lines, link_key, multipath, name, neigh, plan,
+    red, route, sysctl, veth,
 };
 
 fn script(steps: impl IntoIterator<Item = Step>) -> String {
@@ -65,6 +65,48 @@ fn an_attachment() {
         Step::Create(Body::Route(route("::/0", "eth0", "fd09::1")).at(red())),
         Step::Ensure(sysctl("net/ipv6/conf/eth0/accept_ra", "0").at(red())),
     ]));
+}
+
+#[test]
+fn what_a_link_takes_and_the_vlans_of_a_member() {
+    let vlan = |id, own| MemberVlan { id, pvid: own, untagged: own };
+    let mut leg = veth(&Ns::HOST, "leg", &Ns::HOST, "eth0");
+    leg.master = Some(name("br0"));
+    (leg.promisc, leg.allmulti, leg.txqlen) = (Some(true), Some(false), Some(7));
+    let member = MemberFlags { vlans: Some([vlan(9, true)].into()), ..flags("leg") };
+    let of = |flags: &MemberFlags| Step::Ensure(host(Body::Member(flags.clone())));
+    let bridge = Link { vlan_filtering: Some(true), ..bridge("br0") };
+    let steps =
+        [Step::Create(host(Body::Link(bridge))), Step::Create(host(Body::Link(leg))), of(&member)];
+    let mut snap = Snapshot::default();
+    let made = predict(&plan(steps), &mut snap).unwrap();
+    expect![[r#"
+        #!/bin/sh
+        set -e
+        ip link add name br0 type bridge no_linklocal_learn 1
+        ip link set dev br0 up
+        ip link set dev br0 type bridge vlan_filtering 1
+        ip link add name leg type veth peer name eth0
+        ip link set dev leg master br0 up promisc on txqueuelen 7
+        bridge vlan del dev leg vid 1
+        bridge vlan add dev leg vid 9 pvid untagged
+    "#]]
+    .assert_eq(&render(&made, &Snapshot::default()));
+    let other = MemberFlags { vlans: Some([vlan(9, false), vlan(1, true)].into()), ..member };
+    expect![[r#"
+        ~ member leg vid 9 pvid untagged → vid 1 pvid untagged, vid 9
+    "#]]
+    .assert_eq(&lines(&changes(of(&other), &snap)));
+    // What is usual is found as nothing said, and off is how a switch is.
+    let usual = MemberFlags { vlans: Some(MemberVlan::usual()), ..flags("leg") };
+    predict(&plan([of(&usual)]), &mut snap).unwrap();
+    assert_eq!(changes(of(&usual), &snap), []);
+    let found = snap.fact(&usual_key()).and_then(|fact| fact.body.as_member().cloned());
+    assert_eq!(found.unwrap().vlans, None);
+}
+
+fn usual_key() -> ropewalk_facts::Key {
+    ropewalk_facts::Id::Member(name("leg")).at(Ns::HOST)
 }
 
 #[test]

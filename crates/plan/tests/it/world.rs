@@ -64,14 +64,7 @@ pub(crate) fn fdb(dev: &str, last: u8, own: bool) -> Body {
 }
 
 pub(crate) fn flags(dev: &str) -> MemberFlags {
-    MemberFlags {
-        dev: name(dev),
-        hairpin: None,
-        isolated: None,
-        learning: None,
-        flood: None,
-        neigh_suppress: None,
-    }
+    MemberFlags::of(name(dev))
 }
 
 pub(crate) fn sysctl(path: &str, value: &str) -> Body {

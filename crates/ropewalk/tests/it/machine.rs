@@ -1,9 +1,10 @@
 //! What the kernel here may lack, in the virtual machine, in one boot: ipvlan, VLANs and dummies
-//! killed at every step, a card that is hardware, a radio.
+//! killed at every step, a card that is hardware, a radio, and the CNI plugins that need such.
 //!
 //! The processor is emulated: each is done once, and only here.
 #![expect(clippy::print_stdout, reason = "how far it has come, for whoever waits")]
 
+use ropewalk_conformance::{Wish, link, run};
 use ropewalk_testnet::{Private, vm};
 
 use crate::crash::{self, killed_each};
@@ -14,12 +15,13 @@ fn ipvlans_vlans_dummies_a_card_and_a_radio() {
     if !vm::inside() {
         let machine = vm::Machine {
             files: vec![env!("CARGO_BIN_EXE_ropewalk").into()],
-            modules: vec!["mac80211_hwsim"],
-            programs: vec!["/usr/sbin/nft"],
+            modules: vec!["mac80211_hwsim", "vrf"],
+            programs: vec!["/usr/sbin/nft", "/usr/sbin/bridge", "/usr/sbin/tc"],
             patience: None,
         };
         return machine.run("machine::ipvlans_vlans_dummies_a_card_and_a_radio");
     }
+    plugins_keep_the_contract();
     a_radio_is_no_wire();
     a_card_whose_sandbox_dies_comes_back();
     for (mode, ips) in [
@@ -29,6 +31,20 @@ fn ipvlans_vlans_dummies_a_card_and_a_radio() {
     ] {
         are_killed_everywhere(mode, ips);
     }
+}
+
+/// The checks of the conformance suite for which the kernel here lacks something.
+fn plugins_keep_the_contract() {
+    for dir in ["/etc/cni", "/var/lib/cni", "/plugins"] {
+        std::fs::create_dir_all(dir).expect(dir);
+    }
+    link(env!("CARGO_BIN_EXE_ropewalk").as_ref(), "/plugins".as_ref()).expect("links");
+    let wish = Wish { plugins: "/plugins".into(), rare: true, at_once: 2, ..Wish::default() };
+    let report = run(&wish);
+    println!("{}", report.table());
+    assert_eq!(report.failing(), [""; 0], "{}", report.failures());
+    // Nothing that it needs is missing here.
+    assert!(report.passed() > 35, "{}", report.summary());
 }
 
 /// The machine itself, not a namespace of its own in it: that is where the kernel sends a card that has lost its

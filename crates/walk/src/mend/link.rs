@@ -57,7 +57,7 @@ impl Work {
         let named = |name: &str| IfName::new(name).map_err(|_| NO_WORDS);
         let lower = Peer { ns: ns.clone(), name: named(lower)? };
         let mode = MacvlanMode::from_word(mode).ok_or(NO_WORDS)?;
-        let kind = LinkKind::Macvlan { lower: Some(lower), mode };
+        let kind = LinkKind::Macvlan { lower: Some(lower), mode, queue: None };
         let link = Link { up: false, ..Link::up(named(name)?, kind) };
         let key = Id::Link(link.name.clone()).at(ns.clone());
         if self.now.contains(&key) {
@@ -83,6 +83,7 @@ impl Work {
             learning: None,
             flood: None,
             neigh_suppress: None,
+            vlans: None,
         };
         while let Some(word) = words.next() {
             let flag = match word {

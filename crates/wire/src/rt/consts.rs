@@ -8,6 +8,7 @@ consts! {
     RTM_NEWLINK: u16 = 16;
     RTM_DELLINK: u16 = 17;
     RTM_GETLINK: u16 = 18;
+    RTM_SETLINK: u16 = 19;
     RTM_NEWADDR: u16 = 20;
     RTM_DELADDR: u16 = 21;
     RTM_GETADDR: u16 = 22;
@@ -101,6 +102,7 @@ consts! {
     IFLA_MTU: u16 = 4;
     IFLA_LINK: u16 = 5;
     IFLA_MASTER: u16 = 10;
+    IFLA_TXQLEN: u16 = 13;
     IFLA_LINKINFO: u16 = 18;
     IFLA_IFALIAS: u16 = 20;
     IFLA_GROUP: u16 = 27;
@@ -116,6 +118,7 @@ consts! {
     IFLA_INFO_SLAVE_DATA: u16 = 5;
     IFLA_INET_CONF: u16 = 1;
     IFLA_INET6_CONF: u16 = 2;
+    IFLA_BR_VLAN_FILTERING: u16 = 7;
     IFLA_BR_MULTI_BOOLOPT: u16 = 46;
     IFLA_BRPORT_MODE: u16 = 4;
     IFLA_BRPORT_LEARNING: u16 = 8;
@@ -123,6 +126,7 @@ consts! {
     IFLA_BRPORT_NEIGH_SUPPRESS: u16 = 32;
     IFLA_BRPORT_ISOLATED: u16 = 33;
     IFLA_MACVLAN_MODE: u16 = 1;
+    IFLA_MACVLAN_BC_QUEUE_LEN: u16 = 7;
     IFLA_IPVLAN_MODE: u16 = 1;
     IFLA_VLAN_ID: u16 = 1;
     IFLA_TUN_OWNER: u16 = 1;
@@ -137,6 +141,9 @@ consts! {
     IFLA_VXLAN_LOCAL6: u16 = 17;
 
     "linux/if_bridge.h";
+    IFLA_BRIDGE_VLAN_INFO: u16 = 2;
+    BRIDGE_VLAN_INFO_PVID: u16 = 2;
+    BRIDGE_VLAN_INFO_UNTAGGED: u16 = 4;
     BR_BOOLOPT_NO_LL_LEARN: u32 = 0;
 
     "linux/veth.h";
@@ -146,6 +153,8 @@ consts! {
     IFF_UP: u32 = 1;
     IFF_LOOPBACK: u32 = 8;
     IFF_RUNNING: u32 = 0x40;
+    IFF_PROMISC: u32 = 0x100;
+    IFF_ALLMULTI: u32 = 0x200;
     IFF_LOWER_UP: u32 = 0x10000;
 
     "linux/if_addr.h";

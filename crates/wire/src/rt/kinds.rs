@@ -19,7 +19,8 @@ pub(super) fn read(name: &str, list: &Attrs<'_>, lower: Lower) -> Option<LinkKin
     Some(match name {
         "macvlan" => {
             let mode = MacvlanMode::from_number(id(IFLA_MACVLAN_MODE)?)?;
-            LinkKind::Macvlan { lower, mode }
+            let queue = id(IFLA_MACVLAN_BC_QUEUE_LEN).filter(|n| *n != LinkKind::BROADCASTS);
+            LinkKind::Macvlan { lower, mode, queue }
         }
         "ipvlan" => {
             let mode = IpvlanMode::from_number(attr(IFLA_IPVLAN_MODE)?.u16()?)?;

@@ -16,12 +16,49 @@ use crate::nl::{Attr, Attrs, Message, Request, Writer, attrs, flag, u32_at};
 /// Length of `struct ifinfomsg`.
 pub(super) const HEADER: usize = 16;
 
-fn header(up: Option<bool>, index: Option<u32>) -> [u8; HEADER] {
-    let (flags, change) = match up {
-        Some(true) => (IFF_UP, IFF_UP),
-        Some(false) => (0, IFF_UP),
-        None => (0, 0),
-    };
+/// What of a link stands in the header of its message: none where it stays as it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Flags {
+    up: Option<bool>,
+    promisc: Option<bool>,
+    allmulti: Option<bool>,
+}
+
+impl Flags {
+    /// Those of a new link: all are off.
+    fn of_new(link: &Link) -> Self {
+        let on = |value: Option<bool>| value.filter(|on| *on);
+        Self { up: link.up.then_some(true), promisc: on(link.promisc), allmulti: on(link.allmulti) }
+    }
+
+    /// Those that differ.
+    fn between(old: &Link, new: &Link) -> Self {
+        Self {
+            up: (old.up != new.up).then_some(new.up),
+            promisc: switched(old.promisc, new.promisc),
+            allmulti: switched(old.allmulti, new.allmulti),
+        }
+    }
+
+    /// Their values, and which are meant.
+    fn bits(self) -> (u32, u32) {
+        let all = [(IFF_UP, self.up), (IFF_PROMISC, self.promisc), (IFF_ALLMULTI, self.allmulti)];
+        let bit = |bit: u32, on: bool| if on { bit } else { 0 };
+        all.into_iter().fold((0, 0), |(flags, change), (flag, value)| {
+            let on = value == Some(true);
+            (flags | bit(flag, on), change | bit(flag, value.is_some()))
+        })
+    }
+}
+
+/// What a switch becomes, where that is not what it was.
+fn switched(old: Option<bool>, new: Option<bool>) -> Option<bool> {
+    let on = new == Some(true);
+    (on != (old == Some(true))).then_some(on)
+}
+
+fn header(flags: Flags, index: Option<u32>) -> [u8; HEADER] {
+    let (flags, change) = flags.bits();
     let mut bytes = [0; HEADER];
     let (_, tail) = bytes.split_at_mut(4);
     let (i, tail) = tail.split_at_mut(4);
@@ -33,13 +70,13 @@ fn header(up: Option<bool>, index: Option<u32>) -> [u8; HEADER] {
 }
 
 /// A body that speaks of the link `name`.
-pub(super) fn named(name: &IfName, up: Option<bool>) -> Writer {
-    new(name, up, None)
+pub(super) fn named(name: &IfName) -> Writer {
+    new(name, Flags::default(), None)
 }
 
 /// The same of a link that is to be made, and to have an index.
-fn new(name: &IfName, up: Option<bool>, index: Option<u32>) -> Writer {
-    let mut w = Writer::with(&header(up, index));
+fn new(name: &IfName, flags: Flags, index: Option<u32>) -> Writer {
+    let mut w = Writer::with(&header(flags, index));
     w.text(IFLA_IFNAME, name.as_str());
     w
 }
@@ -54,13 +91,16 @@ pub(super) fn create(
     // (`br_mtu_auto_adjust`, net/bridge/br_if.c).
     let later = link.mtu.filter(|_| link.kind == LinkKind::Bridge);
     // Nor does the kernel take an alias with a new link (`rtnl_create_link`).
-    let mut w = new(&link.name, link.up.then_some(true), far.and_then(|far| far.index));
+    let mut w = new(&link.name, Flags::of_new(link), far.and_then(|far| far.index));
     looks(&mut w, link.mac, link.mtu.filter(|_| later.is_none()));
     if let Some(master) = &link.master {
         w.u32(IFLA_MASTER, links.need(master)?);
     }
     if link.group != 0 {
         w.u32(IFLA_GROUP, link.group);
+    }
+    if let Some(length) = link.txqlen {
+        w.u32(IFLA_TXQLEN, length);
     }
     if link.kind.stacked() {
         below(&mut w, link, far, links)?;
@@ -76,16 +116,22 @@ pub(super) fn create(
             let dev = spec.dev.as_ref().map(|d| links.need(d)).transpose()?;
             w.nest(IFLA_INFO_DATA, |w| vxlan(w, spec, dev));
         }
-        LinkKind::Macvlan { mode, .. } => {
-            w.nest(IFLA_INFO_DATA, |w| w.u32(IFLA_MACVLAN_MODE, mode.number()));
-        }
+        LinkKind::Macvlan { mode, queue, .. } => w.nest(IFLA_INFO_DATA, |w| {
+            w.u32(IFLA_MACVLAN_MODE, mode.number());
+            if let Some(length) = queue {
+                w.u32(IFLA_MACVLAN_BC_QUEUE_LEN, *length);
+            }
+        }),
         LinkKind::Ipvlan { mode, .. } => {
             w.nest(IFLA_INFO_DATA, |w| w.u16(IFLA_IPVLAN_MODE, mode.number()));
         }
         LinkKind::Vlan { id, .. } => w.nest(IFLA_INFO_DATA, |w| w.u16(IFLA_VLAN_ID, *id)),
-        LinkKind::Bridge => {
-            w.nest(IFLA_INFO_DATA, |w| w.bytes(IFLA_BR_MULTI_BOOLOPT, &no_ll_learn()))
-        }
+        LinkKind::Bridge => w.nest(IFLA_INFO_DATA, |w| {
+            w.bytes(IFLA_BR_MULTI_BOOLOPT, &no_ll_learn());
+            if link.vlan_filtering == Some(true) {
+                w.u8(IFLA_BR_VLAN_FILTERING, 1);
+            }
+        }),
         LinkKind::Dummy | LinkKind::Ifb => {}
         // A tap is made through /dev/net/tun.
         LinkKind::Tap(_) | LinkKind::Moved { .. } | LinkKind::Loopback | LinkKind::Other(_) => {
@@ -98,7 +144,7 @@ pub(super) fn create(
     let mut all =
         vec![Request { kind: RTM_NEWLINK, flags: flag::CREATE | excl, body: w.finish()? }];
     if later.is_some() || link.alias.is_some() {
-        let mut w = named(&link.name, None);
+        let mut w = named(&link.name);
         looks(&mut w, None, later);
         alias(&mut w, link.alias.as_deref());
         all.push(Request { kind: RTM_NEWLINK, flags: 0, body: w.finish()? });
@@ -140,7 +186,7 @@ fn alias(w: &mut Writer, text: Option<&str>) {
 fn other_end(w: &mut Writer, name: &IfName, far: Option<&Far<'_>>) {
     let wish = far.and_then(|f| f.link);
     let at = w.open(VETH_INFO_PEER);
-    w.raw(&header(None, None));
+    w.raw(&header(Flags::default(), None));
     w.text(IFLA_IFNAME, name.as_str());
     if let Some(link) = wish {
         looks(w, link.mac, link.mtu);
@@ -180,7 +226,7 @@ fn altnames<'a>(
     if names.peek().is_none() {
         return Ok(None);
     }
-    let mut w = named(dev, None);
+    let mut w = named(dev);
     w.nest(IFLA_PROP_LIST, |w| names.for_each(|name| w.text(IFLA_ALT_IFNAME, name)));
     let flags = if kind == RTM_NEWLINKPROP { flag::CREATE | flag::EXCL } else { 0 };
     Ok(Some(Request { kind, flags, body: w.finish()? }))
@@ -191,7 +237,8 @@ pub(super) fn change(old: &Link, new: &Link, links: &Links) -> Result<Vec<Reques
     if !same_kind(&old.kind, &new.kind) || old.name != new.name {
         return Err(Error::Fixed);
     }
-    let mut w = named(&new.name, (old.up != new.up).then_some(new.up));
+    let flags = Flags::between(old, new);
+    let mut w = self::new(&new.name, flags, None);
     let bare = w.len();
     if old.alias != new.alias {
         alias(&mut w, Some(new.alias.as_deref().unwrap_or_default()));
@@ -202,11 +249,20 @@ pub(super) fn change(old: &Link, new: &Link, links: &Links) -> Result<Vec<Reques
     if old.group != new.group {
         w.u32(IFLA_GROUP, new.group);
     }
+    if old.txqlen != new.txqlen {
+        w.u32(IFLA_TXQLEN, new.txqlen.unwrap_or(new.kind.txqlen()));
+    }
     if old.master != new.master {
         w.u32(IFLA_MASTER, new.master.as_ref().map_or(Ok(0), |m| links.need(m))?);
     }
+    if let Some(on) = switched(old.vlan_filtering, new.vlan_filtering) {
+        w.nest(IFLA_LINKINFO, |w| {
+            w.text(IFLA_INFO_KIND, new.kind.name());
+            w.nest(IFLA_INFO_DATA, |w| w.u8(IFLA_BR_VLAN_FILTERING, u8::from(on)));
+        });
+    }
     let mut all = Vec::new();
-    if w.len() > bare || old.up != new.up {
+    if w.len() > bare || flags != Flags::default() {
         all.push(Request { kind: RTM_NEWLINK, flags: 0, body: w.finish()? });
     }
     let gone = old.altnames.difference(&new.altnames);
@@ -221,7 +277,10 @@ fn same_kind(a: &LinkKind, b: &LinkKind) -> bool {
     match (a, b) {
         (LinkKind::Veth { peer: Some(a) }, LinkKind::Veth { peer: Some(b) }) => a == b,
         (LinkKind::Veth { .. }, LinkKind::Veth { .. }) => true,
-        (LinkKind::Macvlan { mode: a, .. }, LinkKind::Macvlan { mode: b, .. }) => a == b,
+        (
+            LinkKind::Macvlan { mode: a, queue: q, .. },
+            LinkKind::Macvlan { mode: b, queue: r, .. },
+        ) => a == b && (r.is_none() || q == r),
         (LinkKind::Ipvlan { mode: a, .. }, LinkKind::Ipvlan { mode: b, .. }) => a == b,
         (LinkKind::Vlan { id: a, .. }, LinkKind::Vlan { id: b, .. }) => a == b,
         _ => a == b,
@@ -229,12 +288,20 @@ fn same_kind(a: &LinkKind, b: &LinkKind) -> bool {
 }
 
 pub(super) fn delete(name: &IfName) -> Result<Vec<Request>, Error> {
-    Ok(vec![Request { kind: RTM_DELLINK, flags: 0, body: named(name, None).finish()? }])
+    Ok(vec![Request { kind: RTM_DELLINK, flags: 0, body: named(name).finish()? }])
+}
+
+/// A body of the bridge family that speaks of the member of an index.
+pub(super) fn bridge_port(index: u32) -> Writer {
+    let mut head = header(Flags::default(), Some(index));
+    let [family, ..] = &mut head;
+    *family = AF_BRIDGE;
+    Writer::with(&head)
 }
 
 /// Asks for one link by its name, or by an alternative name.
 pub(super) fn read(name: &str) -> Result<Request, Error> {
-    let mut w = Writer::with(&header(None, None));
+    let mut w = Writer::with(&header(Flags::default(), None));
     let attr = if name.len() > IfName::MAX { IFLA_ALT_IFNAME } else { IFLA_IFNAME };
     w.text(attr, name);
     w.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
@@ -242,7 +309,7 @@ pub(super) fn read(name: &str) -> Result<Request, Error> {
 }
 
 pub(super) fn dump() -> Result<Request, Error> {
-    let mut w = Writer::with(&header(None, None));
+    let mut w = Writer::with(&header(Flags::default(), None));
     w.u32(IFLA_EXT_MASK, RTEXT_FILTER_SKIP_STATS);
     Ok(Request { kind: RTM_GETLINK, flags: flag::DUMP, body: w.finish()? })
 }
@@ -325,6 +392,19 @@ impl<'a> Read<'a> {
         self.attr(IFLA_ADDRESS)?.array().map(Mac)
     }
 
+    /// A switch of the header, where it is on.
+    fn flag(&self, flag: u32) -> Option<bool> {
+        (self.flags & flag != 0).then_some(true)
+    }
+
+    fn filters_vlans(&self) -> Option<bool> {
+        let info = self.attr(IFLA_LINKINFO)?.attrs();
+        let bridge = info.clone().first(IFLA_INFO_KIND)?.text()? == "bridge";
+        let data = info.first(IFLA_INFO_DATA).filter(|_| bridge)?.attrs();
+        let on = data.clone().first(IFLA_BR_VLAN_FILTERING)?.u8()? != 0;
+        on.then_some(true)
+    }
+
     fn altnames(&self) -> impl Iterator<Item = String> {
         let list = self.attr(IFLA_PROP_LIST).map(|a| a.attrs()).into_iter().flatten();
         list.filter(|a| a.kind == IFLA_ALT_IFNAME).filter_map(|a| a.text()).map(str::to_owned)
@@ -379,8 +459,10 @@ pub(super) fn decode(body: &[u8], links: &Links) -> Result<Vec<Body>, Error> {
     let Some(name) = read.name() else { return Ok(Vec::new()) };
     let master = read.attr(IFLA_MASTER).and_then(|a| a.u32()).filter(|index| *index != 0);
     let master = master.map(|index| links.dev(index)).transpose()?.flatten();
+    let kind = read.kind(links);
+    let usual = kind.txqlen();
     let mut all = vec![Body::Link(Link {
-        kind: read.kind(links),
+        kind,
         mac: read.mac(),
         mtu: read.attr(IFLA_MTU).and_then(|a| a.u32()),
         up: read.flags & IFF_UP != 0,
@@ -388,6 +470,10 @@ pub(super) fn decode(body: &[u8], links: &Links) -> Result<Vec<Body>, Error> {
         altnames: read.altnames().collect(),
         alias: read.attr(IFLA_IFALIAS).and_then(|a| a.text()).map(str::to_owned),
         group: read.attr(IFLA_GROUP).and_then(|a| a.u32()).unwrap_or_default(),
+        promisc: read.flag(IFF_PROMISC),
+        allmulti: read.flag(IFF_ALLMULTI),
+        vlan_filtering: read.filters_vlans(),
+        txqlen: read.attr(IFLA_TXQLEN).and_then(|a| a.u32()).filter(|n| *n != usual),
         name: name.clone(),
     })];
     all.extend(read.attr(IFLA_LINKINFO).and_then(|a| member::flags(&name, a)).map(Body::Member));

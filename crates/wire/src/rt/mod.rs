@@ -90,7 +90,7 @@ pub fn create(
 ) -> Result<Vec<Request>, Error> {
     match body {
         Body::Link(x) => link::create(x, make, far, links),
-        Body::Member(x) => member::set(None, x),
+        Body::Member(x) => member::set(None, x, links),
         Body::Addr(x) => addr::create(x, make, links),
         Body::Route(x) => route::create(x, make, links),
         Body::Rule(x) => rule::create(x),
@@ -117,7 +117,7 @@ pub fn change(old: &Body, new: &Body, links: &Links) -> Result<Vec<Request>, Err
     match (old, new) {
         _ if old == new => Ok(Vec::new()),
         (Body::Link(old), Body::Link(new)) => link::change(old, new, links),
-        (Body::Member(old), Body::Member(new)) => member::set(Some(old), new),
+        (Body::Member(old), Body::Member(new)) => member::set(Some(old), new, links),
         (Body::Addr(old), Body::Addr(new)) => addr::change(old, new, links),
         (Body::Rule(_), Body::Rule(_)) => Err(Error::Fixed),
         (Body::Filter(old), Body::Filter(new)) => traffic::change_filter(old, new, links),

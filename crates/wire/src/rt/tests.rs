@@ -184,17 +184,25 @@ fn link() -> impl Strategy<Value = Link> {
     });
     let lower = || dev().prop_map(|name| Some(Peer { ns: Ns::HOST, name }));
     let mode = prop::sample::select(MacvlanMode::ALL);
-    let macvlan = (lower(), mode).prop_map(|(lower, mode)| LinkKind::Macvlan { lower, mode });
+    let macvlan = (lower(), mode, prop::option::of(0u32..1000))
+        .prop_map(|(lower, mode, queue)| LinkKind::Macvlan { lower, mode, queue });
     let mode = prop::sample::select(IpvlanMode::ALL);
     let ipvlan = (lower(), mode).prop_map(|(lower, mode)| LinkKind::Ipvlan { lower, mode });
     let vlan = (lower(), 1u16..4095).prop_map(|(lower, id)| LinkKind::Vlan { lower, id });
     let plain = prop::sample::select(vec![LinkKind::Bridge, LinkKind::Dummy, LinkKind::Ifb]);
     let kind = prop_oneof![plain, vxlan, macvlan, ipvlan, vlan];
     let rest = (prop::option::of(mac()), any::<Option<u32>>(), any::<(bool, bool)>());
-    (dev(), kind, rest).prop_map(|(dev, kind, (mac, mtu, (up, member)))| Link {
+    let switches = any::<(bool, bool, bool)>();
+    let txqlen = prop::option::of(1001u32..);
+    let manner = (switches, txqlen);
+    (dev(), kind, rest, manner).prop_map(|(dev, kind, (mac, mtu, (up, member)), manner)| Link {
         mac,
         mtu,
         up,
+        promisc: manner.0.0.then_some(true),
+        allmulti: manner.0.1.then_some(true),
+        vlan_filtering: (manner.0.2 && kind == LinkKind::Bridge).then_some(true),
+        txqlen: manner.1,
         master: member.then(|| name("br0")),
         ..Link::up(dev, kind)
     })
@@ -203,7 +211,7 @@ fn link() -> impl Strategy<Value = Link> {
 fn member() -> impl Strategy<Value = MemberFlags> {
     let flags = any::<(Option<bool>, Option<bool>, Option<bool>, Option<bool>, Option<bool>)>();
     (dev(), flags).prop_map(|(dev, (hairpin, isolated, learning, flood, neigh_suppress))| {
-        MemberFlags { dev, hairpin, isolated, learning, flood, neigh_suppress }
+        MemberFlags { hairpin, isolated, learning, flood, neigh_suppress, ..MemberFlags::of(dev) }
     })
 }
 
@@ -290,6 +298,10 @@ fn what_does_not_differ_is_not_sent() {
     assert_eq!(ends(&Link { up: false, ..old.clone() }).len(), 1);
     assert_eq!(ends(&Link { alias: Some("x".into()), ..old.clone() }).len(), 1);
     assert_eq!(ends(&Link { group: 7, ..old.clone() }).len(), 1);
+    assert_eq!(ends(&Link { promisc: Some(true), ..old.clone() }).len(), 1);
+    assert_eq!(ends(&Link { promisc: Some(false), ..old.clone() }), [], "off as it was");
+    assert_eq!(ends(&Link { vlan_filtering: Some(true), ..old.clone() }).len(), 1);
+    assert_eq!(ends(&Link { txqlen: Some(5), ..old.clone() }).len(), 1);
     let kind = Link { kind: LinkKind::Ifb, ..old.clone() };
     assert_eq!(change(&Body::Link(old), &Body::Link(kind), &links()), Err(Error::Fixed));
 }

@@ -23,6 +23,12 @@ fn links_are_found_as_they_were_made() {
     net.round(&Body::Link(bridge.clone()));
     net.round(&Body::Link(Link { up: false, ..bridge.clone() }));
     net.round(&Body::Link(with("ifb7", LinkKind::Ifb)));
+    net.round(&Body::Link(Link {
+        promisc: Some(true),
+        allmulti: Some(true),
+        txqlen: Some(77),
+        ..with("ifb7", LinkKind::Ifb)
+    }));
     let spec = |local: Option<&str>, dev: Option<&str>| {
         let (local, dev) = (local.map(ip), dev.map(name));
         LinkKind::Vxlan(VxlanSpec { vni: 9, port: 4790, local, dev, learning: false })
@@ -64,6 +70,8 @@ fn a_link_is_changed_to_what_is_wanted_and_back() {
         up: false,
         master: Some(name("br1")),
         altnames: ["keep".to_owned(), "come".into()].into(),
+        promisc: Some(true),
+        txqlen: Some(5),
         ..old.clone()
     };
     net.change(&Body::Link(old.clone()), &Body::Link(new.clone()));
@@ -85,6 +93,7 @@ fn members_are_treated_as_wanted() {
             learning: on,
             flood: on,
             neigh_suppress: on,
+            vlans: None,
         })
     };
     net.rt.must(&rt::create(&flags(true), Make::Shared, None, &net.links()).unwrap());
@@ -92,14 +101,7 @@ fn members_are_treated_as_wanted() {
     net.change(&flags(true), &flags(false));
     assert_eq!(net.read(&flags(false)), Some(flags(false)));
     assert!(net.found().contains(&flags(false)));
-    let one = MemberFlags {
-        hairpin: Some(true),
-        isolated: None,
-        learning: None,
-        flood: None,
-        neigh_suppress: None,
-        dev: name("a0"),
-    };
+    let one = MemberFlags { hairpin: Some(true), ..MemberFlags::of(name("a0")) };
     net.rt.must(&rt::create(&Body::Member(one), Make::Shared, None, &net.links()).unwrap());
     let found = net.read(&flags(true)).and_then(|b| b.as_member().cloned()).unwrap();
     assert_eq!(

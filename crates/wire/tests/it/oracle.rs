@@ -4,8 +4,9 @@ use expect_test::{Expect, expect};
 use netlink_packet_core::{NetlinkMessage, NetlinkPayload};
 use netlink_packet_route::RouteNetlinkMessage;
 use ropewalk_facts::{
-    Addr, Body, Fdb, FdbKey, IfName, IpvlanMode, Link, LinkKind, MacvlanMode, MemberFlags, Neigh,
-    NeighKey, NextHop, Ns, Peer, Route, RouteKey, RouteKind, Rule, RuleAction, Scope, VxlanSpec,
+    Addr, Body, Fdb, FdbKey, IfName, IpvlanMode, Link, LinkKind, MacvlanMode, MemberFlags,
+    MemberVlan, Neigh, NeighKey, NextHop, Ns, Peer, Route, RouteKey, RouteKind, Rule, RuleAction,
+    Scope, VxlanSpec,
 };
 use ropewalk_wire::nl::Request;
 use ropewalk_wire::rt::{self, Far, Links, Make};
@@ -110,7 +111,7 @@ fn a_veth() {
 fn links_that_stand_on_one_of_the_same_namespace_or_of_another() {
     let lower = |ns| Some(Peer { ns, name: name("eth1") });
     let kinds = [
-        LinkKind::Macvlan { lower: lower(Ns::HOST), mode: MacvlanMode::Passthru },
+        LinkKind::Macvlan { lower: lower(Ns::HOST), mode: MacvlanMode::Passthru, queue: Some(77) },
         LinkKind::Ipvlan { lower: lower(Ns::HOST), mode: IpvlanMode::L3s },
         LinkKind::Vlan { lower: lower(Ns::HOST), id: 4094 },
     ];
@@ -125,7 +126,8 @@ fn links_that_stand_on_one_of_the_same_namespace_or_of_another() {
           IfName("up0"),
           Link(4),
           LinkInfo([Kind(MacVlan),
-          Data(MacVlan([Mode(Passthrough)]))])] })
+          Data(MacVlan([Mode(Passthrough),
+          BcQueueLen(77)]))])] })
         NewLink(LinkMessage { header: LinkHeader { interface_family: Unspec, index: 0, link_layer_type: Netrom, flags: LinkFlags(Up),
           change_mask: LinkFlags(Up) },
           IfName("up0"),
@@ -139,7 +141,11 @@ fn links_that_stand_on_one_of_the_same_namespace_or_of_another() {
           LinkInfo([Kind(Vlan),
           Data(Vlan([Id(4094)]))])] })
     "#]].assert_eq(&told.concat());
-    let kind = LinkKind::Macvlan { lower: lower(Ns::new("netns:far")), mode: MacvlanMode::Bridge };
+    let kind = LinkKind::Macvlan {
+        lower: lower(Ns::new("netns:far")),
+        mode: MacvlanMode::Bridge,
+        queue: None,
+    };
     let link = Link { altnames: ["ropewalk.x".to_owned()].into(), ..Link::up(name("up0"), kind) };
     check(
         &Body::Link(link),
@@ -195,6 +201,7 @@ fn a_member() {
         learning: Some(false),
         flood: Some(false),
         neigh_suppress: Some(true),
+        vlans: Some([MemberVlan { id: 100, pvid: true, untagged: true }].into()),
     };
     check(
         &Body::Member(flags),
@@ -209,6 +216,14 @@ fn a_member() {
               Learning(false),
               UnicastFlood(false),
               NeighSupress(true)]))])] })
+            DelLink(LinkMessage { header: LinkHeader { interface_family: Bridge, index: 3, link_layer_type: Netrom, flags: LinkFlags(0x0),
+              change_mask: LinkFlags(0x0) },
+              AfSpecBridge([VlanInfo(BridgeVlanInfo { flags: BridgeVlanInfoFlags(Pvid | Untagged),
+              vid: 1 })])] })
+            SetLink(LinkMessage { header: LinkHeader { interface_family: Bridge, index: 3, link_layer_type: Netrom, flags: LinkFlags(0x0),
+              change_mask: LinkFlags(0x0) },
+              AfSpecBridge([VlanInfo(BridgeVlanInfo { flags: BridgeVlanInfoFlags(Pvid | Untagged),
+              vid: 100 })])] })
         "#]],
     );
 }

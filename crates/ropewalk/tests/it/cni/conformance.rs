@@ -2,20 +2,6 @@
 
 use ropewalk_conformance::{Wish, link, run};
 
-/// What the plugins do not do yet. Nothing else may fail.
-const NOT_YET: &[(&str, &str)] = &[
-    ("bridge/promisc", "the flag"),
-    ("host-device/undone", "the stamp of host-local's folder stays"),
-    ("macvlan/queue", "bcqueuelen"),
-    ("macvlan/undone", "the stamp of host-local's folder stays"),
-    ("tuning/allmulti", "the flag"),
-    ("tuning/args", "the flags"),
-    ("tuning/backup", "the file"),
-    ("tuning/del", "the flag"),
-    ("tuning/promisc", "the flag"),
-    ("tuning/tx-queue", "the length"),
-];
-
 /// A folder of links to the binary, gone with the test.
 struct Plugins(std::path::PathBuf);
 
@@ -42,8 +28,7 @@ fn every_plugin_keeps_the_contract_and_what_is_promised_beyond() {
     for name in ["bridge", "host-local", "static"] {
         assert!(plugins.0.join(name).exists(), "{name} does not answer VERSION");
     }
-    let without = NOT_YET.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let report = run(&Wish { plugins: plugins.0.clone(), without, at_once: 4, ..Wish::default() });
+    let report = run(&Wish { plugins: plugins.0.clone(), at_once: 4, ..Wish::default() });
     assert_eq!(report.failing(), [""; 0], "{}", report.failures());
     assert!(report.passed() > 90, "{}", report.summary());
 }

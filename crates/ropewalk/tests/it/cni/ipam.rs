@@ -35,10 +35,11 @@ impl Pool {
         all.join(" ")
     }
 
-    /// All leases with their holders, and what was given last.
+    /// All leases with their holders, and what was given last. What is in the lock is nobody's business.
     fn files(&self) -> String {
         self.host.net.sh("cd /run/ropewalk/cni/web && find . -type f -not -path '*/.ropewalk/*' \
-            | LC_ALL=C sort | while read f; do echo $f $(tr '\\r\\n' '|/' <$f); done")
+            | LC_ALL=C sort | while read f; do
+                case $f in ./lock) echo $f;; *) echo $f $(tr '\\r\\n' '|/' <$f);; esac; done")
     }
 }
 
@@ -129,7 +130,7 @@ fn leases_of_an_earlier_boot_free_themselves_and_others_leases_stay() {
     let theirs = Pool { whose: Whose::Debians, ..pool };
     theirs.add("d1", NET);
     let pool = Pool { whose: Whose::Ours, ..theirs };
-    pool.host.net.sh("echo an-earlier-one >/run/ropewalk/cni/web/.ropewalk/boot");
+    pool.host.net.sh("printf %036d 1 >/run/ropewalk/cni/web/lock");
     pool.add("c2", NET);
     let files = pool.files();
     let held: Vec<&str> = files
