@@ -111,6 +111,7 @@ impl<'a> Stay<'a> {
         self.rounded = Instant::now();
         let Some(view) = self.member.view() else { return Ok(()) };
         let mut faults = BTreeSet::new();
+        let uplink = uplink(self.paths, &self.memory);
         let local = match local(self.paths, view, &self.memory) {
             Ok(local) => local,
             Err(fault) => {
@@ -119,6 +120,9 @@ impl<'a> Stay<'a> {
                 return Ok(());
             }
         };
+        if let Some(mtu) = uplink {
+            self.memory.journal.me.mtu = Some(mtu);
+        }
         let mut decision = decide(view, &self.memory.journal, &local);
         if decision.journal.settling(local.now).is_some() && view.meta.is_some() {
             decision.txns.extend(told_again(view, &self.memory.made));
@@ -248,6 +252,12 @@ fn local(paths: &Paths, view: &View, memory: &Memory) -> Result<Local, Fault> {
     let in_use = used(paths, &memory.made, &memory.journal)?;
     local.used = in_use;
     Ok(local)
+}
+
+/// What fits through the link by which the other hosts reach this one, if it is there.
+fn uplink(paths: &Paths, memory: &Memory) -> Option<u32> {
+    let ip = memory.journal.me.addresses.first()?;
+    Engine::open(paths).ok()?.reached_at(*ip).ok()??.mtu
 }
 
 /// A block is in use while its network is made: sandboxes lease from it without asking.

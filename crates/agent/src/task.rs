@@ -3,6 +3,7 @@
 //!     compare    at the start, every 60 s: the host and every sandbox against what was made
 //!     renew      every 15 s, or when the next is due: leases of a DHCP server
 //!     announce   when a link comes up, and 2 s later: where the addresses of flat networks are
+//!     review     every 60 s, when a link comes up: whether peers of routed networks are on a link
 //!     try        every 60 s, when a link comes up: what tunnels leave to hardware
 //!
 //! A further duty is a function of the
@@ -56,6 +57,14 @@ pub(crate) const TASKS: &[Task] = &[
         again: None,
         waits: true,
         run: Engine::renew,
+    },
+    Task {
+        name: "the review of ways to other hosts",
+        every: None,
+        on_link_up: true,
+        again: Some(Duration::from_secs(2)),
+        waits: false,
+        run: Engine::review_ways,
     },
     Task {
         name: "the trial of tunnels",

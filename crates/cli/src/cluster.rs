@@ -146,7 +146,7 @@ fn create(args: &ClusterCreate, json: bool) -> Result<Answer, Fault> {
         pools.push(Pool { net, len, exclude: Vec::new() });
     }
     let spec = RawNetwork {
-        mode: Some("vxlan".into()),
+        mode: Some(args.mode.clone()),
         vni: args.vni,
         port: args.port,
         mtu: args.mtu,
@@ -285,7 +285,7 @@ fn site(args: &Join, address: Option<&Address>) -> Result<Site, Fault> {
         None => read("/proc/sys/kernel/hostname")?,
     };
     let addresses = match (args.address.as_slice(), address) {
-        ([], Some(address)) => vec![towards(address)?],
+        ([], Some(address)) => both(towards(address)?)?,
         (given, _) => given.to_vec(),
     };
     let whole = |path: &Option<PathBuf>| path.as_ref().map(std::path::absolute).transpose();
@@ -305,6 +305,13 @@ fn site(args: &Join, address: Option<&Address>) -> Result<Site, Fault> {
         key: absolute(&args.key)?,
         password_file: absolute(&args.password_file)?,
     })
+}
+
+/// `ip`, and an address of the other family on the same interface.
+fn both(ip: IpAddr) -> Result<Vec<IpAddr>, Fault> {
+    let reached = Engine::open(&Paths::from_env())?.reached_at(ip)?;
+    let also = reached.and_then(|reached| reached.also);
+    Ok(std::iter::once(ip).chain(also).collect())
 }
 
 /// The address from which this host reaches the store.

@@ -11,13 +11,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use ropewalk_spec::{NetworkName, RawNetwork, peer_written};
+use ropewalk_spec::{NetworkName, Peer, RawNetwork};
 use serde::{Deserialize, Serialize};
 
 use crate::keep::{Compare, Txn, Write};
 use crate::key::Key;
 use crate::own::{HeldState, Journal, Standing};
-use crate::record::{BlockState, Net};
+use crate::record::{BlockState, Host, Net};
 use crate::view::View;
 
 /// A network as it shall be on a host.
@@ -29,6 +29,20 @@ pub struct Wish {
     pub own: Vec<IpNet>,
     /// The other hosts, and their blocks.
     pub peers: BTreeMap<IpAddr, BTreeSet<IpNet>>,
+    /// What else is known of them.
+    #[serde(default)]
+    pub reached: BTreeMap<IpAddr, Reached>,
+}
+
+/// What is known of another host beside its address.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reached {
+    /// Its address of the other family.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub also: Option<IpAddr>,
+    /// What fits through its uplink.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mtu: Option<u32>,
 }
 
 impl Wish {
@@ -37,8 +51,9 @@ impl Wish {
     pub fn raw(&self, name: &NetworkName) -> RawNetwork {
         let subnet = self.own.iter().map(ToString::to_string).collect();
         let peers = self.peers.iter().map(|(host, blocks)| {
-            let blocks: Vec<IpNet> = blocks.iter().copied().collect();
-            peer_written(*host, &blocks)
+            let blocks = blocks.iter().copied().collect();
+            let Reached { also, mtu } = self.reached.get(host).cloned().unwrap_or_default();
+            Peer { blocks, also, mtu }.written(*host)
         });
         RawNetwork {
             name: name.to_string(),
@@ -61,6 +76,8 @@ impl Wish {
             let lost = blocks.difference(&known).copied().collect::<Vec<_>>();
             if !lost.is_empty() {
                 self.peers.entry(*host).or_default().extend(lost);
+                let reached = before.reached.get(host).cloned();
+                self.reached.entry(*host).or_insert(reached.unwrap_or_default());
             }
         }
         self
@@ -77,12 +94,8 @@ pub fn wishes(
 ) -> BTreeMap<NetworkName, Wish> {
     let v4 = journal.me.addresses.first().is_none_or(IpAddr::is_ipv4);
     let hosts = view.hosts.iter().filter(|(id, _)| **id != journal.host);
-    let hosts: BTreeMap<_, _> = hosts
-        .filter_map(|(id, host)| {
-            let reached = host.value.addresses.iter().find(|ip| ip.is_ipv4() == v4)?;
-            Some((id, *reached))
-        })
-        .collect();
+    let hosts: BTreeMap<_, _> =
+        hosts.filter_map(|(id, host)| Some((id, reached(&host.value, v4)?))).collect();
     let mut wishes = BTreeMap::new();
     for (name, net) in &view.nets {
         let pools: Vec<IpNet> = net.value.pools.iter().map(|pool| pool.net).collect();
@@ -93,22 +106,30 @@ pub fn wishes(
             continue;
         }
         let mut peers: BTreeMap<IpAddr, BTreeSet<IpNet>> = BTreeMap::new();
+        let mut known = BTreeMap::new();
         let blocks = view.blocks.iter().filter(|(place, block)| {
             place.network == *name && block.value.state == BlockState::Own
         });
         for (place, block) in blocks {
             let inside = pools.iter().any(|pool| pool.contains(&place.block));
-            if let Some(host) = hosts.get(&block.value.h).filter(|_| inside)
+            if let Some((host, more)) = hosts.get(&block.value.h).filter(|_| inside)
                 && !own.contains(&place.block)
                 && journal.standing == Standing::Member
             {
                 peers.entry(*host).or_default().insert(place.block);
+                known.insert(*host, more.clone());
             }
         }
         let net = net.value.clone();
-        wishes.insert(name.clone(), Wish { net, own, peers });
+        wishes.insert(name.clone(), Wish { net, own, peers, reached: known });
     }
     wishes
+}
+
+/// Where a host is reached, by IPv4 or not, and what else is known of it.
+fn reached(host: &Host, v4: bool) -> Option<(IpAddr, Reached)> {
+    let of = |v4: bool| host.addresses.iter().copied().find(|ip| ip.is_ipv4() == v4);
+    Some((of(v4)?, Reached { also: of(!v4), mtu: host.mtu }))
 }
 
 /// Tells a store that has forgotten of the networks that were made.
@@ -146,7 +167,7 @@ mod tests {
     fn host(n: u8) -> Host {
         let (name, token) = (format!("h{n}"), format!("t{n}"));
         let addresses = vec![IpAddr::from([192, 168, 1, n])];
-        Host { name, token, generation: 1, addresses, mtu: None }
+        Host { name, token, generation: 1, addresses, mtu: (n == 2).then_some(1400) }
     }
 
     fn view(items: &[(&str, String)]) -> View {
@@ -189,7 +210,7 @@ mod tests {
         let raw = wish.raw(&name);
         assert_eq!(
             (raw.subnet, raw.peer),
-            (vec!["10.5.1.0/24".into()], vec!["192.168.1.2=10.5.2.0/24".into()])
+            (vec!["10.5.1.0/24".into()], vec!["192.168.1.2,mtu:1400=10.5.2.0/24".into()])
         );
         assert!(wish.raw(&name).check().is_ok());
         // What is forgotten stays where it was, what moved is where it is now.
@@ -198,7 +219,7 @@ mod tests {
         let nets = ["10.5.2.0/24", "10.5.9.0/24"].map(|net| net.parse().unwrap());
         before.peers = BTreeMap::from([(h9, BTreeSet::from(nets))]);
         let merged = wish.clone().and_before(&before).raw(&name);
-        assert_eq!(merged.peer, ["192.168.1.2=10.5.2.0/24", "192.168.1.9=10.5.9.0/24"]);
+        assert_eq!(merged.peer, ["192.168.1.2,mtu:1400=10.5.2.0/24", "192.168.1.9=10.5.9.0/24"]);
         assert!(merged.check().is_ok());
         // A block that comes late does not take the place of the one it was made with.
         let late: Place = "over 10.5.0.0/24".to_owned().try_into().unwrap();

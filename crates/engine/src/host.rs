@@ -2,7 +2,8 @@
 //!
 //! Pure: a snapshot of the host in, facts and objections out.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ropewalk_facts::nft::TableKey;
@@ -12,7 +13,7 @@ use ropewalk_facts::{
 };
 use ropewalk_plan::Change;
 use ropewalk_spec::{Mode, Network, Vxlan, names};
-use ropewalk_topology::{HostFacts, beside, bridge_name, firewall};
+use ropewalk_topology::{HostFacts, Near, beside, bridge_name, firewall};
 
 use crate::{parent, tunnel};
 
@@ -32,6 +33,10 @@ pub(crate) fn facts_by(network: &Network, host: &Snapshot, parent: Option<IfName
     let way_out = parent.as_ref().or(uplink.as_ref());
     let uplink_mtu = way_out.and_then(|dev| link(host, dev)).and_then(|link| link.mtu);
     let overhead = underlay.map_or(0, Vxlan::overhead);
+    let whole = uplink_mtu.unwrap_or(ETHERNET_MTU);
+    let through_tunnel = whole.saturating_sub(overhead);
+    // A routed network's sandboxes use what the link has; what goes through a tunnel is told.
+    let routed = matches!(network.mode, Mode::Routed(_));
     let bridge = bridge(network).and_then(|name| link(host, &name));
     let foreign = bridge.filter(|link| !ours(link));
     HostFacts {
@@ -39,14 +44,32 @@ pub(crate) fn facts_by(network: &Network, host: &Snapshot, parent: Option<IfName
         uplink,
         parent,
         nic: None,
-        mtu: network
-            .mtu
-            .or(foreign.and_then(|link| link.mtu))
-            .unwrap_or(uplink_mtu.unwrap_or(ETHERNET_MTU).saturating_sub(overhead)),
+        mtu: network.mtu.or(foreign.and_then(|link| link.mtu)).unwrap_or(if routed {
+            whole
+        } else {
+            through_tunnel
+        }),
+        tunnel_mtu: through_tunnel,
+        near: near(network, host),
         underlay,
         foreign_bridge: foreign.is_some(),
         bridge_netfilter: is(host, "net/bridge/bridge-nf-call-iptables", "1"),
     }
+}
+
+/// The peers of a routed network that are on a link of the host.
+fn near(network: &Network, host: &Snapshot) -> BTreeMap<IpAddr, Near> {
+    let Mode::Routed(ways) = &network.mode else { return BTreeMap::new() };
+    let all = ways.peers.iter().flat_map(|(ip, peer)| [Some(*ip), peer.also]).flatten();
+    let link = |ip: IpAddr| {
+        let dev = tunnel::on_link(host, ip)?;
+        let mut own = addresses(host, &dev);
+        own.retain(|net| net.addr().is_ipv4() == ip.is_ipv4());
+        own.sort_by_key(|net| !net.contains(&ip));
+        let own = own.first().map(IpNet::addr);
+        Some((ip, Near { dev, own }))
+    };
+    all.filter_map(link).collect()
 }
 
 /// The bridge that `network` uses, whether it is there or not.
@@ -55,7 +78,7 @@ pub(crate) fn bridge(network: &Network) -> Option<IfName> {
         Mode::Bridge { bridge, .. } => Some(bridge_name(network, bridge.as_ref())),
         Mode::Uplink { .. } | Mode::Vxlan(_) => Some(bridge_name(network, None)),
         Mode::Cni { bridge } => bridge.clone(),
-        Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => None,
+        Mode::Routed(_) | Mode::Flat { .. } | Mode::Direct(_) => None,
     }
 }
 

@@ -112,7 +112,7 @@ impl Engine {
             // The NIC is a port, and hears nothing itself.
             Mode::Uplink { .. } => Some(&bridge),
             Mode::Direct(ref direct) => network.parent.as_ref().filter(|_| direct.beside_parent()),
-            Mode::Bridge { .. } | Mode::Routed | Mode::Vxlan(_) | Mode::Cni { .. } => None,
+            Mode::Bridge { .. } | Mode::Routed(_) | Mode::Vxlan(_) | Mode::Cni { .. } => None,
         };
         let protocols =
             [(Protocol::Arp, network.network.has_v4()), (Protocol::Ipv6, network.network.has_v6())];

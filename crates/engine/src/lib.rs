@@ -53,6 +53,7 @@ mod tunnel;
 mod undo;
 mod uplink;
 mod view;
+mod ways;
 mod why;
 mod wire;
 
@@ -83,6 +84,7 @@ pub use undo::{Undoable, Undone};
 pub use view::{
     Attached, Done, Finding, LeaseView, Limits, NetworkView, Row, SubnetView, TunnelView,
 };
+pub use ways::Reached;
 pub use why::{snapshot, why, why_in};
 
 use crate::definitions::Definitions;

@@ -10,13 +10,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use ropewalk_facts::{Key, Ns, Snapshot};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Change, Plan, Step};
-use ropewalk_spec::Network;
+use ropewalk_spec::{Mode, Network};
 use ropewalk_store::NetworkRecord;
 use ropewalk_topology::beside;
 
 use crate::fault::Fault;
 use crate::network::share;
-use crate::{Engine, host, tunnel};
+use crate::{Engine, host, parent, tunnel};
 
 /// What becomes of a network whose peers change.
 pub(crate) struct Renewal {
@@ -40,7 +40,17 @@ impl Engine {
         if let Some(fault) = tunnel::objection(network, &found) {
             return Err(fault);
         }
-        let facts = host::facts_by(network, &found, old.parent.clone());
+        // Sandboxes are on the parent of a vxlan network; a routed one has none until it has peers.
+        let parent = match network.mode {
+            Mode::Routed(_) => parent::of(network, &found),
+            Mode::Bridge { .. }
+            | Mode::Flat { .. }
+            | Mode::Uplink { .. }
+            | Mode::Direct(_)
+            | Mode::Vxlan(_)
+            | Mode::Cni { .. } => old.parent.clone(),
+        };
+        let facts = host::facts_by(network, &found, parent.clone());
         let mut plan = ropewalk_topology::network(network, &facts)?;
         // What others' rules were answered with does not depend on peers.
         for step in old.plan.steps().iter().filter(|step| beside::is_answer(&step.key())) {
@@ -60,7 +70,8 @@ impl Engine {
                 None => changes.push(change),
             }
         }
-        let record = NetworkRecord { network: network.clone(), plan, changes, ..old.clone() };
+        let network = network.clone();
+        let record = NetworkRecord { network, parent, plan, changes, ..old.clone() };
         Ok(Renewal { record, gone, come })
     }
 

@@ -15,7 +15,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 use ropewalk_facts::Ns;
 use ropewalk_kernel::Refused;
-use ropewalk_spec::{Network, Vxlan, names};
+use ropewalk_spec::{Mode, Network, Vxlan, names};
 use ropewalk_store::State;
 use ropewalk_topology::firewall;
 
@@ -56,7 +56,8 @@ impl Engine {
         let tunnel = tunnel::of(network)?;
         let dev = names::tunnel(&network.name);
         let left = self.kernel.leaves_checksums(&Ns::HOST, &dev).ok()?;
-        if !left || !families(tunnel).iter().any(|hosts| self.spoils(hosts, wait)) {
+        let blocks = matches!(network.mode, Mode::Routed(_));
+        if !left || !families(tunnel, blocks).iter().any(|hosts| self.spoils(hosts, wait)) {
             return None;
         }
         let repaired = repair && self.kernel.fill_checksums(&Ns::HOST, &dev).is_ok();
@@ -80,12 +81,15 @@ impl Engine {
 }
 
 /// Those to be asked, by family: the first address of a block is its host's, unless somebody chose
-/// otherwise; then there is no answer.
-fn families(tunnel: &Vxlan) -> [Vec<SocketAddr>; 2] {
+/// otherwise; then there is no answer. Of a routed network it is the block's own (`of_block`).
+fn families(tunnel: &Vxlan, of_block: bool) -> [Vec<SocketAddr>; 2] {
     let blocks: BTreeSet<_> = tunnel.blocks().collect();
     let first = |v4: bool| {
         let blocks = blocks.iter().filter(move |block| block.addr().is_ipv4() == v4);
-        let first = |block: &IpNet| block.hosts().find(|ip| *ip != block.network());
+        let first = |block: &IpNet| match of_block {
+            true => Some(block.network()),
+            false => block.hosts().find(|ip| *ip != block.network()),
+        };
         let hosts = blocks.filter_map(first).take(PEERS);
         hosts.map(|ip| SocketAddr::new(ip, firewall::TRIAL)).collect()
     };

@@ -6,7 +6,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use ropewalk_facts::{IfName, LinkKind, Snapshot};
+use ropewalk_facts::{IfName, LinkKind, Route, Snapshot, proto, table};
 use ropewalk_spec::{Mode, Network, Vxlan, names};
 
 use crate::code::Code;
@@ -15,7 +15,9 @@ use crate::{host, network, parent};
 
 /// The tunnel of `network`, if it is of such a mode.
 pub(crate) fn of(network: &Network) -> Option<&Vxlan> {
-    if let Mode::Vxlan(tunnel) = &network.mode { Some(tunnel) } else { None }
+    let routed = matches!(network.mode, Mode::Routed(_));
+    // Without other hosts, a routed network has none.
+    network.mode.ways().filter(|ways| !routed || !ways.peers.is_empty())
 }
 
 /// The address of this end: of the peers' family, on their subnet where there is one. Without
@@ -33,11 +35,24 @@ pub(crate) fn underlay(tunnel: &Vxlan, found: &Snapshot, parent: &IfName) -> Opt
 
 /// The link by which the host reaches `ip`: the most specific of its routes, the best metric first.
 pub(crate) fn toward(found: &Snapshot, ip: IpAddr) -> Option<IfName> {
-    let mut routes: Vec<_> = host::routes(found)
-        .filter(|r| r.key.table == ropewalk_facts::table::MAIN && r.key.dst.contains(&ip))
-        .collect();
-    routes.sort_by_key(|r| (std::cmp::Reverse(r.key.dst.prefix_len()), r.key.metric));
+    let routes = ways_to(found, ip);
     routes.into_iter().flat_map(|r| &r.hops).find_map(|hop| hop.dev.clone())
+}
+
+/// The link of the host that `ip` is on: no router is between, and no tunnel.
+pub(crate) fn on_link(found: &Snapshot, ip: IpAddr) -> Option<IfName> {
+    let best = ways_to(found, ip).into_iter().next()?;
+    let [hop] = best.hops.as_slice() else { return None };
+    let direct = best.key.dst.prefix_len() > 0 && hop.via.is_none();
+    hop.dev.clone().filter(|_| direct)
+}
+
+/// The routes that lead to `ip`, the one that is taken first.
+fn ways_to(found: &Snapshot, ip: IpAddr) -> Vec<&Route> {
+    let leads = |r: &&Route| r.key.table == table::MAIN && r.key.dst.contains(&ip);
+    let mut routes: Vec<_> = host::routes(found).filter(leads).collect();
+    routes.sort_by_key(|r| (std::cmp::Reverse(r.key.dst.prefix_len()), r.key.metric));
+    routes
 }
 
 /// Why the tunnel of `network` cannot be, if it cannot.
@@ -66,9 +81,14 @@ pub(crate) fn objection(network: &Network, found: &Snapshot) -> Option<Fault> {
         let what = format!("{local} is this host's own address, and no peer's");
         return Some(Fault::new(Code::BadInput, what).or_try("list the other hosts only"));
     }
-    let most = link.mtu.map(|mtu| mtu.saturating_sub(Vxlan::overhead(local)));
+    let routed_mode = matches!(network.mode, Mode::Routed(_));
+    let overhead = if routed_mode { 0 } else { Vxlan::overhead(local) };
+    let most = link.mtu.map(|mtu| mtu.saturating_sub(overhead));
     if let Some((wish, most)) = network.mtu.zip(most).filter(|(wish, most)| wish > most) {
-        let what = format!("an MTU of {wish} and the tunnel's header are too much for {name}");
+        let what = match routed_mode {
+            true => format!("an MTU of {wish} is too much for {name}"),
+            false => format!("an MTU of {wish} and the tunnel's header are too much for {name}"),
+        };
         return Some(unfit(what).or_try(format!("--mtu {most}, or leave it out")));
     }
     taken(network, tunnel, found).or_else(|| routed(network, tunnel, found))
@@ -88,7 +108,8 @@ fn taken(network: &Network, tunnel: &Vxlan, found: &Snapshot) -> Option<Fault> {
 fn routed(network: &Network, tunnel: &Vxlan, found: &Snapshot) -> Option<Fault> {
     let own = names::tunnel(&network.name);
     tunnel.blocks().find_map(|block| {
-        let route = host::routed(found, block, Some(&own))?;
+        let route = host::routed(found, block, Some(&own))
+            .filter(|route| route.proto != proto::ROPEWALK || route.key.dst != block)?;
         let what = format!("the host already routes {} of {block}", route.key.dst);
         let cause = format!("it leads to {}", network::ways(route));
         Some(Fault::new(Code::SubnetRouted, what).cause(cause).or_try("choose other --subnets"))

@@ -258,7 +258,7 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
             (Some(word), Some(bridge_name(network, bridge.as_ref()).to_string()))
         }
         Mode::Uplink { .. } => (None, Some(bridge_name(network, None).to_string())),
-        Mode::Routed | Mode::Flat { .. } | Mode::Direct(_) => (None, None),
+        Mode::Routed(_) | Mode::Flat { .. } | Mode::Direct(_) => (None, None),
         Mode::Vxlan(_) => (None, Some(bridge_name(network, None).to_string())),
         Mode::Cni { bridge } => (None, bridge.as_ref().map(ToString::to_string)),
     };
@@ -288,8 +288,7 @@ pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize
 
 fn tunnel(network: &Network) -> Option<TunnelView> {
     let tunnel = crate::tunnel::of(network)?;
-    let peer = |(host, blocks): (&_, &Vec<_>)| ropewalk_spec::peer_written(*host, blocks);
-    let peers = tunnel.peers.iter().map(peer).collect();
+    let peers = tunnel.peers.iter().map(|(host, peer)| peer.written(*host)).collect();
     Some(TunnelView { vni: tunnel.vni, port: tunnel.port, peers })
 }
 

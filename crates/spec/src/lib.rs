@@ -46,4 +46,4 @@ pub use sandbox::SandboxRef;
 pub use span::Place;
 pub use subnet::Subnet;
 pub use told::{Shared, Told, Way, Wired};
-pub use vxlan::{Vxlan, written as peer_written};
+pub use vxlan::{Peer, Vxlan};

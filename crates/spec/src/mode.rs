@@ -1,7 +1,7 @@
 //! Modes: how the sandboxes of a network are connected, and which options belong to which way.
 //!
 //!     mode = "bridge"   bridge, internal, l2
-//!     mode = "routed"
+//!     mode = "routed"   parent, vni, port, peer
 //!     mode = "flat"     parent, dhcp, dhcp_timeout
 //!     mode = "uplink"   parent, dhcp, dhcp_timeout
 //!     mode = "vxlan"    parent, vni, port, peer
@@ -29,8 +29,9 @@ pub enum Mode {
         /// How far its sandboxes reach.
         reach: Reach,
     },
-    /// By a host route to each, without a bridge.
-    Routed,
+    /// By a host route to each, without a bridge; other hosts' blocks by those hosts, through
+    /// tunnels where they are not on a link of this one.
+    Routed(Vxlan),
     /// As [`Mode::Routed`], with addresses of a LAN that the host is on: it answers there for them.
     Flat {
         /// The host's interface on that LAN; else the link of its default route.
@@ -104,7 +105,11 @@ const MODES: [Word; 12] = [
         meaning: "As members of a bridge",
         options: &["bridge", "internal", "l2"],
     },
-    Word { word: "routed", meaning: "By a host route to each, without a bridge", options: &[] },
+    Word {
+        word: "routed",
+        meaning: "By a host route to each, without a bridge",
+        options: &["parent", "vni", "port", "peer"],
+    },
     Word {
         word: "flat",
         meaning: "With addresses of the host's own LAN",
@@ -159,7 +164,7 @@ impl Mode {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Bridge { .. } => "bridge",
-            Self::Routed => "routed",
+            Self::Routed(_) => "routed",
             Self::Flat { .. } => "flat",
             Self::Direct(direct) => direct.word(),
             Self::Vxlan(_) => "vxlan",
@@ -173,7 +178,7 @@ impl Mode {
     pub fn reach(&self) -> Reach {
         match self {
             Self::Bridge { reach, .. } => *reach,
-            Self::Routed
+            Self::Routed(_)
             | Self::Flat { .. }
             | Self::Uplink { .. }
             | Self::Direct(_)
@@ -186,7 +191,7 @@ impl Mode {
         match self {
             Self::Bridge { reach: Reach::L2, .. } | Self::Cni { .. } => Gateway::None,
             Self::Bridge { .. } | Self::Vxlan(_) => Gateway::Subnet,
-            Self::Routed | Self::Flat { .. } => Gateway::Legs,
+            Self::Routed(_) | Self::Flat { .. } => Gateway::Legs,
             Self::Uplink { .. } => Gateway::Given,
             Self::Direct(direct) => direct.gateway(),
         }
@@ -201,16 +206,43 @@ impl Mode {
     #[must_use]
     pub fn parent(&self) -> Option<Parent<'_>> {
         match self {
-            Self::Bridge { .. } | Self::Routed | Self::Cni { .. } => None,
+            Self::Bridge { .. } | Self::Cni { .. } => None,
+            Self::Routed(ways) if ways.peers.is_empty() => None,
             Self::Flat { parent } | Self::Uplink { parent } => {
                 Some(parent.as_ref().map_or(Parent::Uplink, Parent::Named))
             }
             Self::Direct(direct) => direct.parent(),
-            Self::Vxlan(tunnel) => Some(match (&tunnel.parent, tunnel.peers.keys().next()) {
-                (Some(name), _) => Parent::Named(name),
-                (None, Some(peer)) => Parent::Toward(*peer),
-                (None, None) => Parent::Uplink,
-            }),
+            Self::Routed(tunnel) | Self::Vxlan(tunnel) => {
+                Some(match (&tunnel.parent, tunnel.peers.keys().next()) {
+                    (Some(name), _) => Parent::Named(name),
+                    (None, Some(peer)) => Parent::Toward(*peer),
+                    (None, None) => Parent::Uplink,
+                })
+            }
+        }
+    }
+
+    /// Its ways to other hosts, if it can have any.
+    #[must_use]
+    pub fn ways(&self) -> Option<&Vxlan> {
+        match self {
+            Self::Routed(ways) | Self::Vxlan(ways) => Some(ways),
+            Self::Bridge { .. }
+            | Self::Flat { .. }
+            | Self::Uplink { .. }
+            | Self::Direct(_)
+            | Self::Cni { .. } => None,
+        }
+    }
+
+    pub(crate) fn ways_mut(&mut self) -> Option<&mut Vxlan> {
+        match self {
+            Self::Routed(ways) | Self::Vxlan(ways) => Some(ways),
+            Self::Bridge { .. }
+            | Self::Flat { .. }
+            | Self::Uplink { .. }
+            | Self::Direct(_)
+            | Self::Cni { .. } => None,
         }
     }
 
@@ -219,7 +251,7 @@ impl Mode {
     #[must_use]
     pub fn on_lan(&self) -> bool {
         match self {
-            Self::Bridge { .. } | Self::Routed | Self::Vxlan(_) | Self::Cni { .. } => false,
+            Self::Bridge { .. } | Self::Routed(_) | Self::Vxlan(_) | Self::Cni { .. } => false,
             Self::Flat { .. } | Self::Uplink { .. } => true,
             Self::Direct(direct) => direct.on_lan(),
         }
@@ -231,7 +263,7 @@ impl Mode {
         match self {
             Self::Direct(direct) => Some(direct),
             Self::Bridge { .. }
-            | Self::Routed
+            | Self::Routed(_)
             | Self::Flat { .. }
             | Self::Uplink { .. }
             | Self::Vxlan(_)
@@ -243,7 +275,7 @@ impl Mode {
     pub(crate) fn needs_subnet(&self) -> bool {
         match self {
             Self::Bridge { reach, .. } => *reach != Reach::L2,
-            Self::Routed | Self::Flat { .. } | Self::Vxlan(_) => true,
+            Self::Routed(_) | Self::Flat { .. } | Self::Vxlan(_) => true,
             Self::Uplink { .. } | Self::Direct(_) | Self::Cni { .. } => false,
         }
     }
@@ -265,7 +297,7 @@ impl Mode {
     pub fn has_legs(&self) -> bool {
         match self {
             Self::Bridge { .. }
-            | Self::Routed
+            | Self::Routed(_)
             | Self::Flat { .. }
             | Self::Uplink { .. }
             | Self::Vxlan(_)
@@ -294,7 +326,10 @@ impl Mode {
             return Ok(Self::Direct(direct));
         }
         match *word {
-            "routed" => Ok(Self::Routed),
+            "routed" => {
+                let parent = ifname(raw.parent.as_ref(), at("parent"))?;
+                Vxlan::read(raw, parent, object).map(Self::Routed)
+            }
             "flat" => Ok(Self::Flat { parent: ifname(raw.parent.as_ref(), at("parent"))? }),
             "vxlan" => {
                 let parent = ifname(raw.parent.as_ref(), at("parent"))?;
@@ -318,7 +353,7 @@ impl Mode {
                 raw.internal = reach == Reach::Internal;
                 raw.l2 = reach == Reach::L2;
             }
-            Self::Routed => {}
+            Self::Routed(ways) => ways.write_chosen(raw),
             Self::Flat { parent } | Self::Uplink { parent } => {
                 raw.parent = parent.map(String::from);
             }

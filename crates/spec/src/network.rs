@@ -106,12 +106,11 @@ impl Network {
     /// peers of its tunnel.
     #[must_use]
     pub fn differs_in_peers_only(&self, other: &Self) -> bool {
-        let (Mode::Vxlan(ours), Mode::Vxlan(theirs)) = (&self.mode, &other.mode) else {
-            return false;
-        };
-        let mut mode = ours.clone();
-        mode.peers.clone_from(&theirs.peers);
-        self != other && Self { mode: Mode::Vxlan(mode), ..self.clone() } == *other
+        let mut same = self.clone();
+        let ways = same.mode.ways_mut().zip(other.mode.ways());
+        let Some((ours, theirs)) = ways else { return false };
+        ours.peers.clone_from(&theirs.peers);
+        self != other && same == *other
     }
 
     /// A subnet of this network and one of `other` that have addresses in common.
@@ -229,7 +228,7 @@ impl RawNetwork {
         let subnets = subnets::Reader { raw: self, mode: &mode, object: &object }.read()?;
         let joins = Joins::read(&name, &self.reach)
             .map_err(|(index, problem)| at("reach").index(index).error(problem))?;
-        if let Mode::Vxlan(tunnel) = &mode {
+        if let Some(tunnel) = mode.ways() {
             tunnel.check(&subnets, at("peer"))?;
         }
         let mut network = Network {

@@ -2,9 +2,10 @@
 //!
 //!     vni = 42                                    else a number made of the network's name
 //!     port = 4789
-//!     peer = ["192.168.1.12=10.5.2.0/24,fd00:5:2::/64", "192.168.1.13=10.5.3.0/24"]
+//!     peer = ["192.168.1.12=10.5.2.0/24,fd00:5:2::/64", "192.168.1.13,mtu:1400=10.5.3.0/24"]
 //!
-//! Each host has a block of the network, its own `subnet`; a peer is another host and its blocks.
+//! Each host has a block of the network, its own `subnet`; a peer is another host and its blocks. It
+//! may say at which address of the other family it is reached, too, and what fits through its uplink.
 //! Never here: what this host's own underlay address is.
 
 use std::collections::BTreeMap;
@@ -34,15 +35,36 @@ pub struct Vxlan {
     pub vni: u32,
     /// Its UDP port, the same on all hosts.
     pub port: u16,
-    /// The other hosts: by underlay address, all of one family, their blocks, which overlap neither
-    /// one another nor the network's own subnets.
-    pub peers: BTreeMap<IpAddr, Vec<IpNet>>,
+    /// The other hosts, by underlay address, all of one family.
+    pub peers: BTreeMap<IpAddr, Peer>,
+}
+
+/// Another host of a network.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Peer {
+    /// Its blocks, which overlap neither one another nor anybody else's.
+    pub blocks: Vec<IpNet>,
+    /// Its address of the other family.
+    pub also: Option<IpAddr>,
+    /// What fits through its uplink.
+    pub mtu: Option<u32>,
+}
+
+impl Peer {
+    /// The peer at `host` as it is written.
+    #[must_use]
+    pub fn written(&self, host: IpAddr) -> String {
+        let also = self.also.map(|ip| format!(",{ip}")).unwrap_or_default();
+        let mtu = self.mtu.map(|mtu| format!(",mtu:{mtu}")).unwrap_or_default();
+        let blocks: Vec<String> = self.blocks.iter().map(ToString::to_string).collect();
+        format!("{host}{also}{mtu}={}", blocks.join(","))
+    }
 }
 
 impl Vxlan {
     /// All blocks of all peers.
     pub fn blocks(&self) -> impl Iterator<Item = IpNet> {
-        self.peers.values().flatten().copied()
+        self.peers.values().flat_map(|peer| &peer.blocks).copied()
     }
 
     /// What the tunnel adds to a packet: outer IP, UDP (8), VXLAN (8), inner Ethernet (14).
@@ -74,13 +96,21 @@ impl Vxlan {
         raw.parent = self.parent.map(String::from);
         raw.vni = Some(self.vni);
         raw.port = Some(self.port);
-        raw.peer = self.peers.iter().map(|(host, blocks)| written(*host, blocks)).collect();
+        raw.peer = self.peers.iter().map(|(host, peer)| peer.written(*host)).collect();
+    }
+
+    /// As [`Vxlan::write`], what nobody has chosen left out.
+    pub(crate) fn write_chosen(self, raw: &mut RawNetwork) {
+        self.write(raw);
+        let usual = by_name(&raw.name);
+        raw.vni = raw.vni.filter(|vni| *vni != usual);
+        raw.port = raw.port.filter(|port| *port != PORT);
     }
 
     /// Checks the blocks against the network's own `subnets`.
     pub(crate) fn check(&self, subnets: &[Subnet], at: At<'_>) -> Result<(), SpecError> {
-        for (index, (host, blocks)) in self.peers.iter().enumerate() {
-            for block in blocks {
+        for (index, (host, peer)) in self.peers.iter().enumerate() {
+            for block in &peer.blocks {
                 let at = at.index(index);
                 if let Some(own) = subnets.iter().find(|own| overlap(own.net, *block)) {
                     let other = own.net;
@@ -95,45 +125,49 @@ impl Vxlan {
     }
 }
 
-/// A peer as it is written.
-#[must_use]
-pub fn written(host: IpAddr, blocks: &[IpNet]) -> String {
-    let blocks: Vec<String> = blocks.iter().map(ToString::to_string).collect();
-    format!("{host}={}", blocks.join(","))
-}
-
 /// Every host makes the same of the same name.
 fn by_name(name: &str) -> u32 {
     let number = names::hash(&["vni", name]) % u64::from(VNI_MAX);
     u32::try_from(number).unwrap_or_default() + 1
 }
 
-fn peers(texts: &[String], at: At<'_>) -> Result<BTreeMap<IpAddr, Vec<IpNet>>, SpecError> {
-    let mut all: BTreeMap<IpAddr, Vec<IpNet>> = BTreeMap::new();
+fn peers(texts: &[String], at: At<'_>) -> Result<BTreeMap<IpAddr, Peer>, SpecError> {
+    let mut all: BTreeMap<IpAddr, Peer> = BTreeMap::new();
     for (index, text) in texts.iter().enumerate() {
         let at = at.index(index);
-        let (host, blocks) = at.ok(peer(text))?;
+        let (host, Peer { blocks, also, mtu }) = at.ok(peer(text))?;
         if let Some(first) = all.keys().next().filter(|first| first.is_ipv4() != host.is_ipv4()) {
             return at.fail(Problem::Underlay { ip: host, other: *first });
         }
         for net in blocks {
-            let mut known = all.iter().flat_map(|(peer, nets)| nets.iter().map(move |n| (peer, n)));
+            let mut known =
+                all.iter().flat_map(|(host, peer)| peer.blocks.iter().map(move |n| (host, n)));
             if let Some((peer, other)) = known.find(|(_, other)| overlap(**other, net)) {
                 return at.fail(Problem::PeerOverlap { net, other: *other, peer: *peer });
             }
-            all.entry(host).or_default().push(net);
+            all.entry(host).or_default().blocks.push(net);
         }
+        let known = all.entry(host).or_default();
+        (known.also, known.mtu) = (also.or(known.also), mtu.or(known.mtu));
     }
-    all.values_mut().for_each(|blocks| blocks.sort());
+    all.values_mut().for_each(|peer| peer.blocks.sort());
     Ok(all)
 }
 
-fn peer(text: &str) -> Result<(IpAddr, Vec<IpNet>), Problem> {
+fn peer(text: &str) -> Result<(IpAddr, Peer), Problem> {
     let unreadable = || Problem::unreadable(text, Form::Peer);
     let (host, blocks) = text.split_once('=').ok_or_else(unreadable)?;
-    let host: IpAddr = host.parse().map_err(|_| unreadable())?;
-    if host.is_unspecified() || host.is_multicast() || host.is_loopback() {
-        return Err(Problem::NotHost { ip: host });
+    let mut words = host.split(',');
+    let host = address(words.next().unwrap_or_default()).ok_or_else(unreadable)??;
+    let (mut also, mut mtu) = (None, None);
+    for word in words {
+        match word.strip_prefix("mtu:") {
+            Some(number) => mtu = Some(number.parse().map_err(|_| unreadable())?),
+            None => also = Some(address(word).ok_or_else(unreadable)??),
+        }
+    }
+    if also.is_some_and(|also: IpAddr| also.is_ipv4() == host.is_ipv4()) {
+        return Err(unreadable());
     }
     let block = |text: &str| {
         let net = read_net(text).ok_or_else(unreadable)?;
@@ -142,7 +176,15 @@ fn peer(text: &str) -> Result<(IpAddr, Vec<IpNet>), Problem> {
             false => Err(Problem::HostBits { net, right: net.trunc() }),
         }
     };
-    Ok((host, blocks.split(',').map(block).collect::<Result<_, _>>()?))
+    let blocks = blocks.split(',').map(block).collect::<Result<_, _>>()?;
+    Ok((host, Peer { blocks, also, mtu }))
+}
+
+/// An address that a host can carry; none when it is no address at all.
+fn address(text: &str) -> Option<Result<IpAddr, Problem>> {
+    let ip: IpAddr = text.parse().ok()?;
+    let odd = ip.is_unspecified() || ip.is_multicast() || ip.is_loopback();
+    Some(if odd { Err(Problem::NotHost { ip }) } else { Ok(ip) })
 }
 
 #[cfg(test)]
@@ -178,9 +220,27 @@ mod tests {
         let (network, tunnel) = read(&texts).unwrap();
         let nets = |texts: [&str; 2]| texts.map(|text| text.parse().unwrap()).to_vec();
         let three = nets(["10.5.3.0/24", "fd00:5:3::/64"]);
-        assert_eq!(tunnel.peers.get(&"192.168.1.13".parse().unwrap()), Some(&three));
+        let peer = |ip: &str| tunnel.peers.get(&ip.parse::<IpAddr>().unwrap()).unwrap();
+        assert_eq!(peer("192.168.1.13").blocks, three);
         assert_eq!((tunnel.port, tunnel.blocks().count()), (4789, 4));
         assert_eq!(RawNetwork::from(network.clone()).check(), Ok(network));
+        let more = "192.168.1.12,fd00:1::12,mtu:1400=10.5.2.0/24";
+        let (network, tunnel) = read(&[more]).unwrap();
+        assert_eq!(RawNetwork::from(network).peer, [more]);
+        let peer = tunnel.peers.values().next().unwrap();
+        assert_eq!((peer.also, peer.mtu), (Some("fd00:1::12".parse().unwrap()), Some(1400)));
+    }
+
+    #[test]
+    fn a_routed_network_has_a_tunnel_for_peers_out_of_reach() {
+        let routed =
+            RawNetwork { mode: Some("routed".into()), ..raw(&["192.168.1.12=10.5.2.0/24"]) };
+        let network = routed.check().unwrap();
+        let alone = RawNetwork { peer: Vec::new(), ..routed }.check().unwrap();
+        assert!(network.differs_in_peers_only(&alone) && alone.differs_in_peers_only(&network));
+        let written = RawNetwork::from(network.clone());
+        assert_eq!((written.vni, written.port), (None, None), "as it was written");
+        assert_eq!(written.check(), Ok(network));
     }
 
     #[test]
@@ -202,6 +262,8 @@ mod tests {
         for (peers, words) in [
             (vec!["192.168.1.12"], "is not a peer"),
             (vec!["192.168.1.12=10.5.2.0"], "is not a peer"),
+            (vec!["192.168.1.12,mtu:big=10.5.2.0/24"], "is not a peer"),
+            (vec!["192.168.1.12,192.168.1.13=10.5.2.0/24"], "is not a peer"),
             (vec!["192.168.1.12=10.5.2.1/24"], "host bits"),
             (vec!["224.0.0.1=10.5.2.0/24"], "is not an address that a host can carry"),
             (vec!["192.168.1.12=10.5.1.128/25"], "overlaps 10.5.1.0/24"),

@@ -35,7 +35,7 @@ pub use nic::{Nic, moved};
 pub use publish::publish;
 pub use rate::rates;
 pub use told::{of_vlan, shared, told};
-pub use wiring::{HostFacts, Wiring, high as leg_mac};
+pub use wiring::{HostFacts, Near, Wiring, high as leg_mac};
 
 /// What the attachments of `network` share, in the host's namespace.
 ///
@@ -45,7 +45,7 @@ pub use wiring::{HostFacts, Wiring, high as leg_mac};
 pub fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
     match &network.mode {
         Mode::Bridge { bridge, reach } => bridge::network(network, bridge.as_ref(), *reach, host),
-        Mode::Routed => routed::network(network, host),
+        Mode::Routed(ways) => routed::network(network, ways, host),
         Mode::Flat { .. } => flat::network(network, host),
         Mode::Direct(direct) => direct::network(network, direct, host),
         Mode::Vxlan(tunnel) => vxlan::network(network, tunnel, host),
@@ -65,7 +65,7 @@ pub fn attach(wiring: &Wiring<'_>, host: &HostFacts) -> Result<Plan, Duplicate> 
     let mut plan = lists(wiring)?;
     plan.extend(match &wiring.network.mode {
         Mode::Bridge { bridge, reach } => bridge::attach(wiring, bridge.as_ref(), *reach)?,
-        Mode::Routed => routed::attach(wiring)?,
+        Mode::Routed(_) => routed::attach(wiring)?,
         Mode::Flat { .. } => flat::attach(wiring)?,
         Mode::Direct(direct) => direct::attach(wiring, direct)?,
         Mode::Vxlan(_) => vxlan::attach(wiring)?,
@@ -84,7 +84,7 @@ fn lists(wiring: &Wiring<'_>) -> Result<Plan, Duplicate> {
     let Some((mac, addresses)) = wiring.own() else { return Ok(plan) };
     let bridged = match wiring.network.mode {
         Mode::Bridge { .. } | Mode::Uplink { .. } | Mode::Vxlan(_) => true,
-        Mode::Routed | Mode::Flat { .. } => false,
+        Mode::Routed(_) | Mode::Flat { .. } => false,
         Mode::Direct(_) | Mode::Cni { .. } => return Ok(plan),
     };
     let member = bridged.then_some(&wiring.leg);

@@ -41,7 +41,7 @@ pub fn publish(
         | Mode::Direct(_)
         | Mode::Vxlan(_)
         | Mode::Cni { bridge: Some(_) } => {}
-        Mode::Routed | Mode::Flat { .. } | Mode::Cni { bridge: None } => {
+        Mode::Routed(_) | Mode::Flat { .. } | Mode::Cni { bridge: None } => {
             let path = SysctlPath::conf4(&wiring.leg, "route_localnet");
             plan.ensure(&Ns::HOST, setting(path, "1"))?;
         }

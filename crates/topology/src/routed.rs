@@ -3,27 +3,39 @@
 //!     sandbox eth0 10.9.0.2/32 ── leg 169.254.1.1/32    host: 10.9.0.2 dev leg proto ropewalk
 //!     sandbox: 169.254.1.1 dev eth0 scope link, default via 169.254.1.1
 //!
+//! Other hosts' blocks: by their host where it is on a link of this one, else through a tunnel.
+//!
+//!     10.5.2.0/24 via 192.168.1.12 dev eth0 proto ropewalk src 192.168.1.11
+//!     10.5.3.0/24 via 10.5.3.0 dev rwv-web onlink proto ropewalk src 10.5.1.0
+//!
 //! Every leg carries the gateway address, so it answers on each link without any other route, and
 //! no address of the subnet is spent on it. What is in the subnet but not attached is unreachable,
 //! instead of going back out by the default route.  Never here: netlink, allocation, naming.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ropewalk_facts::{Addr, Body, Ns, Route, RouteKey, RouteKind, Scope, SysctlPath, proto, table};
 use ropewalk_plan::{Duplicate, Plan};
-use ropewalk_spec::{Network, Subnet};
+use ropewalk_spec::{Network, Peer, Subnet, Vxlan, names};
 
 use crate::firewall;
 use crate::isolation::{Open, isolation};
 use crate::passage::passage;
-use crate::wiring::{HostFacts, Wiring, forwarding, setting};
+use crate::vxlan::{self, End};
+use crate::wiring::{HostFacts, Near, Wiring, forwarding, setting};
 
 /// The metric of the route that ends a subnet: the last one that is looked at.
 const LAST: u32 = u32::MAX;
 
-/// Forwarding, an end for each subnet, and the network's elements of the rule set.
-pub(crate) fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
+/// Forwarding, an end for each subnet, the ways to other hosts, and the network's elements of the
+/// rule set.
+pub(crate) fn network(
+    network: &Network,
+    ways: &Vxlan,
+    host: &HostFacts,
+) -> Result<Plan, Duplicate> {
     let mut plan = Plan::new();
     forwarding(&mut plan, network, host)?;
     for subnet in &network.subnets {
@@ -31,7 +43,65 @@ pub(crate) fn network(network: &Network, host: &HostFacts) -> Result<Plan, Dupli
     }
     passage(&mut plan, network)?;
     isolation(&mut plan, network, Open::Lan)?;
+    others(&mut plan, network, ways, host)?;
+    vxlan::unchanged(&mut plan, network, ways)?;
     Ok(plan)
+}
+
+/// What leads to other hosts.
+fn others(
+    plan: &mut Plan,
+    network: &Network,
+    ways: &Vxlan,
+    host: &HostFacts,
+) -> Result<(), Duplicate> {
+    let mut far = Vec::new();
+    for (ip, peer) in &ways.peers {
+        let mut behind = Vec::new();
+        for block in peer.blocks.iter().copied() {
+            let Some((via, link)) = near(*ip, peer, block, host) else {
+                behind.push(block);
+                continue;
+            };
+            let mut route = Route::unicast(RouteKey::main(block), link.dev.clone(), Some(via));
+            route.prefsrc = link.own;
+            route.mtu = vxlan::fits(peer.mtu, host.mtu, block);
+            plan.ensure(&Ns::HOST, Body::Route(route))?;
+        }
+        if !behind.is_empty() {
+            far.push((*ip, peer, behind));
+        }
+    }
+    let Some(local) = host.underlay.filter(|_| !far.is_empty()) else { return Ok(()) };
+    let end = End { network, tunnel: ways, local, mtu: host.tunnel_mtu, own };
+    end.make(plan)?;
+    let own: BTreeSet<IpAddr> =
+        network.subnets.iter().filter_map(|subnet| own(network, subnet.net)).collect();
+    for ip in own {
+        let address = Addr::global(names::tunnel(&network.name), IpNet::from(ip));
+        plan.ensure(&Ns::HOST, Body::Addr(address))?;
+    }
+    far.into_iter().try_for_each(|(ip, peer, blocks)| end.lead(plan, ip, peer, &blocks))
+}
+
+/// The next hop to a block of a peer, where it is on a link.
+fn near<'a>(
+    ip: IpAddr,
+    peer: &Peer,
+    block: IpNet,
+    host: &'a HostFacts,
+) -> Option<(IpAddr, &'a Near)> {
+    let family = |ip: &IpAddr| ip.is_ipv4() == block.addr().is_ipv4();
+    let ip = [Some(ip), peer.also].into_iter().flatten().find(family)?;
+    host.near.get(&ip).map(|link| (ip, link))
+}
+
+/// The host's own address in a tunnel: that of the first of its blocks itself, unless blocks are so
+/// small that sandboxes have it.
+fn own(network: &Network, to: IpNet) -> Option<IpAddr> {
+    let family = |net: &IpNet| net.addr().is_ipv4() == to.addr().is_ipv4();
+    let net = network.subnets.iter().map(|subnet| subnet.net).find(family)?;
+    (net.prefix_len() + 1 < net.max_prefix_len()).then(|| net.network())
 }
 
 /// `ip route add unreachable SUBNET metric 4294967295`

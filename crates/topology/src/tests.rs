@@ -8,7 +8,7 @@ use ropewalk_facts::{Body, Id, Ns, Snapshot};
 use ropewalk_plan::{Plan, describe, predict};
 use ropewalk_spec::{Network, Publish, RawNetwork};
 
-use crate::{HostFacts, Wiring};
+use crate::{HostFacts, Near, Wiring};
 
 fn raw(mode: &str, subnets: &[&str]) -> RawNetwork {
     RawNetwork {
@@ -426,6 +426,54 @@ fn a_tunnel_leads_to_each_block_of_each_peer() {
             + element inet ropewalk direct6 { fd00:5:2::/64 . fd00:5:1::/64 }
         "#]],
     );
+}
+
+#[test]
+fn a_routed_network_leads_to_its_peers_directly_or_through_a_tunnel() {
+    let raw = RawNetwork {
+        peer: vec![
+            "192.168.1.12,fd00:1::12=10.5.2.0/24,fd00:5:2::/64".into(),
+            "192.168.1.13,mtu:1400=10.5.3.0/24,fd00:5:3::/64".into(),
+            "192.168.9.14,mtu:1400=10.5.4.0/24".into(),
+        ],
+        ..raw("routed", &["10.5.1.0/24", "fd00:5:1::/64"])
+    };
+    let near = [
+        ("192.168.1.12", "192.168.1.11"),
+        ("fd00:1::12", "fd00:1::11"),
+        ("192.168.1.13", "192.168.1.11"),
+    ];
+    let near = near.map(|(ip, own)| {
+        let (dev, own) = ("up0".parse().unwrap(), Some(own.parse().unwrap()));
+        (ip.parse().unwrap(), Near { dev, own })
+    });
+    let underlay = Some("192.168.1.11".parse().unwrap());
+    let host = HostFacts { underlay, near: near.into(), tunnel_mtu: 1450, ..host() };
+    let all = changes(&crate::network(&raw.check().unwrap(), &host).unwrap());
+    let ways = |line: &&str| {
+        let others = ["rwv-web", " up0"].iter().any(|dev| line.contains(dev));
+        others || line.contains("10.5.2.") || line.contains("unreachable")
+    };
+    let ways: Vec<&str> = all.lines().filter(ways).collect();
+    expect![[r#"
+        + route unreachable 10.5.1.0/24 metric 4294967295 proto 114
+        + route unreachable fd00:5:1::/64 metric 4294967295 proto 114
+        + route 10.5.2.0/24 via 192.168.1.12 dev up0 proto 114 src 192.168.1.11
+        + route fd00:5:2::/64 via fd00:1::12 dev up0 proto 114 src fd00:1::11
+        + route 10.5.3.0/24 via 192.168.1.13 dev up0 proto 114 src 192.168.1.11 mtu 1400
+        + link rwv-web vxlan id 14355478 dstport 4789 local 192.168.1.11 nolearning, address 02:72:17:8a:be:57, mtu 1450, up, altname ropewalk.tunnel.web, group 2048355298
+        ~ net/ipv6/conf/rwv-web/accept_ra = 0
+        + address 10.5.1.0/32 dev rwv-web
+        + address fd00:5:1::/128 dev rwv-web nodad
+        + fdb 02:72:7e:94:7a:a9 dev rwv-web self dst 192.168.1.13 permanent
+        + neigh fd00:5:3:: lladdr 02:72:7e:94:7a:a9 dev rwv-web nud permanent protocol 114
+        + route fd00:5:3::/64 via fd00:5:3:: dev rwv-web onlink proto 114 src fd00:5:1:: mtu 1350
+        + fdb 02:72:49:cc:87:0f dev rwv-web self dst 192.168.9.14 permanent
+        + neigh 10.5.4.0 lladdr 02:72:49:cc:87:0f dev rwv-web nud permanent protocol 114
+        + route 10.5.4.0/24 via 10.5.4.0 dev rwv-web onlink proto 114 src 10.5.1.0 mtu 1350
+        + element inet ropewalk direct4 { 10.5.1.0/24 . 10.5.2.0/24 }
+        + element inet ropewalk direct4 { 10.5.2.0/24 . 10.5.1.0/24 }"#]].assert_eq(&ways.join("\n"));
+    assert!(!all.contains("masq"), "{all}");
 }
 
 #[test]

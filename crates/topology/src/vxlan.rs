@@ -15,7 +15,7 @@ use ropewalk_facts::{
     SysctlPath, VxlanSpec, proto,
 };
 use ropewalk_plan::{Duplicate, Plan};
-use ropewalk_spec::{Network, Reach, Vxlan, names};
+use ropewalk_spec::{Network, Peer, Reach, Vxlan, names};
 
 use crate::wiring::{HostFacts, Wiring, setting};
 use crate::{bridge, firewall};
@@ -28,22 +28,12 @@ pub(crate) fn network(
 ) -> Result<Plan, Duplicate> {
     let mut plan = bridge::network(network, None, Reach::Open, host)?;
     let Some(local) = host.underlay else { return Ok(plan) };
-    let dev = names::tunnel(&network.name);
-    plan.ensure(&Ns::HOST, Body::Link(end(network, tunnel, local, host)))?;
-    plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(&dev, "accept_ra"), "0"))?;
-    for (peer, blocks) in &tunnel.peers {
-        let mac = names::tunnel_mac(&network.name, tunnel.vni, *peer);
-        plan.ensure(&Ns::HOST, Body::Fdb(to(&dev, mac, *peer)))?;
-        for block in blocks {
-            plan.ensure(&Ns::HOST, Body::Neigh(at(&dev, *block, mac)))?;
-            plan.ensure(&Ns::HOST, Body::Route(route(network, &dev, *block)))?;
-        }
+    let end = End { network, tunnel, local, mtu: host.mtu, own: gateway };
+    end.make(&mut plan)?;
+    for (ip, peer) in &tunnel.peers {
+        end.lead(&mut plan, *ip, peer, &peer.blocks)?;
     }
-    let own: Vec<IpNet> = network.subnets.iter().map(|subnet| subnet.net).collect();
-    let theirs: Vec<IpNet> = tunnel.blocks().collect();
-    for element in firewall::direct_between(&own, &theirs) {
-        plan.ensure(&Ns::HOST, element)?;
-    }
+    unchanged(&mut plan, network, tunnel)?;
     Ok(plan)
 }
 
@@ -52,19 +42,94 @@ pub(crate) fn attach(wiring: &Wiring<'_>) -> Result<Plan, Duplicate> {
     bridge::attach(wiring, None, Reach::Open)
 }
 
-/// `ip link add rwv-over address MAC mtu MTU up type vxlan id VNI dstport PORT local HOST nolearning`
-fn end(network: &Network, tunnel: &Vxlan, local: IpAddr, host: &HostFacts) -> Link {
-    let (vni, port) = (tunnel.vni, tunnel.port);
-    // Not bound to the interface: the outer packets go as the host's routes say, and the tunnel
-    // outlives the interface.
-    let spec = VxlanSpec { vni, port, local: Some(local), dev: None, learning: false };
-    let mut link = Link::up(names::tunnel(&network.name), LinkKind::Vxlan(spec));
-    link.mac = Some(names::tunnel_mac(&network.name, vni, local));
-    link.mtu = Some(host.mtu);
-    link.altnames.insert(names::tunnel_altname(&network.name));
-    // What comes from a peer comes from the network, and passes as such.
-    link.group = names::group(&network.name);
-    link
+/// The host's address on the network, of the family of `block`.
+fn gateway(network: &Network, block: IpNet) -> Option<IpAddr> {
+    let family = |ip: &IpAddr| ip.is_ipv4() == block.addr().is_ipv4();
+    network.subnets.iter().filter_map(|subnet| subnet.gateway).find(family)
+}
+
+/// Between this host's part of the network and that of the others nothing is changed.
+pub(crate) fn unchanged(plan: &mut Plan, network: &Network, ways: &Vxlan) -> Result<(), Duplicate> {
+    let own: Vec<IpNet> = network.subnets.iter().map(|subnet| subnet.net).collect();
+    let theirs: Vec<IpNet> = ways.blocks().collect();
+    let elements = firewall::direct_between(&own, &theirs);
+    elements.into_iter().try_for_each(|element| plan.ensure(&Ns::HOST, element))
+}
+
+/// This host's end of the tunnels of a network.
+pub(crate) struct End<'a> {
+    pub(crate) network: &'a Network,
+    pub(crate) tunnel: &'a Vxlan,
+    /// Its underlay address.
+    pub(crate) local: IpAddr,
+    /// What fits through it.
+    pub(crate) mtu: u32,
+    /// What the host itself sends to a block comes from there: the peer has a way back to it.
+    pub(crate) own: fn(&Network, IpNet) -> Option<IpAddr>,
+}
+
+impl End<'_> {
+    /// The tunnel end itself.
+    pub(crate) fn make(&self, plan: &mut Plan) -> Result<(), Duplicate> {
+        plan.ensure(&Ns::HOST, Body::Link(self.link()))?;
+        plan.ensure(&Ns::HOST, setting(SysctlPath::conf6(&self.dev(), "accept_ra"), "0"))
+    }
+
+    /// What leads to `blocks` of the peer at `ip`.
+    pub(crate) fn lead(
+        &self,
+        plan: &mut Plan,
+        ip: IpAddr,
+        peer: &Peer,
+        blocks: &[IpNet],
+    ) -> Result<(), Duplicate> {
+        let dev = self.dev();
+        let mac = names::tunnel_mac(&self.network.name, self.tunnel.vni, ip);
+        plan.ensure(&Ns::HOST, Body::Fdb(to(&dev, mac, ip)))?;
+        for block in blocks {
+            plan.ensure(&Ns::HOST, Body::Neigh(at(&dev, *block, mac)))?;
+            plan.ensure(&Ns::HOST, Body::Route(self.route(peer, *block)))?;
+        }
+        Ok(())
+    }
+
+    fn dev(&self) -> IfName {
+        names::tunnel(&self.network.name)
+    }
+
+    /// `ip link add rwv-over address MAC mtu MTU up type vxlan id VNI dstport PORT local HOST nolearning`
+    fn link(&self) -> Link {
+        let (vni, port) = (self.tunnel.vni, self.tunnel.port);
+        // Not bound to the interface: the outer packets go as the host's routes say, and the tunnel
+        // outlives the interface.
+        let spec = VxlanSpec { vni, port, local: Some(self.local), dev: None, learning: false };
+        let mut link = Link::up(self.dev(), LinkKind::Vxlan(spec));
+        link.mac = Some(names::tunnel_mac(&self.network.name, vni, self.local));
+        link.mtu = Some(self.mtu);
+        link.altnames.insert(names::tunnel_altname(&self.network.name));
+        // What comes from a peer comes from the network, and passes as such.
+        link.group = names::group(&self.network.name);
+        link
+    }
+
+    /// `ip route add BLOCK via BLOCK dev DEV onlink src OWN [mtu MTU]`
+    fn route(&self, peer: &Peer, block: IpNet) -> Route {
+        let mut route = Route::unicast(RouteKey::main(block), self.dev(), Some(block.network()));
+        route.hops.iter_mut().for_each(|hop| hop.onlink = true);
+        route.prefsrc = (self.own)(self.network, block);
+        let theirs = peer.mtu.map(|mtu| mtu.saturating_sub(Vxlan::overhead(self.local)));
+        route.mtu = fits(theirs, self.mtu, block);
+        route
+    }
+}
+
+/// What fits through both uplinks, where the peer's is known: a packet that is too long is answered
+/// by this host, instead of being lost on its way.
+pub(crate) fn fits(theirs: Option<u32>, here: u32, block: IpNet) -> Option<u32> {
+    /// What every link of IPv6 has (RFC 8200 §5).
+    const LEAST_V6: u32 = 1280;
+    let least = if block.addr().is_ipv4() { 0 } else { LEAST_V6 };
+    theirs.map(|mtu| mtu.max(least).min(here))
 }
 
 /// `bridge fdb add MAC dev DEV dst PEER self permanent`
@@ -73,20 +138,10 @@ fn to(dev: &IfName, mac: Mac, peer: IpAddr) -> Fdb {
     Fdb { key, state: Neigh::PERMANENT, derived: false }
 }
 
-/// `ip neigh add BLOCK lladdr MAC dev DEV nud permanent`: the block's own address, which nobody
+/// `ip neigh add BLOCK lladdr MAC dev DEV nud permanent`: the block's own address, which no sandbox
 /// has, stands for the tunnel end.
 fn at(dev: &IfName, block: IpNet, mac: Mac) -> Neigh {
     let key = NeighKey { dev: dev.clone(), ip: block.network(), proxy: false };
     let state = Neigh::PERMANENT;
     Neigh { key, mac: Some(mac), state, proto: proto::ROPEWALK, derived: false }
-}
-
-/// `ip route add BLOCK via BLOCK dev DEV onlink src GATEWAY`: what the host itself sends comes from
-/// an address that the peer has a way back to.
-fn route(network: &Network, dev: &IfName, block: IpNet) -> Route {
-    let mut route = Route::unicast(RouteKey::main(block), dev.clone(), Some(block.network()));
-    route.hops.iter_mut().for_each(|hop| hop.onlink = true);
-    let family = |ip: &IpAddr| ip.is_ipv4() == block.addr().is_ipv4();
-    route.prefsrc = network.subnets.iter().filter_map(|subnet| subnet.gateway).find(family);
-    route
 }

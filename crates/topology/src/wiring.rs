@@ -1,5 +1,6 @@
 //! What a topology is given: the host as it is, and one attachment as it shall be.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -25,6 +26,10 @@ pub struct HostFacts {
     pub uplink_takes_ra: bool,
     /// The host's address on the parent by which other hosts reach its end of a tunnel.
     pub underlay: Option<IpAddr>,
+    /// Other hosts of a routed network that are on a link of this one.
+    pub near: BTreeMap<IpAddr, Near>,
+    /// What fits through a tunnel, in bytes.
+    pub tunnel_mtu: u32,
     /// MTU of the network's links in bytes.
     pub mtu: u32,
     /// The network's bridge was there before: it is used, not made, and bears no mark of ours.
@@ -32,6 +37,15 @@ pub struct HostFacts {
     /// Bridged packets pass the IP hooks (`bridge-nf-call-iptables`), so that a packet sent back to
     /// where it came from needs hairpin mode.
     pub bridge_netfilter: bool,
+}
+
+/// Where another host is on a link of this one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Near {
+    /// The link.
+    pub dev: IfName,
+    /// This host's address there.
+    pub own: Option<IpAddr>,
 }
 
 /// One attachment, with everything chosen.

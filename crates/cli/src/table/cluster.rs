@@ -21,7 +21,8 @@ pub(crate) struct Join {
     /// What the host is called, else its host name
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Where the other hosts reach it, else the address that it reaches the store from
+    /// Where the other hosts reach it, one address of each family; else the address that it reaches the
+    /// store from, and one of the other family on the same interface
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Vec<IpAddr>,
     /// Who signed the certificates of the store, PEM
@@ -52,8 +53,9 @@ pub(crate) enum ClusterVerb {
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
-Example:
-  ropewalk cluster create over --subnet 10.5.0.0/16 --subnet fd00:5::/48")]
+Examples:
+  ropewalk cluster create over --subnet 10.5.0.0/16 --subnet fd00:5::/48
+  ropewalk cluster create lan --mode routed --subnet 10.6.0.0/16")]
 pub(crate) struct ClusterCreate {
     /// Its name
     #[arg(value_parser = network)]
@@ -69,13 +71,16 @@ pub(crate) struct ClusterCreate {
     #[arg(long, value_name = "LENGTH", default_value_t = 64)]
     #[arg(value_parser = clap::value_parser!(u8).range(16..=126))]
     pub(crate) block6: u8,
+    /// How its sandboxes are connected: routed leads to hosts on the same link without a tunnel
+    #[arg(long, default_value = "vxlan", value_parser = ["routed", "vxlan"])]
+    pub(crate) mode: String,
     /// The number of its tunnels, else one made of its name
     #[arg(long)]
     pub(crate) vni: Option<u32>,
     /// The UDP port of its tunnels
     #[arg(long)]
     pub(crate) port: Option<u16>,
-    /// Its MTU, else what fits through the tunnels
+    /// Its MTU, else what fits through the uplink, or the tunnels (vxlan)
     #[arg(long)]
     pub(crate) mtu: Option<u32>,
 }

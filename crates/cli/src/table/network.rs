@@ -93,13 +93,13 @@ pub(crate) struct Create {
     /// Taps that several threads open at a time
     #[arg(long)]
     multi_queue: bool,
-    /// The number of the tunnels (vxlan), the same on all hosts, else one made of the name
+    /// The number of the tunnels (vxlan, routed), the same on all hosts, else one made of the name
     #[arg(long, value_name = "NUMBER")]
     vni: Option<u32>,
-    /// The UDP port of the tunnels (vxlan), the same on all hosts, else 4789
+    /// The UDP port of the tunnels (vxlan, routed), the same on all hosts, else 4789
     #[arg(long, value_name = "PORT")]
     port: Option<u16>,
-    /// Another host (vxlan): its address, and its blocks of the network
+    /// Another host (vxlan, routed): its address, and its blocks of the network
     #[arg(long, value_name = "ADDRESS=PREFIX,…")]
     peer: Vec<String>,
     /// No way out: sandboxes reach each other and the host

@@ -194,3 +194,35 @@ fn a_tunnel_that_cannot_be_is_refused() {
     let (_, text) = refused(RawNetwork { subnet: vec!["10.6.1.0/24".into()], ..again });
     assert!(text.contains("rwv-over has the number 42 on port 4789"), "{text}");
 }
+
+#[test]
+fn a_peer_that_is_not_on_a_link_any_more_is_reached_through_a_tunnel() {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    let before = host.snapshot();
+    let wish = RawNetwork {
+        peer: vec!["10.0.0.7=10.9.2.0/24".into()],
+        ..crate::host::routed("web", &["10.9.1.0/24"])
+    };
+    host.create(&RawNetwork { peer: Vec::new(), ..wish.clone() });
+    host.create(&wish);
+    let way = || host.sh("ip route show 10.9.2.0/24");
+    assert!(way().contains("via 10.0.0.7 dev up0 proto 114 src 10.0.0.1"), "{}", way());
+    let review = || host.engine().review_ways().unwrap().unwrap();
+    assert!(review().findings.is_empty(), "all is as it was");
+    host.sh("ip route add 10.0.0.7 via 10.0.0.2");
+    let tended = review();
+    assert!(tended.findings.iter().all(|finding| finding.repaired), "{tended:?}");
+    assert!(way().contains("via 10.9.2.0 dev rwv-web proto 114 src 10.9.1.0 onlink"), "{}", way());
+    assert!(review().findings.is_empty(), "it is as it shall be");
+    // While the uplink is away nobody knows better.
+    host.sh("ip link set up0 down");
+    assert!(review().findings.is_empty());
+    host.sh("ip link set up0 up; ip addr add fd00:aa::1/64 dev up0 nodad
+        ip route add default via 10.0.0.2; ip route add default via fd00:aa::2");
+    let tended = review();
+    assert_eq!((tended.findings.len(), tended.faults.len()), (1, 0), "{tended:?}");
+    assert!(way().contains("via 10.0.0.7 dev up0 proto 114"), "{}", way());
+    host.engine().remove_network(&"web".parse().unwrap()).unwrap();
+    same(&before, &host.snapshot());
+}

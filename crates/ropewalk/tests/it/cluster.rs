@@ -44,16 +44,16 @@ const DEADLINE: Duration = Duration::from_secs(100);
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// A process that goes with the test.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
-    fn on(place: &str, line: &str) -> Self {
+    pub(crate) fn on(place: &str, line: &str) -> Self {
         let mut command = command(&format!("lab exec {place} -- {line}"), &[]);
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         Self(command.spawn().expect("the binary runs"))
     }
 
-    fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         let _ended = self.0.kill();
         let _ended = self.0.wait();
     }
@@ -66,10 +66,10 @@ impl Drop for Running {
 }
 
 /// The lab, its stores and its agents.
-struct Cluster {
-    agents: Vec<Running>,
-    stores: Vec<Running>,
-    host: Host,
+pub(crate) struct Cluster {
+    pub(crate) agents: Vec<Running>,
+    pub(crate) stores: Vec<Running>,
+    pub(crate) host: Host,
 }
 
 impl Drop for Cluster {
@@ -91,11 +91,7 @@ impl Cluster {
 
     /// The lab alone.
     fn laid() -> Self {
-        let host = Host::new();
-        host.net.sh("mkdir -p /run/ropewalk-lab; mount -t tmpfs none /run/ropewalk-lab");
-        fs::write("/run/ropewalk/lab.toml", LAB).expect("a file");
-        host.ok("lab up /run/ropewalk/lab.toml");
-        Self { agents: Vec::new(), stores: Vec::new(), host }
+        Self::lab(LAB)
     }
 
     /// Stores begin, and every host becomes a member, by way of `first`, if that answers.
@@ -111,11 +107,20 @@ impl Cluster {
         self.agents = HOSTS.iter().map(|host| agent(host)).collect();
     }
 
-    fn run(&self, place: &str, line: &str) -> Ran {
+    /// A lab alone.
+    pub(crate) fn lab(text: &str) -> Self {
+        let host = Host::new();
+        host.net.sh("mkdir -p /run/ropewalk-lab; mount -t tmpfs none /run/ropewalk-lab");
+        fs::write("/run/ropewalk/lab.toml", text).expect("a file");
+        host.ok("lab up /run/ropewalk/lab.toml");
+        Self { agents: Vec::new(), stores: Vec::new(), host }
+    }
+
+    pub(crate) fn run(&self, place: &str, line: &str) -> Ran {
         self.host.run(&format!("lab exec {place} -- {line}"))
     }
 
-    fn ok(&self, place: &str, line: &str) -> String {
+    pub(crate) fn ok(&self, place: &str, line: &str) -> String {
         self.host.ok(&format!("lab exec {place} -- {line}"))
     }
 
@@ -133,7 +138,7 @@ impl Cluster {
         out
     }
 
-    fn json(&self, place: &str, line: &str) -> Value {
+    pub(crate) fn json(&self, place: &str, line: &str) -> Value {
         serde_json::from_str(&self.ok(place, &format!("ropewalk {line} --json"))).expect("JSON")
     }
 
@@ -173,7 +178,7 @@ impl Cluster {
             .count()
     }
 
-    fn alarms(&self, host: &str) -> Vec<String> {
+    pub(crate) fn alarms(&self, host: &str) -> Vec<String> {
         let status = self.json(host, "cluster status");
         let all = status["alarms"].as_array().expect("alarms").clone();
         all.iter().map(|alarm| alarm.as_str().unwrap_or_default().to_owned()).collect()
@@ -209,7 +214,7 @@ fn store_with(n: u8, more: &str) -> Running {
 }
 
 /// Waits for `done`.
-fn until(what: &str, mut done: impl FnMut() -> bool) {
+pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
     let begun = Instant::now();
     while !done() {
         assert!(begun.elapsed() < DEADLINE, "never: {what}");

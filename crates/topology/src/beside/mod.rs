@@ -118,7 +118,7 @@ fn concerns(network: &Network, family: Family, host: &HostFacts) -> bool {
     if matches!(network.mode, Mode::Cni { .. }) {
         return true;
     }
-    has && matches!(network.mode, Mode::Routed | Mode::Flat { .. } | Mode::Vxlan(_))
+    has && matches!(network.mode, Mode::Routed(_) | Mode::Flat { .. } | Mode::Vxlan(_))
 }
 
 /// A rule of the chain: what comes by a link, leaves by one, or both, and what becomes of it.
