@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use crate::call::{Call, Command};
-use crate::chain::{self, bandwidth, firewall, portmap, sbr, tuning};
+use crate::chain::{self, bandwidth, firewall, portmap, sbr, tuning, vrf};
 use crate::conf::Conf;
 use crate::delegate::Ipam;
 use crate::fault::{Code, Fault};
@@ -51,6 +51,8 @@ pub enum Plugin {
     Tuning,
     /// A table of routes for each address.
     Sbr,
+    /// A routing domain.
+    Vrf,
     /// Addresses from ranges.
     HostLocal,
     /// Addresses from the configuration.
@@ -73,7 +75,7 @@ const STDIN_MAX: u64 = 16 << 20;
 
 impl Plugin {
     /// Those that are links to this program, with the names of the links.
-    pub const ALL: [(&str, Self); 17] = [
+    pub const ALL: [(&str, Self); 18] = [
         ("bridge", Self::Bridge),
         ("ptp", Self::Ptp),
         ("macvlan", Self::Macvlan),
@@ -88,6 +90,7 @@ impl Plugin {
         ("firewall", Self::Firewall),
         ("tuning", Self::Tuning),
         ("sbr", Self::Sbr),
+        ("vrf", Self::Vrf),
         ("host-local", Self::HostLocal),
         ("static", Self::Static),
         ("dhcp", Self::Dhcp),
@@ -167,9 +170,12 @@ impl Plugin {
             | Self::HostDevice
             | Self::Dummy
             | Self::Tap => Role::Interface,
-            Self::Portmap | Self::Bandwidth | Self::Firewall | Self::Tuning | Self::Sbr => {
-                Role::Addition
-            }
+            Self::Portmap
+            | Self::Bandwidth
+            | Self::Firewall
+            | Self::Tuning
+            | Self::Sbr
+            | Self::Vrf => Role::Addition,
             Self::Loopback => Role::Loopback,
             Self::HostLocal => Role::HostLocal,
             Self::Static => Role::Static,
@@ -194,6 +200,7 @@ impl Plugin {
             Self::Bandwidth => bandwidth::add(&mut Task::new(conf, call)?),
             Self::Firewall => firewall::add(&mut Task::new(conf, call)?),
             Self::Sbr => sbr::add(&mut Task::new(conf, call)?),
+            Self::Vrf => vrf::add(&mut Task::new(conf, call)?),
             Self::HostLocal => host_local::add(conf, call),
             Self::Static => fixed::add(conf, &call.args),
             Self::Dhcp => dhcp::add(conf, call),

@@ -235,6 +235,7 @@ fn beside_link(ours: &Direct, theirs: &LinkKind) -> bool {
         | LinkKind::Vxlan(_)
         | LinkKind::Moved { .. }
         | LinkKind::Tap(_)
+        | LinkKind::Vrf { .. }
         | LinkKind::Loopback
         | LinkKind::Other(_) => true,
     }

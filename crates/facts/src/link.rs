@@ -124,6 +124,11 @@ pub enum LinkKind {
         /// Its number, 1 to 4094.
         id: u16,
     },
+    /// A routing domain: links that have it for their master are routed by its table.
+    Vrf {
+        /// The table.
+        table: u32,
+    },
     /// A tap, which a process holds the other end of.
     Tap(TapSpec),
     /// A link of another namespace, which is moved here and given back in the end. As a wish; found,
@@ -163,6 +168,7 @@ impl LinkKind {
             Self::Macvlan { .. } => "macvlan",
             Self::Ipvlan { .. } => "ipvlan",
             Self::Vlan { .. } => "vlan",
+            Self::Vrf { .. } => "vrf",
             Self::Tap(_) => "tun",
             Self::Moved { .. } => "moved",
             Self::Loopback => "loopback",

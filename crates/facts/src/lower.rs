@@ -103,6 +103,7 @@ impl LinkKind {
             | Self::Bridge
             | Self::Dummy
             | Self::Ifb
+            | Self::Vrf { .. }
             | Self::Tap(_)
             | Self::Vxlan(_)
             | Self::Moved { .. }

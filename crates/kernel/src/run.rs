@@ -369,6 +369,7 @@ fn peer(link: &Link) -> Option<&Peer> {
         | LinkKind::Macvlan { .. }
         | LinkKind::Ipvlan { .. }
         | LinkKind::Vlan { .. }
+        | LinkKind::Vrf { .. }
         | LinkKind::Tap(_)
         | LinkKind::Moved { .. }
         | LinkKind::Loopback

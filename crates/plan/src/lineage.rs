@@ -34,6 +34,7 @@ pub(crate) fn peer_key(link: &Link) -> Option<Key> {
         | LinkKind::Ipvlan { .. }
         | LinkKind::Vlan { .. }
         | LinkKind::Tap(_)
+        | LinkKind::Vrf { .. }
         | LinkKind::Vxlan(_)
         | LinkKind::Moved { .. }
         | LinkKind::Loopback

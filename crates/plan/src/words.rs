@@ -70,6 +70,7 @@ pub(crate) fn kind(kind: &LinkKind) -> Words {
         }
         LinkKind::Ipvlan { mode, .. } => words.say("mode").say(mode.word()),
         LinkKind::Vlan { id, .. } => words.opt("id", Some(id)),
+        LinkKind::Vrf { table } => words.opt("table", Some(table)),
         LinkKind::Tap(_) => Words::default().say("tap"),
         LinkKind::Moved { from } => words.say("from").word(&from.name),
         LinkKind::Veth { .. }

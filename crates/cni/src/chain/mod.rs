@@ -10,6 +10,7 @@ mod pattern;
 pub(crate) mod portmap;
 pub(crate) mod sbr;
 pub(crate) mod tuning;
+pub(crate) mod vrf;
 
 use ropewalk_engine::{Amendment, Bare, Manner, Whom};
 use ropewalk_facts::IfName;
@@ -75,6 +76,7 @@ pub(crate) fn amendment(name: &'static str, asked: String) -> Amendment<'static>
 pub(crate) fn del(task: &mut Task<'_>, plugin: &str) -> Result<(), Fault> {
     let whom = task.whom(None)?;
     match (task.engine.unamend(&whom, plugin)?, plugin) {
+        (recorded, "vrf") => vrf::del(task, &whom, recorded),
         (recorded, "tuning") => tuning::del(task, &whom, recorded),
         (false, "portmap") => portmap::del_strange(task, &whom),
         (false, "firewall") => firewall::del_strange(task, &whom),

@@ -41,8 +41,8 @@ pub(crate) fn add(task: &mut Task<'_>) -> Result<Outcome, Fault> {
         Ok(plan)
     };
     let mut amendment = amendment("tuning", format!("{settings:?} {manner:?}"));
-    (amendment.manner, amendment.draw) = (manner, &draw);
-    let kept = backup::keep(task, &whom, manner)?;
+    (amendment.manner, amendment.draw) = (manner.clone(), &draw);
+    let kept = backup::keep(task, &whom, &manner)?;
     if let Err(fault) = task.engine.amend(&whom, &bare, &amendment) {
         kept.map_or(Ok(()), |file| file.remove())?;
         return Err(fault.into());
@@ -89,6 +89,7 @@ fn manner(task: &Task<'_>, wishes: &[Object; 2]) -> Result<Manner, Fault> {
         promisc: truth("promisc")?.filter(|on| *on),
         allmulti: truth("allmulti")?,
         txqlen: txqlen.transpose()?.map(u32::try_from).transpose().map_err(odd)?,
+        master: None,
     })
 }
 

@@ -98,6 +98,7 @@ fn wired(task: &mut Task<'_>, plugin: Plugin) -> Result<Wired, Fault> {
         | Plugin::Firewall
         | Plugin::Tuning
         | Plugin::Sbr
+        | Plugin::Vrf
         | Plugin::HostLocal
         | Plugin::Static
         | Plugin::Dhcp

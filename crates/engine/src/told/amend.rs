@@ -49,7 +49,7 @@ pub struct Amendment<'a> {
 }
 
 /// What of an interface can be otherwise than it was made; none stays as it is.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Manner {
     /// Its hardware address.
     pub mac: Option<Mac>,
@@ -61,6 +61,8 @@ pub struct Manner {
     pub allmulti: Option<bool>,
     /// How many packets wait to be sent.
     pub txqlen: Option<u32>,
+    /// The routing domain that it is in.
+    pub master: Option<IfName>,
 }
 
 impl Manner {
@@ -71,13 +73,14 @@ impl Manner {
     }
 
     /// `link` in this manner.
-    pub(super) fn of(self, link: Link) -> Link {
+    pub(super) fn of(&self, link: Link) -> Link {
         Link {
             mac: self.mac.or(link.mac),
             mtu: self.mtu.or(link.mtu),
             promisc: self.promisc.or(link.promisc),
             allmulti: self.allmulti.or(link.allmulti),
             txqlen: self.txqlen.or(link.txqlen),
+            master: self.master.clone().or(link.master),
             ..link
         }
     }
@@ -236,10 +239,17 @@ impl Engine {
         let host = self.publish_facts(!amendment.publish.is_empty(), &mut world)?;
         let mut wiring = wiring(record, head);
         (wiring.rate_in, wiring.rate_out) = (amendment.rate_in, amendment.rate_out);
-        let mut drawn = ropewalk_topology::publish(&wiring, &amendment.publish, &host)?;
+        let altered = self.altered(record, amendment, &mut world)?;
+        let moves = amendment.manner.master.is_some();
+        let mut drawn = Plan::new();
+        // It loses routes and addresses by that, which are stated then.
+        if let Some(link) = altered.clone().filter(|_| moves) {
+            drawn.ensure(&record.ns, Body::Link(link))?;
+        }
+        drawn.extend(ropewalk_topology::publish(&wiring, &amendment.publish, &host)?)?;
         drawn.extend(ropewalk_topology::rates(&wiring)?)?;
         drawn.extend((amendment.draw)(&wiring, &host)?)?;
-        if let Some(link) = self.altered(record, amendment, &mut world)? {
+        if let Some(link) = altered.filter(|_| !moves) {
             drawn.ensure(&record.ns, Body::Link(link))?;
         }
         let held = |step: &Step| record.plan.steps().contains(step);

@@ -111,7 +111,7 @@ impl Engine {
         &mut self,
         sandbox: &SandboxRef,
         name: &IfName,
-        manner: Manner,
+        manner: &Manner,
     ) -> Result<(), Fault> {
         let Some(link) = self.link_inside(sandbox, name)? else { return Ok(()) };
         let sandbox = self.open_sandbox(sandbox)?;

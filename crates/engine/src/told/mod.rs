@@ -10,6 +10,7 @@
 
 mod amend;
 mod attach;
+mod domain;
 mod gc;
 mod inside;
 mod own;

@@ -1,6 +1,8 @@
 //! Links that stand on others, in their namespace and in another one, and taps.
 
-use ropewalk_facts::{Body, IpvlanMode, Link, LinkKind, MacvlanMode, Ns, Peer, TapSpec};
+use ropewalk_facts::{
+    Body, Id, IpvlanMode, Link, LinkKind, MacvlanMode, MemberFlags, MemberVlan, Ns, Peer, TapSpec,
+};
 use ropewalk_plan::{Plan, Step, predict};
 use ropewalk_testnet::vm;
 
@@ -121,14 +123,52 @@ fn a_link_is_lent_and_given_back_under_names_that_others_have() {
     assert!(host.link(&HOST, "nic0").is_some());
 }
 
+fn vlans_of_a_member(host: &mut Host) {
+    let bridge = Link { vlan_filtering: Some(true), ..link("br0", LinkKind::Bridge) };
+    let mut port = link("ifb8", LinkKind::Ifb);
+    port.master = Some(name("br0"));
+    host.run(&[create(&HOST, Body::Link(bridge.clone())), create(&HOST, Body::Link(port))]);
+    let vlan = |id, own| MemberVlan { id, pvid: own, untagged: own };
+    let of = |vlans: &[MemberVlan]| MemberFlags {
+        vlans: Some(vlans.iter().copied().collect()),
+        ..MemberFlags::of(name("ifb8"))
+    };
+    let found = |host: &mut Host| {
+        let key = Id::Member(name("ifb8")).at(HOST);
+        let one = host.found(&key).and_then(|fact| fact.body.as_member().cloned()).unwrap();
+        let all = host.all().fact(&key).and_then(|fact| fact.body.as_member().cloned());
+        assert_eq!(Some(&one), all.as_ref());
+        one.vlans
+    };
+    assert_eq!(found(host), None);
+    let (own, trunk) =
+        (of(&[vlan(100, true)]), of(&[vlan(1, true), vlan(7, false), vlan(8, false)]));
+    let usual = MemberFlags { vlans: None, ..own.clone() };
+    for (old, new) in [(&usual, &own), (&own, &trunk), (&trunk, &usual)] {
+        let bodies = (Body::Member(old.clone()), Body::Member(new.clone()));
+        host.run(&[alter(&HOST, bodies.0, bodies.1)]);
+        assert_eq!(found(host), new.vlans);
+    }
+    let plain = Link { vlan_filtering: None, ..bridge.clone() };
+    host.run(&[alter(&HOST, Body::Link(bridge), Body::Link(plain.clone()))]);
+    assert_eq!(host.link(&HOST, "br0").unwrap().vlan_filtering, None);
+    host.run(&[
+        delete(&HOST, Body::Link(plain)),
+        delete(&HOST, Body::Link(link("ifb8", LinkKind::Ifb))),
+    ]);
+}
+
 /// What the kernel here may lack, in the virtual machine.
 #[test]
 fn ipvlans_vlans_and_dummies() {
     if !vm::inside() {
-        return vm::run("kinds::ipvlans_vlans_and_dummies");
+        let machine = vm::Machine { modules: vec!["vrf"], ..vm::Machine::default() };
+        return machine.run("kinds::ipvlans_vlans_and_dummies");
     }
     let mut host = Host::new();
     host.comes_and_goes(&red(), Body::Link(whole("dum0", LinkKind::Dummy, 9)));
+    host.comes_and_goes(&red(), Body::Link(whole("vrf0", LinkKind::Vrf { table: 321 }, 9)));
+    vlans_of_a_member(&mut host);
     host.pair();
     let parents_mac = host.link(&HOST, "leg").unwrap().mac;
     let mut kinds: Vec<LinkKind> = IpvlanMode::ALL

@@ -1,6 +1,6 @@
 //! What follows from a change of an object that stays.
 
-use ropewalk_facts::{Body, Fact, Id, IfName, Link, Ns, Sysctl, SysctlPath};
+use ropewalk_facts::{Body, Fact, Id, IfName, Link, LinkKind, Ns, Sysctl, SysctlPath};
 
 use super::Run;
 use super::flush::Why;
@@ -37,7 +37,10 @@ impl Run<'_> {
         if moved && was.master.is_some() {
             self.left(&ns, &was.name);
         }
-        if was.up && !link.up {
+        // A link that comes to a routing domain, or leaves one, goes down and up (`cycle_netdev`,
+        // drivers/net/vrf.c).
+        let cycled = moved && (self.is_vrf(&ns, &was.master) || self.is_vrf(&ns, &link.master));
+        if was.up && (!link.up || cycled) {
             self.flush_v4(&ns, &was.name, Why::Down);
             self.flush_v6(&ns, &was.name, Why::Down);
         }
@@ -54,6 +57,12 @@ impl Run<'_> {
         if moved {
             self.joined(&ns, link);
         }
+    }
+
+    /// True for a master that is a routing domain.
+    fn is_vrf(&self, ns: &Ns, master: &Option<IfName>) -> bool {
+        let master = master.as_ref().and_then(|name| self.link(ns, name));
+        master.is_some_and(|link| matches!(link.kind, LinkKind::Vrf { .. }))
     }
 
     /// Links that stand on another have no larger MTU (`macvlan_device_event`,

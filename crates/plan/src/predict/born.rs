@@ -66,6 +66,7 @@ impl Run<'_> {
             LinkKind::Bridge
             | LinkKind::Dummy
             | LinkKind::Ifb
+            | LinkKind::Vrf { .. }
             | LinkKind::Tap(_)
             | LinkKind::Macvlan { .. }
             | LinkKind::Ipvlan { .. }

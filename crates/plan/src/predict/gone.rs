@@ -60,6 +60,10 @@ impl Run<'_> {
         for member in self.links(ns) {
             if member.master.as_ref() == Some(&link.name) {
                 self.left(ns, &member.name);
+                if member.up && matches!(link.kind, LinkKind::Vrf { .. }) {
+                    self.flush_v4(ns, &member.name, Why::Down);
+                    self.flush_v6(ns, &member.name, Why::Down);
+                }
                 let free = Body::Link(Link { master: None, ..member }).at(ns.clone());
                 self.record(free.key(), Some(free), true);
             }

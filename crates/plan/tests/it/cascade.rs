@@ -478,3 +478,61 @@ fn what_others_changed_meanwhile_is_not_undone() {
     let left = undo(&made, &Snapshot::default());
     assert_eq!(left, vec![]);
 }
+
+#[test]
+fn a_link_that_comes_to_a_routing_domain_loses_what_one_does_that_goes_down() {
+    let vrf = Link::up(name("red"), LinkKind::Vrf { table: 7 });
+    let eth0 = Link::up(name("eth0"), LinkKind::Ifb);
+    let at = |table: u32| {
+        let mut route = route("0.0.0.0/0", "eth0", "10.9.0.1");
+        route.key.table = table;
+        host(Body::Route(route))
+    };
+    let before = built([
+        host(Body::Link(eth0.clone())),
+        host(addr("eth0", "10.9.0.2/24")),
+        host(addr("eth0", "fd09::2/64")),
+        at(254),
+        host(Body::Link(vrf.clone())),
+    ]);
+    let moved = Link { master: Some(vrf.name.clone()), ..eth0 };
+    let mut snap = before.clone();
+    let made = predict(
+        &plan([
+            Step::Ensure(host(Body::Link(moved))),
+            Step::Ensure(host(addr("eth0", "fd09::2/64"))),
+            Step::Absent(at(254).key()),
+            Step::Ensure(at(7)),
+        ]),
+        &mut snap,
+    )
+    .unwrap();
+    expect![[r#"
+        - route default via 10.9.0.1 dev eth0 proto 114 (implied)
+        - address fd09::2/64 dev eth0 nodad (implied)
+        ~ link eth0 master none → red
+        + address fd09::2/64 dev eth0 nodad
+        + route default table 7 via 10.9.0.1 dev eth0 proto 114
+    "#]]
+    .assert_eq(&lines(&made));
+    expect![[r#"
+        - route default table 7 via 10.9.0.1 dev eth0 proto 114
+        - address fd09::2/64 dev eth0 nodad
+        ~ link eth0 master red → none
+        + address fd09::2/64 dev eth0 nodad
+        + route default via 10.9.0.1 dev eth0 proto 114
+    "#]]
+    .assert_eq(&lines(&invert(&made)));
+    assert_eq!(lines(&undo(&made, &snap)), lines(&invert(&made)));
+    let mut back = snap.clone();
+    ropewalk_plan::apply(&undo(&made, &snap), &mut back);
+    assert_eq!(back, before);
+    // Without its domain it is free, and loses the same.
+    expect![[r#"
+        - route default table 7 via 10.9.0.1 dev eth0 proto 114 (implied)
+        - address fd09::2/64 dev eth0 nodad (implied)
+        ~ link eth0 master red → none (implied)
+        - link red vrf table 7, up
+    "#]]
+    .assert_eq(&told(absent(&Ns::HOST, "red"), &snap));
+}

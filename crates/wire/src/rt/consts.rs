@@ -129,6 +129,7 @@ consts! {
     IFLA_MACVLAN_BC_QUEUE_LEN: u16 = 7;
     IFLA_IPVLAN_MODE: u16 = 1;
     IFLA_VLAN_ID: u16 = 1;
+    IFLA_VRF_TABLE: u16 = 1;
     IFLA_TUN_OWNER: u16 = 1;
     IFLA_TUN_GROUP: u16 = 2;
     IFLA_TUN_TYPE: u16 = 3;

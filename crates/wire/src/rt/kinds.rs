@@ -26,6 +26,7 @@ pub(super) fn read(name: &str, list: &Attrs<'_>, lower: Lower) -> Option<LinkKin
             let mode = IpvlanMode::from_number(attr(IFLA_IPVLAN_MODE)?.u16()?)?;
             LinkKind::Ipvlan { lower, mode }
         }
+        "vrf" => LinkKind::Vrf { table: id(IFLA_VRF_TABLE)? },
         "vlan" => LinkKind::Vlan { lower, id: attr(IFLA_VLAN_ID)?.u16()? },
         "tun" if attr(IFLA_TUN_TYPE)?.u8()? == TAP => LinkKind::Tap(TapSpec {
             owner: id(IFLA_TUN_OWNER),

@@ -132,6 +132,7 @@ pub(super) fn create(
                 w.u8(IFLA_BR_VLAN_FILTERING, 1);
             }
         }),
+        LinkKind::Vrf { table } => w.nest(IFLA_INFO_DATA, |w| w.u32(IFLA_VRF_TABLE, *table)),
         LinkKind::Dummy | LinkKind::Ifb => {}
         // A tap is made through /dev/net/tun.
         LinkKind::Tap(_) | LinkKind::Moved { .. } | LinkKind::Loopback | LinkKind::Other(_) => {
@@ -419,7 +420,7 @@ impl<'a> Read<'a> {
             "bridge" => LinkKind::Bridge,
             "dummy" => LinkKind::Dummy,
             "ifb" => LinkKind::Ifb,
-            "macvlan" | "ipvlan" | "vlan" | "tun" => within(IFLA_INFO_DATA)
+            "macvlan" | "ipvlan" | "vlan" | "vrf" | "tun" => within(IFLA_INFO_DATA)
                 .and_then(|data| kinds::read(name, &data.attrs(), self.peer(links)))
                 .unwrap_or_else(|| LinkKind::Other(name.to_owned())),
             "vxlan" => within(IFLA_INFO_DATA)

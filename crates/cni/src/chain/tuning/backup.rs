@@ -53,7 +53,7 @@ impl Kept {
 pub(super) fn keep(
     task: &mut Task<'_>,
     whom: &Whom,
-    manner: Manner,
+    manner: &Manner,
 ) -> Result<Option<Kept>, Fault> {
     let path = path(task.conf, whom)?;
     if manner.is_empty() || path.exists() {
@@ -80,7 +80,7 @@ pub(super) fn restore(task: &mut Task<'_>, whom: &Whom, recorded: bool) -> Resul
         let before = read(&path)?;
         let sandbox = task.sandbox()?;
         if let Some(before) = before {
-            task.engine.alter_inside(&sandbox, &whom.ifname, before.manner())?;
+            task.engine.alter_inside(&sandbox, &whom.ifname, &before.manner())?;
         }
     }
     remove(&path)
@@ -106,7 +106,7 @@ pub(super) fn sweep(task: &Task<'_>) -> Result<(), Fault> {
 }
 
 impl Before {
-    fn of(link: &Link, manner: Manner, whom: &Whom) -> Self {
+    fn of(link: &Link, manner: &Manner, whom: &Whom) -> Self {
         let is_on = |on: Option<bool>| on == Some(true);
         Self {
             mac: manner.mac.and(link.mac).map(|mac| mac.to_string()),
@@ -125,6 +125,7 @@ impl Before {
             promisc: self.promisc,
             allmulti: self.allmulti,
             txqlen: self.txqlen,
+            master: None,
         }
     }
 }
