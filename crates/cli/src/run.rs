@@ -2,13 +2,13 @@
 //!
 //! Never here: what the words look like (`show`), what the options are (`table`).
 
-use ropewalk_engine::{Code, Engine, Fault, Finding, Paths, Wanted};
+use ropewalk_engine::{Code, Engine, Fault, Finding, Paths, Session, Wanted};
 
 use crate::answer::{Answer, FOUND};
 use crate::refusal::senseless;
 use crate::table::{
     Announce, Attach, Cli, Create, Detach, File, Guard, NetworkVerb, Opened, PlanFile, Ports, Ps,
-    Purge, Verb,
+    Purge, Routes, Verb,
 };
 use crate::{
     agent, capture, cluster, demo, explain, fix, install, lab, pages, show, topics, trial, why,
@@ -36,9 +36,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
         Verb::Repair => repair(json),
         Verb::Gc => Answer::of(json, &open()?.gc()?, |done| show::done(done)),
         Verb::Purge(args) => purge(args, json),
-        Verb::Routes(args) => {
-            Answer::of(json, &open()?.routes(&args.network)?, |hints| show::routes(hints))
-        }
+        Verb::Routes(args) => routes(args, json),
         Verb::Agent(args) => agent::run(args, json),
         Verb::Join(args) => cluster::join(args, json),
         Verb::Leave => cluster::leave(json),
@@ -129,6 +127,24 @@ fn publish(args: &Opened, json: bool) -> Result<Answer, Fault> {
 fn unpublish(args: &Ports, json: bool) -> Result<Answer, Fault> {
     let row = open()?.unpublish(&args.sandbox, &args.ports)?;
     Answer::of(json, &row, |row| show::unpublished(row, &args.ports))
+}
+
+/// The routes to a network, or a configuration that tells of them by BGP.
+fn routes(args: &Routes, json: bool) -> Result<Answer, Fault> {
+    let mut engine = open()?;
+    if !args.frr && !args.bird {
+        return Answer::of(json, &engine.routes(&args.network)?, |hints| show::routes(hints));
+    }
+    let v4 = args.router.iter().filter(|ip| ip.is_ipv4()).count();
+    if v4 > 1 || args.router.len() - v4 > 1 {
+        let fault = Fault::new(Code::BadInput, "--router: one address of each family");
+        return Err(fault.or_try("ropewalk help routes"));
+    }
+    let theirs = args.router_as.unwrap_or(args.own_as);
+    let session = Session { routers: args.router.clone(), own: args.own_as, theirs };
+    let told = engine.told_by_bgp(&args.network)?;
+    let text = if args.frr { told.frr(&session) } else { told.bird(&session) };
+    Answer::of(json, &text, String::clone)
 }
 
 fn announce(args: &Announce, json: bool) -> Result<Answer, Fault> {

@@ -11,6 +11,7 @@ mod active;
 mod all;
 mod attach;
 mod beside;
+mod bgp;
 mod capture;
 mod check;
 mod code;
@@ -64,6 +65,7 @@ use ropewalk_kernel::Kernel;
 use ropewalk_store::{Stamp, Store};
 
 pub use all::{Pair, why_all};
+pub use bgp::{Session, Told};
 pub use capture::{Captured, Until, capture};
 pub use code::Code;
 pub use declare::{Dry, Wanted};

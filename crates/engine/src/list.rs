@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use ropewalk_facts::{Body, Fact, Id, IfName, LinkKind, Ns};
 use ropewalk_kernel::netns;
 use ropewalk_plan::Step;
-use ropewalk_spec::{Mode, NetworkName, names};
+use ropewalk_spec::{Mode, Network, NetworkName, names};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, State};
 use ropewalk_topology::firewall;
 use serde::Serialize;
 
+use crate::bgp::Told;
 use crate::fault::Fault;
 use crate::routes::{RouteHint, hint};
 use crate::view::{Limits, Row, moment};
@@ -194,14 +195,36 @@ impl Engine {
     /// # Errors
     /// [`crate::Code::NetworkUnknown`].
     pub fn routes(&mut self, name: &NetworkName) -> Result<Vec<RouteHint>, Fault> {
+        let network = self.made_or_defined(name)?;
+        let here = self.told_by_bgp(name)?;
+        let mut hints: Vec<_> = here.blocks.iter().map(|net| hint(*net, &here.host)).collect();
+        // The other hosts of a routed network are reached in the same way.
+        let Mode::Routed(ways) = &network.mode else { return Ok(hints) };
+        for (ip, peer) in &ways.peers {
+            let via: Vec<_> = std::iter::once(*ip).chain(peer.also).collect();
+            hints.extend(peer.blocks.iter().map(|block| hint(*block, &via)));
+        }
+        Ok(hints)
+    }
+
+    /// What this host tells routers of its part of a network.
+    ///
+    /// # Errors
+    /// [`crate::Code::NetworkUnknown`].
+    pub fn told_by_bgp(&mut self, name: &NetworkName) -> Result<Told, Fault> {
+        let network = self.made_or_defined(name)?;
+        let found = self.kernel.read_all(&Ns::HOST)?;
+        let host = host::known_by(&found).iter().map(|net| net.addr()).collect();
+        let blocks = network.subnets.iter().map(|subnet| subnet.net).collect();
+        Ok(Told { network: network.name, blocks, host })
+    }
+
+    fn made_or_defined(&self, name: &NetworkName) -> Result<Network, Fault> {
         let network = match self.store.network(name)? {
             Some(record) => Some(record.network),
             None => self.definitions.read(name)?,
         };
-        let network = network.ok_or_else(|| self.unknown(name))?;
-        let found = self.kernel.read_all(&Ns::HOST)?;
-        let via: Vec<_> = host::known_by(&found).iter().map(|net| net.addr()).collect();
-        Ok(network.subnets.iter().map(|subnet| hint(subnet.net, &via)).collect())
+        network.ok_or_else(|| self.unknown(name))
     }
 }
 

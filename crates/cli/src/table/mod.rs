@@ -192,10 +192,30 @@ pub(crate) struct Purge {
 }
 
 #[derive(Args, Debug)]
+#[command(group(clap::ArgGroup::new("speaker").args(["frr", "bird"]).requires("router")))]
+#[command(after_help = "\
+Examples:
+  ropewalk routes lan
+  ropewalk routes lan --bird --router 192.168.1.1 --as 65001 --router-as 65000")]
 pub(crate) struct Routes {
     /// The network
     #[arg(value_parser = values::network)]
     pub(crate) network: NetworkName,
+    /// A configuration of FRR instead, with which this host tells a router of its blocks by BGP
+    #[arg(long)]
+    pub(crate) frr: bool,
+    /// The same for BIRD 2
+    #[arg(long)]
+    pub(crate) bird: bool,
+    /// The router that is told, one address of each family
+    #[arg(long, value_name = "ADDRESS", requires = "speaker")]
+    pub(crate) router: Vec<std::net::IpAddr>,
+    /// The number of this host's autonomous system
+    #[arg(long = "as", value_name = "NUMBER", default_value_t = 65000)]
+    pub(crate) own_as: u32,
+    /// That of the router's, else the same
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) router_as: Option<u32>,
 }
 
 #[derive(Args, Debug)]

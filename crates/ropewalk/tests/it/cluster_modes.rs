@@ -105,6 +105,18 @@ fn a_routed_network_leads_directly_on_a_lan_and_by_tunnel_behind_a_router() {
     let routes6 = cluster.ok("h1", "ip -6 route show proto 114");
     assert!(routes6.contains("via fd00:1::12 dev eth0"), "{routes6}");
 
+    // What the LAN's router needs is known on every host, of all of them.
+    let hints = cluster.json("h3", "routes web");
+    let to = |via: &str| {
+        hints.as_array().map(|all| all.iter().filter(|hint| hint["via"][0] == via).count())
+    };
+    for (v4, v6) in [("192.168.1.11", "fd00:1::11"), ("192.168.2.13", "fd00:2::13")] {
+        assert_eq!((to(v4), to(v6)), (Some(1), Some(1)), "{hints}");
+    }
+    let bird = cluster.ok("h1", "ropewalk routes web --bird --router 192.168.1.1");
+    let own = format!("route {}", cluster.json("h1", "network inspect web")["subnets"][0]["net"]);
+    assert!(bird.contains(&own.replace('"', "")), "{own} {bird}");
+
     // What is too long for the way is told at once, and what fits passes: 1480 to the second host,
     // whose link takes no more, 1450 through the tunnel to the third.
     for (host, fits) in [("h2", 1480), ("h3", 1450)] {
