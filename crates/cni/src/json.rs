@@ -84,9 +84,7 @@ impl Object {
     /// The field `name`; none when it is absent or `null`.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Json> {
-        let meant = |(key, value): &&(String, Json)| {
-            *value != Json::Null && key.to_lowercase() == name.to_lowercase()
-        };
+        let meant = |(key, value): &&(String, Json)| *value != Json::Null && alike(key, name);
         self.0.iter().rev().find(meant).map(|(_, value)| value)
     }
 
@@ -164,6 +162,14 @@ impl Object {
     }
 }
 
+/// True for names that are the same but for case.
+fn alike(one: &str, two: &str) -> bool {
+    if one.is_ascii() && two.is_ascii() {
+        return one.eq_ignore_ascii_case(two);
+    }
+    one.to_lowercase() == two.to_lowercase()
+}
+
 impl<'de> Deserialize<'de> for Json {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         d.deserialize_any(Reader)
@@ -237,6 +243,8 @@ mod tests {
         assert_eq!(conf.number("mtu"), Ok(Some(1400)));
         assert_eq!(conf.object("ipam").unwrap().unwrap().text("subnet").unwrap(), "10.0.0.0/8");
         assert_eq!(conf.text("bridge").unwrap(), "");
+        // The sign of the kelvin is a K in small letters.
+        assert_eq!(object("{\"\u{212a}ey\": 3}").number("key"), Ok(Some(3)));
     }
 
     #[test]

@@ -93,20 +93,25 @@ impl Engine {
     fn attached_before(&mut self, endpoint: &Endpoint) -> Result<Option<Attached>, Fault> {
         let _shared = self.store.shared()?;
         let _mine = self.store.sandbox_lock(&endpoint.sandbox.ns())?;
-        let sandbox = self.open_cleared(&endpoint.sandbox)?;
-        let record = self.attached(endpoint, &sandbox)?;
+        let (_, there) = self.open_cleared(&endpoint.sandbox)?;
+        let record = attached(endpoint, there)?;
         Ok(record.map(|record| Attached { row: self.row(&record), changed: false }))
     }
 
-    /// Opens the sandbox; what a crash or a sandbox of the same name has left is cleared away.
-    pub(crate) fn open_cleared(&mut self, which: &SandboxRef) -> Result<Sandbox, Fault> {
+    /// Opens the sandbox, and tells what is attached in it; what a crash or a sandbox of the same
+    /// name has left is cleared away.
+    pub(crate) fn open_cleared(
+        &mut self,
+        which: &SandboxRef,
+    ) -> Result<(Sandbox, Vec<AttachmentRecord>), Fault> {
         let ns = which.ns();
-        self.clear(&ns, |record| record.state != State::Ready)?;
+        let there = self.clear(&ns, |record| record.state != State::Ready)?;
         let sandbox = self.open_sandbox(which)?;
-        match self.clear(&ns, |record| record.cookie != sandbox.cookie)? {
-            true => self.open_sandbox(which),
-            false => Ok(sandbox),
+        if there.iter().all(|record| record.cookie == sandbox.cookie) {
+            return Ok((sandbox, there));
         }
+        let there = self.clear(&ns, |record| record.cookie != sandbox.cookie)?;
+        Ok((self.open_sandbox(which)?, there))
     }
 
     fn try_attach(
@@ -118,8 +123,8 @@ impl Engine {
     ) -> Result<Attached, Fault> {
         let _shared = self.store.shared()?;
         let _mine = self.store.sandbox_lock(&endpoint.sandbox.ns())?;
-        let sandbox = self.open_cleared(&endpoint.sandbox)?;
-        if let Some(record) = self.attached(endpoint, &sandbox)? {
+        let (sandbox, there) = self.open_cleared(&endpoint.sandbox)?;
+        if let Some(record) = attached(endpoint, there)? {
             return Ok(Attached { row: self.row(&record), changed: false });
         }
         let mut world = Snapshot::default();
@@ -150,32 +155,19 @@ impl Engine {
     }
 
     /// Clears away those records of a sandbox that are `over`: left by a crash, or by a sandbox of
-    /// the same name that is no more. True when there were any.
+    /// the same name that is no more. Returns the others.
     pub(crate) fn clear(
         &mut self,
         ns: &Ns,
         over: impl Fn(&AttachmentRecord) -> bool,
-    ) -> Result<bool, Fault> {
-        let mut any = false;
-        // What one leaves to another stands in the store, not in a list.
-        while let Some(record) = self.store.attachments_of(ns)?.into_iter().find(&over) {
-            self.leave(&record)?;
-            any = true;
-        }
-        Ok(any)
-    }
-
-    /// The attachment that is wanted, when it is there.
-    pub(crate) fn attached(
-        &self,
-        endpoint: &Endpoint,
-        sandbox: &Sandbox,
-    ) -> Result<Option<AttachmentRecord>, Fault> {
-        let mut all = self.store.attachments_of(&sandbox.ns)?;
-        all.retain(|r| r.state == State::Ready && r.cookie == sandbox.cookie);
-        match all.into_iter().find(|record| is_meant(endpoint, record)) {
-            Some(record) => agrees(endpoint, &record).map(|()| Some(record)),
-            None => Ok(None),
+    ) -> Result<Vec<AttachmentRecord>, Fault> {
+        loop {
+            // What one leaves to another stands in the store, not in a list.
+            let all = self.store.attachments_of(ns)?;
+            match all.iter().find(|record| over(record)) {
+                Some(record) => self.leave(&record.key())?,
+                None => return Ok(all),
+            }
         }
     }
 
@@ -394,6 +386,17 @@ fn lease(
         addresses.extend(subnet.on_link(ip));
     }
     Ok(addresses)
+}
+
+/// The attachment that is wanted, when it is among those that are `there`.
+pub(crate) fn attached(
+    endpoint: &Endpoint,
+    there: Vec<AttachmentRecord>,
+) -> Result<Option<AttachmentRecord>, Fault> {
+    match there.into_iter().find(|record| is_meant(endpoint, record)) {
+        Some(record) => agrees(endpoint, &record).map(|()| Some(record)),
+        None => Ok(None),
+    }
 }
 
 /// True when `record` is what `endpoint` speaks of: the same network, and the same interface if

@@ -11,6 +11,7 @@ use ropewalk_spec::{Declaration, Endpoint, Network, Publish, SandboxRef};
 use ropewalk_store::{NetworkRecord, Origin, State};
 use ropewalk_topology::firewall;
 
+use crate::attach::attached;
 use crate::code::Code;
 use crate::fault::Fault;
 use crate::network::How;
@@ -162,7 +163,9 @@ impl Engine {
         let mut sandbox = self.open_sandbox(&endpoint.sandbox)?;
         let drafted = |name: &String| world.contains(&Id::Netns(name.clone()).at(Ns::HOST));
         sandbox.make = sandbox.make.filter(|name| !drafted(name));
-        if self.attached(endpoint, &sandbox)?.is_some() {
+        let mut there = self.store.attachments_of(&sandbox.ns)?;
+        there.retain(|record| record.state == State::Ready && record.cookie == sandbox.cookie);
+        if attached(endpoint, there)?.is_some() {
             return Ok(None);
         }
         self.ports_free(&endpoint.publish)?;

@@ -9,7 +9,8 @@ use ropewalk_facts::{Id, Snapshot};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Change, Plan, Step, predict, teardown};
 use ropewalk_spec::{NetworkName, SandboxRef};
-use ropewalk_store::{AttachmentRecord, State};
+use ropewalk_store::{AttachmentKey, AttachmentRecord, State};
+use ropewalk_topology::firewall;
 
 use crate::Engine;
 use crate::code::Code;
@@ -45,16 +46,16 @@ impl Engine {
         // The last made goes first, as its changes build on those of the others.
         all.sort_by_key(|record| std::cmp::Reverse(record.created_ms));
         for record in &all {
-            self.leave(record).map_err(|fault| fault.doing(doing.clone()))?;
+            self.leave(&record.key()).map_err(|fault| fault.doing(doing.clone()))?;
         }
         Ok(rows)
     }
 
     /// Takes an attachment down, in whatever state it is. The caller holds the locks.
-    pub(crate) fn leave(&mut self, record: &AttachmentRecord) -> Result<(), Fault> {
+    pub(crate) fn leave(&mut self, key: &AttachmentKey) -> Result<(), Fault> {
         // What another has left to it meanwhile stands in the store.
-        let mut heirs = self.store.attachments_of(&record.ns)?;
-        let own = heirs.iter().position(|other| other.ifname == record.ifname);
+        let mut heirs = self.store.attachments_of(&key.ns)?;
+        let own = heirs.iter().position(|other| other.ifname == key.ifname);
         let Some(mut record) = own.map(|at| heirs.remove(at)) else { return Ok(()) };
         heirs.retain(|heir| heir.state == State::Ready);
         let moved = moved::in_changes(&record.changes).is_some();
@@ -82,7 +83,7 @@ impl Engine {
         self.forget_udp(&record.doubtful_publish)?;
         self.give_back(&record);
         failpoint::hit("journal attachment gone");
-        Ok(self.store.replace_attachment(&record.key(), &heirs)?)
+        Ok(self.store.replace_attachment(key, &heirs)?)
     }
 
     /// The short way for what is as it was made: the fewest removals, without a look. False when
@@ -95,6 +96,7 @@ impl Engine {
         let steps: Vec<Step> = Vec::from(teardown(&record.plan)).into_iter().filter(kept).collect();
         let Ok(down) = Plan::try_from(steps) else { return false };
         let Ok(removals) = predict(&down, &mut assumed) else { return false };
+        let removals = begin_with_elements(removals);
         if self.kernel.execute(&removals).is_err() {
             return false;
         }
@@ -122,6 +124,22 @@ impl Engine {
             self.open_sandbox(&record.sandbox).ok();
         }
     }
+}
+
+/// The kernel waits for its readers when a link goes, and once more, by itself, after elements have
+/// gone; when these go first, the one wait passes during the other. Elements that guard a link stay
+/// until it has gone, and then nothing is gained by two transactions.
+fn begin_with_elements(removals: Vec<Change>) -> Vec<Change> {
+    let guards = |change: &Change| {
+        if let Id::Element(key) = &change.key.id { !firewall::leads(key) } else { false }
+    };
+    if removals.iter().any(guards) {
+        return removals;
+    }
+    let element = |change: &Change| matches!(change.key.id, Id::Element(_));
+    let (mut all, rest): (Vec<Change>, Vec<Change>) = removals.into_iter().partition(element);
+    all.extend(rest);
+    all
 }
 
 /// Hands over to the sandbox's other attachments what they state too; the namespace, if this one

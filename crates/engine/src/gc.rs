@@ -79,7 +79,7 @@ impl Engine {
                 return Ok(Some(Done::new("unpublished", name).detail("a port was in doubt")));
             }
         };
-        self.leave(&record)?;
+        self.leave(&record.key())?;
         Ok(Some(Done::new("detached", name).detail(why)))
     }
 

@@ -58,6 +58,11 @@ impl Journal {
         self.0.read()?.networks()
     }
 
+    /// Which attachment a runtime calls so.
+    pub(crate) fn key_called(&self, cni: &Cni, ifname: &IfName) -> Result<Option<AttachmentKey>> {
+        self.0.read()?.key_called(cni, ifname)
+    }
+
     /// What a runtime calls so.
     pub(crate) fn called(&self, cni: &Cni, ifname: &IfName) -> Result<Option<AttachmentRecord>> {
         self.0.read()?.called(cni, ifname)

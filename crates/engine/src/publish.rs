@@ -148,18 +148,27 @@ impl Engine {
         &mut self,
         mut record: AttachmentRecord,
     ) -> Result<AttachmentRecord, Fault> {
-        let lodged = self.unstray(&mut record)?;
+        if self.clear_doubts(&mut record)? {
+            self.settle(&record)?;
+        }
+        Ok(record)
+    }
+
+    /// As [`Engine::settled`], for a record that is written next. True when there was a doubt.
+    pub(crate) fn clear_doubts(&mut self, record: &mut AttachmentRecord) -> Result<bool, Fault> {
+        let lodged = self.unstray(record)?;
         if record.doubtful.is_empty() && record.doubtful_publish.is_empty() && !lodged {
-            return Ok(record);
+            return Ok(false);
         }
         let changes = std::mem::take(&mut record.doubtful);
         let ports = std::mem::take(&mut record.doubtful_publish);
-        // What lies in the sandbox is taken back only where that is open.
-        self.alive(&record);
+        if changes.iter().any(|change| !change.key.ns.is_host()) {
+            // What lies in the sandbox is taken back only where that is open.
+            self.alive(record);
+        }
         self.take_back(&changes)?;
         self.forget_udp(&ports)?;
-        self.settle(&record)?;
-        Ok(record)
+        Ok(true)
     }
 
     /// Writes `record`, in which nothing is in doubt any more.

@@ -25,7 +25,7 @@ impl Engine {
         attachments.sort_by_key(|record| std::cmp::Reverse(record.created_ms));
         for record in attachments {
             let name = format!("{}/{}", record.sandbox, record.ifname);
-            match self.leave(&record) {
+            match self.leave(&record.key()) {
                 Ok(()) => done.push(Done::new("detached", name)),
                 Err(fault) => first = first.or(Some(fault)),
             }

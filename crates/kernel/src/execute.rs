@@ -63,8 +63,13 @@ impl Kernel {
             Err(error) => return vec![error],
         };
         let undo = undo(made, &found);
+        let mut run = Run::new(self, &undo);
+        if run.all().is_ok() {
+            return Vec::new();
+        }
+        let done = run.done().to_vec();
         let mut stuck = Vec::new();
-        for at in 0..undo.len() {
+        for (at, _) in done.iter().enumerate().filter(|(_, done)| !**done) {
             if let Err(stop) = Run::new(self, &undo).one(at) {
                 stuck.push(stop.error);
             }

@@ -10,6 +10,7 @@
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 
 use ropewalk_wire::nl::{Answer, Message, Outcome, Request, flag, messages};
+use rustix::buffer::spare_capacity;
 use rustix::io::{Errno as Sys, retry_on_intr};
 use rustix::net::netlink::SocketAddrNetlink;
 use rustix::net::sockopt::{set_socket_recv_buffer_size_force, set_socket_send_buffer_size_force};
@@ -86,7 +87,7 @@ impl Socket {
         for option in all.into_iter().filter(|o| strict || *o != NetlinkOption::GetStrictChk) {
             set_netlink_option(fd.as_fd(), option).map_err(&refused)?;
         }
-        Ok(Self { fd, seq: 0, inbox: vec![0; BUFFER], outbox: Vec::new() })
+        Ok(Self { fd, seq: 0, inbox: Vec::with_capacity(BUFFER), outbox: Vec::new() })
     }
 
     /// Joins multicast groups, the lowest 32 of which are bits of `groups`, with `room` bytes for
@@ -261,7 +262,9 @@ impl Socket {
     /// no acknowledgement is that large.
     pub(crate) fn receive(&mut self) -> Result<&[u8], Error> {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-        let receive = || recv(&self.fd, &mut self.inbox[..], flags);
+        // Into memory that nobody has touched: the most of it stays so, and costs nothing.
+        self.inbox.clear();
+        let receive = || recv(&self.fd, spare_capacity(&mut self.inbox), flags);
         let (_, len) = retry_on_intr(receive).map_err(sys(Doing::Receive))?;
         self.received(len)
     }
@@ -269,14 +272,16 @@ impl Socket {
     /// As [`Socket::receive`], with the number of the namespace that it came from if that is
     /// behind a link ([`Socket::hear_behind_links`]).
     pub(crate) fn receive_numbered(&mut self) -> Result<(Option<i32>, &[u8]), Error> {
+        self.inbox.resize(self.inbox.capacity(), 0);
         let receive = || receive_numbered(self.fd.as_fd(), &mut self.inbox);
         let (len, number) = retry_on_intr(receive).map_err(sys(Doing::Receive))?;
         Ok((number, self.received(len)?))
     }
 
     fn received(&mut self, len: usize) -> Result<&[u8], Error> {
-        if len > self.inbox.len() {
-            self.inbox.resize(len, 0);
+        if len > self.inbox.capacity() {
+            self.inbox.clear();
+            self.inbox.reserve(len);
             return Err(Error::sys(Doing::Receive, Sys::MSGSIZE));
         }
         Ok(self.inbox.get(..len).unwrap_or_default())

@@ -83,7 +83,7 @@ pub(crate) fn receive_numbered(
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control);
+    message.msg_controllen = length(size_of_val(&control))?;
     let flags = libc::MSG_DONTWAIT | libc::MSG_TRUNC;
     // SAFETY: part and control live through the call, and their lengths are right.
     let len = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, flags) };
@@ -93,7 +93,7 @@ pub(crate) fn receive_numbered(
     unsafe {
         let mut at = libc::CMSG_FIRSTHDR(&raw const message);
         while !at.is_null() {
-            let whole = (*at).cmsg_len >= libc::CMSG_LEN(INT) as usize;
+            let whole = (*at).cmsg_len >= length(libc::CMSG_LEN(INT) as usize)?;
             if whole && (*at).cmsg_level == libc::SOL_NETLINK && (*at).cmsg_type == ALL_NSID {
                 number = Some(libc::CMSG_DATA(at).cast::<libc::c_int>().read_unaligned());
             }
@@ -214,6 +214,9 @@ pub(crate) fn ethtool(
     if rc == 0 { Ok(value) } else { Err(last()) }
 }
 
+/// `SIOCSIFHWADDR` of include/uapi/linux/sockios.h.
+const SIOCSIFHWADDR: libc::Ioctl = 0x8924;
+
 /// Sets the hardware address of the tap behind `fd`.
 pub(crate) fn tun_mac(fd: BorrowedFd<'_>, mac: [u8; 6]) -> Result<(), Errno> {
     let mut address = libc::sockaddr { sa_family: libc::ARPHRD_ETHER, sa_data: [0; 14] };
@@ -225,7 +228,7 @@ pub(crate) fn tun_mac(fd: BorrowedFd<'_>, mac: [u8; 6]) -> Result<(), Errno> {
         ifr_ifru: libc::__c_anonymous_ifr_ifru { ifru_hwaddr: address },
     };
     // SAFETY: the request reads one `ifreq`, which lives through the call.
-    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), libc::SIOCSIFHWADDR, &raw const request) };
+    let rc = unsafe { libc::ioctl(fd.as_raw_fd(), SIOCSIFHWADDR, &raw const request) };
     if rc == 0 { Ok(()) } else { Err(last()) }
 }
 
@@ -296,5 +299,10 @@ fn link_address() -> Result<libc::sockaddr_ll, Errno> {
 }
 
 fn socklen(size: usize) -> Result<libc::socklen_t, Errno> {
-    libc::socklen_t::try_from(size).map_err(|_| Errno::INVAL)
+    length(size)
+}
+
+/// A length in the type that the C library has for it, of which there are several.
+fn length<T: TryFrom<usize>>(size: usize) -> Result<T, Errno> {
+    T::try_from(size).map_err(|_| Errno::INVAL)
 }

@@ -84,6 +84,18 @@ impl<T: Readable> Tx<'_, T> {
         self.record(&key::attachment(&key::tail(key)?))
     }
 
+    /// Which attachment a runtime calls so.
+    ///
+    /// # Errors
+    /// As for [`Tx::network`].
+    pub fn key_called(
+        &self,
+        cni: &Cni,
+        ifname: &IfName,
+    ) -> Result<Option<AttachmentKey>, StoreError> {
+        self.value(&key::called(cni, ifname))?.map(|tail| self.read_tail(tail)).transpose()
+    }
+
     /// What a runtime calls so.
     ///
     /// # Errors

@@ -17,6 +17,7 @@ use ropewalk_topology::{HostFacts, Wiring};
 
 use super::Whom;
 use super::attach::same;
+use super::share::has_all;
 use crate::fault::Fault;
 use crate::publish::wiring;
 use crate::{Engine, from};
@@ -137,16 +138,20 @@ impl Engine {
                 return Ok(());
             }
             record = self.without_part(record, at)?;
+            self.store.put_attachment(&record)?;
         }
         let (part, plan) = self.draft_part(&record, &head, amendment)?;
-        record.doubtful.clone_from(&part.changes);
-        record.doubtful_publish.clone_from(&part.publish);
         if !amendment.lodged.is_empty() {
             let (part, all) = (amendment.name.into(), amendment.lodged.clone());
             record.lodged.push(Lodged { part, all });
         }
-        failpoint::hit("journal part");
-        self.put_told(&record)?;
+        // What changes nothing, since the network has it all, cannot be half done.
+        if !(part.changes.is_empty() && part.publish.is_empty() && amendment.lodged.is_empty()) {
+            record.doubtful.clone_from(&part.changes);
+            record.doubtful_publish.clone_from(&part.publish);
+            failpoint::hit("journal part");
+            self.put_told(&record)?;
+        }
         if let Err(fault) = self.lodge(&amendment.lodged) {
             let rest = self.settled(record)?;
             self.settle_part(&rest)?;
@@ -168,14 +173,17 @@ impl Engine {
         record.plan = plan;
         record.parts.push(part);
         failpoint::hit("journal part ready");
-        Ok(self.store.put_attachment(&record)?)
+        self.put_told(&record)
     }
 
     /// The network with `shared` beside what it has; a plugin of a chain does not know the rest.
     fn share_as_made(&mut self, whom: &Whom, shared: &[Shared]) -> Result<NetworkHead, Fault> {
         let made = self.store.network_head(&whom.network.name)?;
-        let network = made.map_or_else(|| whom.network.clone(), |head| head.network);
-        self.share(&whom.cni, &network, shared, false)
+        let network = made.as_ref().map_or(&whom.network, |head| &head.network).clone();
+        match made.filter(|head| has_all(head, &network, shared)) {
+            Some(head) => Ok(head),
+            None => self.share(&whom.cni, &network, shared, false),
+        }
     }
 
     /// The record that is amended: that of the attachment, or a bare one.
@@ -185,8 +193,7 @@ impl Engine {
         bare: &Bare,
         head: &NetworkHead,
     ) -> Result<AttachmentRecord, Fault> {
-        let sandbox = self.open_cleared(&bare.sandbox)?;
-        let there = self.store.attachments_of(&sandbox.ns)?;
+        let (sandbox, there) = self.open_cleared(&bare.sandbox)?;
         let mine = |record: &AttachmentRecord| {
             let called = record.origin.cni().is_some_and(|cni| same(cni, &whom.cni));
             called && record.ifname == whom.ifname
@@ -300,9 +307,9 @@ impl Engine {
     /// # Errors
     /// [`crate::Code::Kernel`].
     pub fn unamend(&mut self, whom: &Whom, plugin: &str) -> Result<bool, Fault> {
-        let Some(record) = self.store.called(&whom.cni, &whom.ifname)? else { return Ok(false) };
+        let Some(key) = self.store.key_called(&whom.cni, &whom.ifname)? else { return Ok(false) };
         let _shared = self.store.shared()?;
-        let _mine = self.store.sandbox_lock(&record.ns)?;
+        let _mine = self.store.sandbox_lock(&key.ns)?;
         let Some(record) = self.store.called(&whom.cni, &whom.ifname)? else { return Ok(false) };
         let at = record.parts.iter().position(|part| part.name == plugin);
         let doing = format!("{plugin} for container {}", whom.cni.container);
@@ -316,12 +323,12 @@ impl Engine {
         Ok(at.is_some())
     }
 
+    /// The record without a part, which is taken down. The caller writes it.
     fn without_part(
         &mut self,
         mut record: AttachmentRecord,
         at: usize,
     ) -> Result<AttachmentRecord, Fault> {
-        self.alive(&record);
         let part = record.parts.remove(at);
         let keys: BTreeSet<&Key> = part.keys.iter().collect();
         let earlier = |key: &Key| part.before.iter().find(|step| step.key() == *key).cloned();
@@ -335,11 +342,16 @@ impl Engine {
         if part.name == RATES {
             (record.rate_in, record.rate_out) = (None, None);
         }
+        let lodged = record.stray().next().is_some();
+        if part.changes.is_empty() && part.publish.is_empty() && !lodged {
+            return Ok(record);
+        }
         record.doubtful.clone_from(&part.changes);
         record.doubtful_publish.clone_from(&part.publish);
         failpoint::hit("journal part leaving");
         self.store.put_attachment(&record)?;
-        self.settled(record)
+        self.clear_doubts(&mut record)?;
+        Ok(record)
     }
 
     /// Writes a record from which something went. A bare one goes with its last part.

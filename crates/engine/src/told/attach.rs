@@ -68,8 +68,7 @@ impl Engine {
         let _shared = self.store.shared()?;
         self.leave_earlier(wish)?;
         let _mine = self.store.sandbox_lock(&wish.sandbox.ns())?;
-        let sandbox = self.open_cleared(&wish.sandbox)?;
-        let there = self.store.attachments_of(&sandbox.ns)?;
+        let (sandbox, there) = self.open_cleared(&wish.sandbox)?;
         if let Some(record) = there.into_iter().find(|record| record.ifname == *ifname) {
             let same = record.origin.cni().is_some_and(|own| same(own, cni));
             return match record.answer.filter(|_| same) {
@@ -118,12 +117,12 @@ impl Engine {
 
     /// Detaches what is called so in another namespace, as one that died without being detached.
     fn leave_earlier(&mut self, wish: &Wish) -> Result<(), Fault> {
-        let earlier = self.store.called(&wish.whom.cni, &wish.whom.ifname)?;
-        let Some(record) = earlier.filter(|record| record.ns != wish.sandbox.ns()) else {
+        let earlier = self.store.key_called(&wish.whom.cni, &wish.whom.ifname)?;
+        let Some(key) = earlier.filter(|key| key.ns != wish.sandbox.ns()) else {
             return Ok(());
         };
-        let _its = self.store.sandbox_lock(&record.ns)?;
-        self.leave(&record)
+        let _its = self.store.sandbox_lock(&key.ns)?;
+        self.leave(&key)
     }
 
     /// Writes the record. Who holds an address of it, and is no more, gives it back.
@@ -143,7 +142,7 @@ impl Engine {
             let name = cni.pod.as_ref().unwrap_or(&cni.container);
             return fault.map_err(|fault| fault.cause(format!("container {name} has it")));
         }
-        self.leave(&other)?;
+        self.leave(&other.key())?;
         Ok(self.store.put_attachment(record)?)
     }
 
@@ -239,11 +238,11 @@ impl Engine {
     /// # Errors
     /// [`Code::Kernel`].
     pub fn detach_told(&mut self, whom: &Whom) -> Result<bool, Fault> {
-        let Some(record) = self.store.called(&whom.cni, &whom.ifname)? else { return Ok(false) };
+        let Some(key) = self.store.key_called(&whom.cni, &whom.ifname)? else { return Ok(false) };
         let doing = format!("detach {} of container {}", whom.ifname, whom.cni.container);
         let _shared = self.store.shared()?;
-        let _mine = self.store.sandbox_lock(&record.ns)?;
-        self.leave(&record).map_err(|fault| fault.doing(doing))?;
+        let _mine = self.store.sandbox_lock(&key.ns)?;
+        self.leave(&key).map_err(|fault| fault.doing(doing))?;
         Ok(true)
     }
 

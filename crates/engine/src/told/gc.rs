@@ -32,7 +32,7 @@ impl Engine {
             });
             let ready = record.state == ropewalk_store::State::Ready;
             if !(wanted && ready) {
-                let left = self.leave(&record);
+                let left = self.leave(&record.key());
                 first = first.and(left);
             }
         }

@@ -63,7 +63,7 @@ impl Engine {
                 record.state != State::Ready || !valid.iter().any(is)
             });
             if over {
-                let left = self.leave(&record);
+                let left = self.leave(&record.key());
                 first = first.and(left);
             }
         }

@@ -27,11 +27,7 @@ impl Engine {
         force_address: bool,
     ) -> Result<NetworkHead, Fault> {
         let head = self.store.network_head(&network.name)?;
-        let there = |head: &NetworkHead| {
-            let all = wanted.iter().all(|one| head.shared.contains(one));
-            head.state == State::Ready && head.network == *network && all
-        };
-        if let Some(head) = head.filter(there) {
+        if let Some(head) = head.filter(|head| has_all(head, network, wanted)) {
             return Ok(head);
         }
         let _lock = self.store.exclusive()?;
@@ -174,6 +170,12 @@ impl Engine {
         let mut all = links.of(&Ns::HOST).filter_map(|fact| fact.body.as_link());
         Ok(all.any(|link| link.master.as_ref() == Some(bridge) && !host::ours(link)))
     }
+}
+
+/// True when the network is as it shall be, with all of `wanted`.
+pub(super) fn has_all(head: &NetworkHead, network: &Network, wanted: &[Shared]) -> bool {
+    let all = wanted.iter().all(|one| head.shared.contains(one));
+    head.state == State::Ready && head.network == *network && all
 }
 
 /// A network as it shall be.

@@ -8,7 +8,7 @@ use std::os::fd::{AsRawFd as _, BorrowedFd};
 
 use rustix::io::Errno;
 
-use super::{INT, last, link_address, socklen};
+use super::{INT, last, length, link_address, socklen};
 
 /// One packet.
 #[derive(Clone, Copy, Debug)]
@@ -54,7 +54,7 @@ pub(crate) fn take(fd: BorrowedFd<'_>, buffer: &mut [u8]) -> Result<Taken, Errno
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control);
+    message.msg_controllen = length(size_of_val(&control))?;
     // SAFETY: `message` points to an address, a buffer and room for control messages, each with its
     // length, all of which live through the call.
     let rc = unsafe { libc::recvmsg(fd.as_raw_fd(), &raw mut message, libc::MSG_DONTWAIT) };
@@ -82,7 +82,8 @@ fn told(message: &libc::msghdr) -> (Option<u64>, Option<u32>) {
         // SAFETY: as above.
         let data = unsafe { libc::CMSG_DATA(next) };
         // SAFETY: CMSG_LEN is arithmetic on a length.
-        let holds = |size: u32| len >= unsafe { libc::CMSG_LEN(size) } as usize;
+        let holds =
+            |size| length(unsafe { libc::CMSG_LEN(size) } as usize).is_ok_and(|room| len >= room);
         if level == libc::SOL_SOCKET && kind == libc::SCM_TIMESTAMPNS && holds(16) {
             // SAFETY: the message holds the sixteen bytes of a timespec.
             let time = unsafe { data.cast::<libc::timespec>().read_unaligned() };

@@ -145,6 +145,15 @@ pub(super) fn name(dev: &IfName) -> Vec<u8> {
     bytes
 }
 
+/// True for an element that says where packets are led, or by which address they go, and guards no
+/// one: without it a link that still is lets through nothing that it did not.
+#[must_use]
+pub fn leads(key: &ElementKey) -> bool {
+    let stems = [sets::MASQ, sets::PUBLISH, sets::PUBLISH_AT];
+    let names = stems.iter().flat_map(|stem| Version::BOTH.map(|v| table().set(v.name(stem))));
+    names.into_iter().any(|set| set == key.set)
+}
+
 fn of_subnet(stem: &str, subnet: IpNet, value: Option<IpAddr>) -> Body {
     let (first, last) = (octets(subnet.network()), octets(subnet.broadcast()));
     let set = version(subnet.addr()).name(stem);

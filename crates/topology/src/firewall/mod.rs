@@ -39,7 +39,7 @@ use ropewalk_plan::{Duplicate, Plan};
 
 pub use allow::{Held, allowed};
 pub use element::{
-    bridged, direct, direct_between, gateway, hosted, inside, internal, joined, masquerade,
+    bridged, direct, direct_between, gateway, hosted, inside, internal, joined, leads, masquerade,
     masquerade_in, publish, snat, snat_in,
 };
 pub use own::{bridged_leg, guest, routed_leg, wire_leg};

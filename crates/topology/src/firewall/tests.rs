@@ -421,3 +421,19 @@ fn the_rules_in_the_language_of_nft() {
         add rule arp ropewalk guard arp saddr ip 0.0.0.0 accept comment "probe"
         add rule arp ropewalk guard iifname . arp saddr ip != @own4 drop comment "sender-ip""#]].assert_eq(&text.join("\n"));
 }
+
+#[test]
+fn what_guards_a_link_is_told_from_what_leads_packets() {
+    let leads = |body: Body| match body {
+        Body::Element(e) => super::leads(&e.key),
+        other => panic!("{other:?}"),
+    };
+    let to = "10.0.0.2:80".parse().unwrap();
+    assert!(leads(masquerade("fd00::/64".parse().unwrap())));
+    assert!(leads(publish(6, None, 8080, to).unwrap()));
+    assert!(leads(publish(6, Some("192.0.2.1".parse().unwrap()), 8080, to).unwrap()));
+    let leg = ropewalk_facts::IfName::new("veth0").unwrap();
+    let own = wire_leg(&leg, "02:00:00:00:00:01".parse().unwrap());
+    assert!(!own.into_iter().any(leads));
+    assert!(!leads(internal(&leg)));
+}
