@@ -1,8 +1,9 @@
 //! `cargo xtask bench cni [--runs N] [--present N,N…] [--debian-present N] [--json]`: what ADD and DEL of
 //! the plugins cost, beside Debian's and beside the floor of `bench attach`.
 //!
-//!     bridge   bridge + host-local                     a chain is as many processes as it has plugins
-//!     chain    bridge with ipMasq, portmap, firewall
+//!     bridge        bridge + host-local                a chain is as many processes as it has plugins
+//!     chain         bridge with ipMasq, portmap, firewall
+//!     ptp, macvlan  an address of each family: how long an ADD takes by the clock
 //!
 //! Each side has a private network of its own, in which as many containers are present as asked for.
 
@@ -25,6 +26,10 @@ const USAGE: &str =
 const DEBIANS: &str = "/usr/lib/cni";
 /// On a tmpfs of the private network.
 const DIR: &str = "/run/ropewalk/bench";
+/// What macvlans stand on.
+const MASTER: &str = "bench-lan";
+/// Debian's wait for two seconds where an address is of IPv6: so many runs at most.
+const DUAL_RUNS: u16 = 5;
 
 /// Measures, and prints the figures.
 ///
@@ -64,12 +69,40 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Fault> {
             }
         }
     }
+    let mut dual = Vec::new();
+    for scenario in [Scenario::Ptp, Scenario::Macvlan] {
+        let wall = |ours| -> Result<u64, Fault> {
+            let side = apart(|| side(&programs, ours, scenario, 0, wish.runs.min(DUAL_RUNS)))?;
+            Ok(figures::median(&side.add, |cost| cost.wall))
+        };
+        let (ropewalk, debian) = (wall(true)?, wall(false)?);
+        dual.push(Dual { plugin: scenario.name(), ropewalk, debian });
+    }
+    let start = start(&programs, wish.runs)?;
     if wish.json {
-        println!("{}", serde_json::to_string_pretty(&rows)?);
+        let all = serde_json::json!({ "rows": rows, "dual_stack": dual, "start": start });
+        println!("{}", serde_json::to_string_pretty(&all)?);
         return Ok(());
     }
     println!("\nmedians of {} runs, µs\n{}", wish.runs, table(&rows));
+    for Dual { plugin, ropewalk, debian } in dual {
+        println!(
+            "{plugin} ADD with an address of each family: {ropewalk} µs, Debian's {debian} µs"
+        );
+    }
+    println!("start to exit (VERSION): {} µs of CPU, {} µs by the clock", start.cpu, start.wall);
     Ok(())
+}
+
+/// A process that says its version, and no more.
+fn start(programs: &Path, runs: u16) -> Result<Pair, Fault> {
+    let mut all = Vec::new();
+    for _ in 0..runs {
+        let mut command = Command::new(programs.join("ropewalk"));
+        command.env_clear().env("CNI_COMMAND", "VERSION");
+        all.push(timed(command.stdin(Stdio::null()).stdout(Stdio::null()))?);
+    }
+    Ok(Pair::of(&all))
 }
 
 /// What is asked for on the command line.
@@ -106,15 +139,37 @@ impl Wish {
 enum Scenario {
     Bridge,
     Chain,
+    Ptp,
+    Macvlan,
 }
 
 impl Scenario {
     fn name(self) -> &'static str {
-        if self == Self::Bridge { "bridge" } else { "chain" }
+        match self {
+            Self::Bridge => "bridge",
+            Self::Chain => "chain",
+            Self::Ptp => "ptp",
+            Self::Macvlan => "macvlan",
+        }
     }
 
     fn plugins(self) -> &'static [&'static str] {
-        if self == Self::Bridge { &["bridge"] } else { &["bridge", "portmap", "firewall"] }
+        match self {
+            Self::Bridge => &["bridge"],
+            Self::Chain => &["bridge", "portmap", "firewall"],
+            Self::Ptp => &["ptp"],
+            Self::Macvlan => &["macvlan"],
+        }
+    }
+
+    /// Where its addresses come from.
+    fn ranges(self) -> &'static str {
+        match self {
+            Self::Bridge | Self::Chain => r#""subnet": "10.66.0.0/16""#,
+            Self::Ptp | Self::Macvlan => {
+                r#""ranges": [[{"subnet": "10.66.0.0/16"}], [{"subnet": "fd00:66::/64"}]]"#
+            }
+        }
     }
 }
 
@@ -151,6 +206,9 @@ fn side(
         true => install(&net, programs),
         false => PathBuf::from(DEBIANS),
     };
+    if scenario == Scenario::Macvlan {
+        net.sh(&format!("ip link add {MASTER} type ifb; ip link set {MASTER} up"));
+    }
     let node = Node { net, plugins, scenario };
     fs::create_dir_all(DIR)?;
     for n in 1..=present {
@@ -175,7 +233,7 @@ fn install(net: &Private, programs: &Path) -> PathBuf {
     let dir = format!("{DIR}/plugins");
     let program = programs.join("ropewalk");
     net.sh(&format!("mkdir -p {dir}; cp {} {dir}/ropewalk", program.display()));
-    for name in ["bridge", "portmap", "firewall", "host-local"] {
+    for name in ["bridge", "portmap", "firewall", "ptp", "macvlan", "host-local"] {
         net.sh(&format!("ln -s ropewalk {dir}/{name}"));
     }
     PathBuf::from(dir)
@@ -244,10 +302,11 @@ impl Node {
         let before = fs::read_to_string(format!("{DIR}/result")).ok();
         let before = before.map_or(String::new(), |text| format!(r#", "prevResult": {text}"#));
         let masq = self.scenario == Scenario::Chain;
+        let ranges = self.scenario.ranges();
         let conf = format!(
             r#"{{"cniVersion": "1.0.0", "name": "bench", "type": "{plugin}", "bridge": "cni0",
-                "isGateway": true, "ipMasq": {masq}, "ipam": {{"type": "host-local",
-                "dataDir": "{DIR}/leases", "subnet": "10.66.0.0/16",
+                "isGateway": true, "ipMasq": {masq}, "master": "{MASTER}", "mode": "bridge",
+                "ipam": {{"type": "host-local", "dataDir": "{DIR}/leases", {ranges},
                 "routes": [{{"dst": "0.0.0.0/0"}}]}}, "runtimeConfig": {{"portMappings":
                 [{{"hostPort": {port}, "containerPort": 80, "protocol": "tcp"}}]}}{before}}}"#
         );
@@ -281,6 +340,23 @@ struct Pair {
     wall: u64,
 }
 
+impl Pair {
+    fn of(costs: &[Cost]) -> Self {
+        Self {
+            cpu: figures::median(costs, |cost| cost.cpu),
+            wall: figures::median(costs, |cost| cost.wall),
+        }
+    }
+}
+
+/// Wall time of an ADD with an address of each family.
+#[derive(Debug, Serialize)]
+struct Dual {
+    plugin: &'static str,
+    ropewalk: u64,
+    debian: u64,
+}
+
 impl Row {
     fn of(
         verb: &'static str,
@@ -288,11 +364,7 @@ impl Row {
         [present, debian_present]: [usize; 2],
         costs: [&Vec<Cost>; 3],
     ) -> Self {
-        let pair = |costs: &Vec<Cost>| Pair {
-            cpu: figures::median(costs, |cost| cost.cpu),
-            wall: figures::median(costs, |cost| cost.wall),
-        };
-        let [floor, ropewalk, debian] = costs.map(pair);
+        let [floor, ropewalk, debian] = costs.map(|costs| Pair::of(costs));
         let scenario = scenario.name();
         Self { verb, scenario, present, debian_present, floor, ropewalk, debian }
     }
