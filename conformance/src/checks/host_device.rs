@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::Host;
-use crate::check::{Check, Held, Miss, better, contract, has, same, that};
+use crate::check::{Check, Held, better, contract, has, same, that};
 use crate::host::netns;
 use crate::look::interface;
 use crate::net::{Call, Net};
@@ -20,7 +20,9 @@ pub(super) const CHECKS: &[Check] = &[
     contract("missing", "a device that is not there is refused", missing),
     contract("del", "DEL gives it back with its old name, and down", del),
     contract("check", "CHECK succeeds after ADD, and fails without the device", check),
-    contract("pci", "pciBusID and runtimeConfig.deviceID find it on its bus", pci),
+    contract("pci", "pciBusID finds it on its bus", pci),
+    contract("device-id", "runtimeConfig.deviceID is believed before pciBusID", device_id),
+    contract("dpdk", "a device that has a driver of DPDK gets an address alone", dpdk),
     better("undone", "an ADD that fails gives the device back as it was", undone),
     better("del-gone", "DEL succeeds when the namespace is gone", del_gone),
     better("del-twice", "DEL twice is as well", del_twice),
@@ -146,9 +148,44 @@ fn check(host: &Host) -> Held {
     host.check(&net, "c1", &result)?.refused(&[]).map(drop)
 }
 
-/// It would have to be one that nobody needs: there is none that every machine has.
-fn pci(_host: &Host) -> Held {
-    Err(Miss::Cannot("there is no NIC on a PCI bus that may be given away".to_owned()))
+/// A bus of PCI as the kernel shows it, with one device of this driver: a NIC that may be given away
+/// is nothing that every machine has.
+fn bus(host: &Host, driver: &str) -> Held {
+    host.sh(&format!(
+        "mount -t tmpfs none /sys/bus
+        mkdir -p /sys/bus/pci/drivers/{driver} /sys/bus/pci/devices/0000:00:77.0/net/aaa0
+        ln -s ../../drivers/{driver} /sys/bus/pci/devices/0000:00:77.0/driver"
+    ))
+    .map(drop)
+}
+
+fn pci(host: &Host) -> Held {
+    there(host)?;
+    bus(host, "virtio-pci")?;
+    host.add(&net(json!({ "pciBusID": "0000:00:77.0" })), "c1")?;
+    moved(host)
+}
+
+fn device_id(host: &Host) -> Held {
+    there(host)?;
+    bus(host, "virtio-pci")?;
+    let id = json!({ "runtimeConfig": { "deviceID": "0000:00:77.0" } });
+    host.add(&net(json!({ "pciBusID": "0000:00:78.0" })).and(id), "c1")?;
+    moved(host)
+}
+
+fn dpdk(host: &Host) -> Held {
+    there(host)?;
+    bus(host, "vfio-pci")?;
+    let own = net(json!({ "pciBusID": "0000:00:77.0" })).and(ipam());
+    let before = host.state()?;
+    let result = host.add(&own, "c1")?;
+    same("the address", "10.9.0.2/24", &result["ips"][0]["address"])?;
+    let links = host.links("c1")?;
+    that(links == ["lo"], "the links", "lo alone", format!("{links:?}"))?;
+    host.check(&own, "c1", &result)?.quiet()?;
+    host.del(&own, "c1", &result)?;
+    crate::check::unchanged("the host", &before, &host.state()?)
 }
 
 fn undone(host: &Host) -> Held {

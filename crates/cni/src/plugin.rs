@@ -222,7 +222,7 @@ impl Plugin {
 
     fn check(self, conf: &Conf, call: &Call) -> Result<(), Fault> {
         match self.role() {
-            Role::Interface => Task::new(conf, call)?.check(),
+            Role::Interface => single::check(&mut Task::new(conf, call)?, self),
             Role::Addition => chain::check(&mut Task::new(conf, call)?),
             Role::Loopback => loopback::check(&mut Task::new(conf, call)?),
             Role::HostLocal => host_local::check(conf, call),

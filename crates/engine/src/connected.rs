@@ -3,7 +3,8 @@
 //!
 //!     10.9.0.1/24 on rw-web, which is up   →   10.9.0.0/24 dev rw-web proto kernel src 10.9.0.1
 //!
-//! No plan states them, for whoever makes an address gets them.  Never here: other derived routes.
+//! No plan states them, for whoever makes an address gets them; one that moves them to a table of its
+//! own says that they are gone.  Never here: other derived routes.
 
 use std::net::IpAddr;
 
@@ -33,6 +34,7 @@ pub(crate) fn missing(plan: &Plan, found: &Snapshot) -> Vec<Fact> {
         found.contains(&Id::Addr(addr.key.clone()).at((*ns).clone()))
             && link.is_some_and(|link| link.up && link.master.is_none())
             && !found.contains(&Id::Route(key(addr)).at((*ns).clone()))
+            && !plan.states(&Id::Route(key(addr)).at((*ns).clone()))
     };
     addresses(plan).filter(gone).map(|(ns, addr)| route(addr).at(ns.clone())).collect()
 }

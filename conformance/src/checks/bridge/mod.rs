@@ -112,7 +112,7 @@ pub(super) const CHECKS: &[Check] = &[
         .since("1.2.0"),
     contract(
         "preserve-default-vlan",
-        "preserveDefaultVlan keeps VLAN 1, its absence removes it",
+        "preserveDefaultVlan keeps VLAN 1, and false takes it away",
         vlan::preserve,
     )
     .needs(&[Need::VlanFiltering])

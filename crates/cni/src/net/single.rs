@@ -10,8 +10,9 @@ use std::path::Path;
 use ropewalk_facts::{IfName, IpvlanMode, MacvlanMode, TapSpec};
 use ropewalk_spec::{Told, Wired};
 
-use super::{Draft, Task, link, mac, mtu, ways};
+use super::{Draft, Task, link, mac, mtu, previous, ways};
 use crate::conf::Conf;
+use crate::delegate::Ipam;
 use crate::fault::{Code, Fault};
 use crate::outcome::{Interface, Outcome};
 use crate::plugin::Plugin;
@@ -21,6 +22,9 @@ pub(crate) fn add(task: &mut Task<'_>, plugin: Plugin) -> Result<Outcome, Fault>
     let own_mac = matches!(plugin, Plugin::Macvlan | Plugin::Tap);
     if own_mac {
         task.call.args.only(&["MAC"])?;
+    }
+    if plugin == Plugin::HostDevice && has_no_interface(task.conf)? {
+        return address_alone(task);
     }
     let inside = inside(task.conf)?;
     let wired = wired(task, plugin)?;
@@ -56,8 +60,50 @@ pub(crate) fn add(task: &mut Task<'_>, plugin: Plugin) -> Result<Outcome, Fault>
     })
 }
 
+/// ADD of a device that a process of the container drives by itself.
+fn address_alone(task: &Task<'_>) -> Result<Outcome, Fault> {
+    let ipam = Ipam::of(task.conf, task.call)?;
+    if ipam.as_ref().is_some_and(Ipam::comes_after) {
+        let what = "host-device: a device with a driver of DPDK has no interface to ask by DHCP";
+        return Err(Fault::new(Code::Config, what).details("give it another ipam.type"));
+    }
+    let outcome = ipam.map(|ipam| ipam.add()).transpose()?.unwrap_or_default();
+    Ok(Outcome { dns: task.conf.dns.clone(), ..outcome })
+}
+
+/// CHECK: of a device without an interface there is the address.
+pub(crate) fn check(task: &mut Task<'_>, plugin: Plugin) -> Result<(), Fault> {
+    if plugin == Plugin::HostDevice && has_no_interface(task.conf)? {
+        previous(task.conf)?;
+        return Ipam::of(task.conf, task.call)?.map_or(Ok(()), |ipam| ipam.check());
+    }
+    task.check()
+}
+
+/// True for a device on PCI that has a driver of DPDK, which makes no interface of it.
+fn has_no_interface(conf: &Conf) -> Result<bool, Fault> {
+    const DRIVERS: [&str; 3] = ["vfio-pci", "uio_pci_generic", "igb_uio"];
+    let driver = std::fs::read_link(format!("/sys/bus/pci/devices/{}/driver", pci(conf)?));
+    let driver = driver.ok().and_then(|path| path.file_name()?.to_str().map(str::to_owned));
+    Ok(driver.is_some_and(|driver| DRIVERS.contains(&driver.as_str())))
+}
+
+/// The address on PCI: what the runtime says, else the configuration.
+fn pci(conf: &Conf) -> Result<String, Fault> {
+    let runtime = conf.fields.object("runtimeConfig")?;
+    let id = runtime.map_or(Ok(String::new()), |object| object.text("deviceID"))?;
+    let id = if id.is_empty() { conf.fields.text("pciBusID")? } else { id };
+    match id.contains('/') || id.starts_with('.') {
+        true => Err(Fault::new(Code::Config, format!("host-device: {id:?} is no device"))),
+        false => Ok(id),
+    }
+}
+
 /// STATUS: the link below is there.
 pub(crate) fn status(task: &mut Task<'_>, plugin: Plugin) -> Result<(), Fault> {
+    if plugin == Plugin::HostDevice && has_no_interface(task.conf)? {
+        return Ok(());
+    }
     let wired = wired(task, plugin)?;
     let Some(name) = wired.below().filter(|_| !inside(task.conf).unwrap_or_default()) else {
         return Ok(());
@@ -150,21 +196,10 @@ fn vlan(conf: &Conf) -> Result<u16, Fault> {
     u16::try_from(id).ok().filter(|id| *id < 4095).ok_or_else(odd)
 }
 
-/// The device: by its name, its hardware address, its place in /sys, or its PCI address.
+/// The device: by its name, else its hardware address, its place in /sys, its address on PCI.
 fn device(task: &mut Task<'_>) -> Result<IfName, Fault> {
     let conf = task.conf;
-    let runtime = conf.fields.object("runtimeConfig")?;
-    let id = runtime.map_or(Ok(String::new()), |object| object.text("deviceID"))?;
-    let [pci, path, hwaddr] = [
-        conf.fields.text("pciBusID")?,
-        conf.fields.text("kernelpath")?,
-        conf.fields.text("hwaddr")?,
-    ];
-    let pci = if id.is_empty() { pci } else { id };
-    if !pci.is_empty() {
-        let kinds = ["pci", "auxiliary"].map(|bus| format!("/sys/bus/{bus}/devices/{pci}"));
-        return kinds.iter().find_map(|at| below(Path::new(at))).ok_or_else(|| no_device(&pci));
-    }
+    let [path, hwaddr] = [conf.fields.text("kernelpath")?, conf.fields.text("hwaddr")?];
     if let Some(name) = link(conf, "device")? {
         return Ok(name);
     }
@@ -173,21 +208,32 @@ fn device(task: &mut Task<'_>) -> Result<IfName, Fault> {
         let mac = hwaddr.to_lowercase().parse().map_err(odd)?;
         return task.engine.link_of(mac)?.ok_or_else(|| no_device(&hwaddr));
     }
-    if path.is_empty() {
+    if !path.is_empty() {
+        if !path.starts_with("/sys/devices/") || path.contains("..") {
+            let what = format!("kernelpath {path:?} is not below /sys/devices");
+            return Err(Fault::new(Code::Config, what));
+        }
+        return below(Path::new(&path)).ok_or_else(|| no_device(&path));
+    }
+    let pci = pci(conf)?;
+    if pci.is_empty() {
         let what = "specify either \"device\", \"hwaddr\", \"kernelpath\" or \"pciBusID\"";
         return Err(Fault::new(Code::Config, what));
     }
-    if !path.starts_with("/sys/devices/") || path.contains("..") {
-        let what = format!("kernelpath {path:?} is not below /sys/devices");
-        return Err(Fault::new(Code::Config, what));
-    }
-    below(Path::new(&path)).ok_or_else(|| no_device(&path))
+    let kinds = ["pci", "auxiliary"].map(|bus| format!("/sys/bus/{bus}/devices/{pci}"));
+    kinds.iter().find_map(|at| below(Path::new(at))).ok_or_else(|| no_device(&pci))
 }
 
-/// The interface of a device in /sys.
+/// The interface of a device in /sys; those of virtio are one level below.
 fn below(device: &Path) -> Option<IfName> {
-    let all = std::fs::read_dir(device.join("net")).ok()?;
-    let name = all.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).min()?;
+    let names = |path: &Path| -> Vec<String> {
+        let all = std::fs::read_dir(path).into_iter().flatten();
+        all.filter_map(|entry| entry.ok()?.file_name().into_string().ok()).collect()
+    };
+    let virtio = names(device).into_iter().filter(|name| name.starts_with("virtio"));
+    let places = [device.join("net")].into_iter();
+    let mut places = places.chain(virtio.map(|name| device.join(name).join("net")));
+    let name = places.find_map(|place| names(&place).into_iter().min())?;
     IfName::new(name).ok()
 }
 
@@ -197,8 +243,12 @@ fn no_device(which: &str) -> Fault {
 
 fn tap(conf: &Conf) -> Result<Wired, Fault> {
     if !conf.fields.text("selinuxContext")?.is_empty() {
-        let what = "tap: selinuxContext is not supported yet";
-        return Err(Fault::new(Code::Unsupported, what));
+        // It is that of the process that makes the tap (`tun_dev_alloc_security`), which cannot
+        // become another and come back.
+        let what = "tap: selinuxContext cannot be given: a tap has the context of who makes it";
+        let way_out =
+            "run the runtime's plugins in that context (a domain transition of the policy)";
+        return Err(Fault::new(Code::Unsupported, what).details(way_out));
     }
     let id = |name: &str| number(conf, "tap", name);
     let multi_queue = conf.fields.truth("multiQueue")? == Some(true);

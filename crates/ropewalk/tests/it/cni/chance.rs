@@ -114,6 +114,7 @@ fn usual() -> Vec<(&'static str, Value)> {
             "tuning",
             chained(value!({"sysctl": {"net.ipv4.conf.IFNAME.arp_filter": "1"}, "mtu": 1400})),
         ),
+        ("vrf", chained(value!({"vrfname": "blue", "table": 7}))),
         ("sbr", chained(value!({"table": 100, "gateways": ["10.22.0.1"], "addSourceHints": true}))),
         (
             "ropewalk",
@@ -153,7 +154,14 @@ fn whatever_is_said_is_answered_and_leaves_nothing() {
         let ifname = *dice.one(&["eth0", "eth0", "eth1", "", "a/b", "sixteen-letters-"]);
         let args =
             *dice.one(&["", "IgnoreUnknown=1", "MAC=x", "IP=10.22.0.8;=", "K8S_POD_NAME=\u{1}"]);
-        let vars = [("CNI_IFNAME", ifname), ("CNI_ARGS", args)];
+        let container = *dice.one(&["red", "red", "red", "", "../red", "x\u{7f}"]);
+        let netns = *dice.one(&["/run/netns/red", "/run/netns/red", "/run/netns/none", "", "red"]);
+        let vars = [
+            ("CNI_IFNAME", ifname),
+            ("CNI_ARGS", args),
+            ("CNI_CONTAINERID", container),
+            ("CNI_NETNS", netns),
+        ];
         let ran = node.run_with(&format!("{plugin} {verb} red"), &text, &vars);
         let when = format!("seed {seed}, round {round}: {verb} {plugin} {vars:?} {text}: {ran:?}");
         assert!(matches!(ran.status, Some(0 | 1)), "{when}");

@@ -8,6 +8,7 @@ mod chance;
 mod conformance;
 mod cri;
 mod crowd;
+mod dhcp;
 mod engines;
 mod ipam;
 mod net;
