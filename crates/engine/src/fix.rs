@@ -5,11 +5,11 @@
 //! What belongs to ropewalk itself is put right as `repair` would.  What no facts can say has to be
 //! run by hand; then nothing is changed.  Nothing is flushed.  Never here: what is wrong, undoing.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ropewalk_facts::seen::Scan;
-use ropewalk_facts::{Body, Key, Ns, Snapshot};
+use ropewalk_facts::{Body, Key, LinkKind, Ns, Snapshot};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Change, describe};
 use ropewalk_store::{RepairRecord, State};
@@ -85,15 +85,24 @@ impl Engine {
     /// # Errors
     /// As for [`crate::why()`].
     pub fn why(&mut self, question: &Question, live: bool) -> Result<Verdict, Fault> {
-        let Predicted { scan, question, mut verdict } = why::predicted(&mut self.kernel, question)?;
-        if verdict.code != why::FINE {
-            let near = concerned(&World::new(&scan), &question, &verdict);
+        let mut predicted = why::predicted(&mut self.kernel, question)?;
+        if predicted.verdict.code != why::FINE {
+            let Predicted { scan, question, verdict } = &predicted;
+            let names = concerned(&World::new(scan), question, verdict);
+            let near: Vec<&Ns> = scan.seen.keys().filter(|ns| names.contains(called(ns))).collect();
+            let near: BTreeSet<u64> =
+                near.into_iter().filter_map(|ns| self.kernel.cookie(ns).ok()).collect();
             // What cannot be read now is no reason to answer nothing.
-            let own = self.own_gap(|ns| near.contains(bare(called(ns)))).unwrap_or_default();
-            if heals(&own, &scan, &question, &mend(&scan, &verdict.fix)) {
-                verdict.verbs = vec![REPAIR.to_owned()];
+            let own = self.own_gap(|cookie| near.contains(&cookie)).unwrap_or_default();
+            if !own.is_empty() {
+                predicted = predicted.whole(&mut self.kernel)?;
+                let Predicted { scan, question, verdict } = &mut predicted;
+                if heals(&self.as_found(&own, scan), scan, question, &mend(scan, &verdict.fix)) {
+                    verdict.verbs = vec![REPAIR.to_owned()];
+                }
             }
         }
+        let Predicted { scan, question, mut verdict } = predicted;
         if live {
             live::prove(&self.kernel, &scan, &question, &mut verdict);
         }
@@ -112,13 +121,15 @@ impl Engine {
             let all = self.store.repairs()?.into_iter().filter(cut_short);
             all.collect::<Vec<_>>().into_iter().try_for_each(|r| self.revoke(r).map(drop))?;
         }
-        let Predicted { scan, question, verdict } = why::predicted(&mut self.kernel, question)?;
+        let predicted = why::predicted(&mut self.kernel, question)?;
+        let Predicted { scan, question, verdict } = predicted.whole(&mut self.kernel)?;
         let question = &question;
         if verdict.code == why::FINE {
             return Ok(told(verdict, Vec::new(), &Mend::default(), &scan.facts));
         }
         let mut mended = mend(&scan, &verdict.fix);
         let own = self.own_gap(|_| true)?;
+        let own = self.as_found(&own, &scan);
         let verbs = match heals(&own, &scan, question, &mended) {
             true => {
                 mended.changes = own;
@@ -140,21 +151,47 @@ impl Engine {
     }
 
     /// What of ropewalk's own networks and attachments is not as it was made, and would make it so.
-    /// Of attachments those in namespaces that are `near`.
-    fn own_gap(&mut self, near: impl Fn(&Ns) -> bool) -> Result<Vec<Change>, Fault> {
+    /// Of attachments those in namespaces whose cookie is `near`.
+    fn own_gap(&mut self, near: impl Fn(u64) -> bool) -> Result<Vec<Change>, Fault> {
         let mut all = Vec::new();
         let ready = |state: State| state == State::Ready;
         for record in self.store.networks()?.iter().filter(|record| ready(record.state)) {
             all.extend(self.gap(&crate::beside::without_answer(&record.plan)?)?.changes);
         }
         for record in self.store.attachments()?.iter().filter(|record| ready(record.state)) {
-            if near(&record.sandbox.ns()) && self.alive(record) {
+            if near(record.cookie) && self.alive(record) {
                 all.extend(self.gap(&record.plan)?.changes);
             }
         }
         let mut seen = BTreeSet::new();
         all.retain(|change| seen.insert(change.key.clone()));
         Ok(all)
+    }
+
+    /// The same changes in the namespaces as they were found: a container's is called `docker:web` where
+    /// it was attached, and by its first process where it is read.
+    fn as_found(&self, own: &[Change], scan: &Scan) -> Vec<Change> {
+        let cookie = |ns: &Ns| self.kernel.cookie(ns).ok();
+        let known: BTreeMap<u64, &Ns> =
+            scan.seen.keys().filter_map(|ns| Some((cookie(ns)?, ns))).collect();
+        let found = |ns: &mut Ns| {
+            if let Some(other) = cookie(ns).and_then(|cookie| known.get(&cookie)) {
+                ns.clone_from(other);
+            }
+        };
+        let mut all = own.to_vec();
+        for change in &mut all {
+            found(&mut change.key.ns);
+            for fact in [&mut change.old, &mut change.new].into_iter().flatten() {
+                found(&mut fact.ns);
+                if let Body::Link(link) = &mut fact.body
+                    && let LinkKind::Veth { peer: Some(peer) } = &mut link.kind
+                {
+                    found(&mut peer.ns);
+                }
+            }
+        }
+        all
     }
 
     /// Journals the changes and makes them; all or none.
@@ -226,12 +263,7 @@ fn concerned(world: &World, question: &Question, verdict: &Verdict) -> BTreeSet<
     let owners = world.owners(question.dst).map(|(ns, _)| called(ns));
     let from = question.from();
     let all = steps.chain(places).chain(owners).chain([called(&from)]);
-    all.map(|name| bare(name).to_owned()).collect()
-}
-
-/// A name without its kind: `docker:web` is called `web` where it was found by its process.
-fn bare(name: &str) -> &str {
-    name.split_once(':').map_or(name, |(_, name)| name)
+    all.map(str::to_owned).collect()
 }
 
 /// True when what ropewalk would repair of its own is what the fix is about.

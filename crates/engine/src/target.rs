@@ -29,7 +29,7 @@ pub fn address_of(src: &str, dst: Option<&str>, scan: Option<&Scan>) -> Result<I
     let names = || [Some(src), dst, Some("host")].into_iter().flatten().map(str::to_owned);
     let read = match scan {
         Some(_) => None,
-        None => Some(crate::snapshot(&names().collect::<Vec<_>>())?),
+        None => Some(crate::why::outline(&names().collect::<Vec<_>>())?),
     };
     let world = World::new(scan.or(read.as_ref()).unwrap_or(&Scan::default()));
     let node = |name: &str| meant(world.nodes.keys(), name).and_then(|ns| world.node(ns));

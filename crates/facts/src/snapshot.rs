@@ -70,6 +70,13 @@ impl Snapshot {
         self.0.extend(other.0);
     }
 
+    /// All of several; where two speak of an object, the later one is right. Those of one namespace
+    /// after another are joined without comparing them.
+    #[must_use]
+    pub fn join(parts: impl IntoIterator<Item = Self>) -> Self {
+        Self(parts.into_iter().flat_map(|part| part.0).collect())
+    }
+
     /// Keeps the facts for which `keep` is true.
     pub fn retain(&mut self, mut keep: impl FnMut(&Fact) -> bool) {
         self.0.retain(|_, fact| keep(fact));

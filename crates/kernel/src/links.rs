@@ -10,7 +10,7 @@ use std::os::fd::AsRawFd as _;
 
 use ropewalk_facts::{IfName, Ns};
 use ropewalk_wire::nl::Request;
-use ropewalk_wire::rt::{self, OtherEnd};
+use ropewalk_wire::rt::{self, Links, OtherEnd};
 
 use crate::error::Error;
 use crate::reply::Reply;
@@ -66,7 +66,13 @@ impl Kernel {
 
     /// Finds the other ends of the veths in `replies`, in the namespaces that are open, so that
     /// these can be decoded with their peers.
-    pub(crate) fn see_peers(&mut self, ns: &Ns, replies: &[Reply]) -> Result<(), Error> {
+    /// Links that are `known` already are not asked for. The numbers that lead to them are returned.
+    pub(crate) fn see_peers(
+        &mut self,
+        ns: &Ns,
+        replies: &[Reply],
+        known: bool,
+    ) -> Result<BTreeMap<i32, Ns>, Error> {
         let ends = replies.iter().filter_map(|r| rt::other_end(&r.message()));
         let mut wanted: BTreeMap<i32, BTreeSet<u32>> = BTreeMap::new();
         let mut here = Vec::new();
@@ -80,32 +86,46 @@ impl Kernel {
             }
         }
         self.ask(ns, &here)?;
-        if wanted.is_empty() {
-            return Ok(());
+        let numbers = self.nsids(ns, &wanted.keys().copied().collect())?;
+        for (nsid, other) in &numbers {
+            let Some(indices) = wanted.get(nsid) else { continue };
+            let links = &self.space(other)?.links;
+            let new = indices.iter().filter(|i| !known || links.name(**i).is_none());
+            let questions: Result<Vec<_>, _> = new.map(|i| rt::link_at(*i)).collect();
+            self.ask(other, &questions?)?;
+            let links = &self.space(other)?.links;
+            let mut ends = Links::new(other.clone());
+            for index in indices {
+                links.name(*index).into_iter().for_each(|name| ends.insert(name.clone(), *index));
+            }
+            self.space_mut(ns)?.links.see(*nsid, &ends);
         }
-        for (nsid, other) in self.nsids(ns)? {
-            let Some(indices) = wanted.get(&nsid) else { continue };
-            let questions: Result<Vec<_>, _> = indices.iter().map(|i| rt::link_at(*i)).collect();
-            self.ask(&other, &questions?)?;
-            let seen = self.space(&other)?.links.clone();
-            self.space_mut(ns)?.links.see(nsid, &seen);
-        }
-        Ok(())
+        Ok(numbers)
     }
 
-    /// The numbers by which `ns` knows the other open namespaces. Where one is open by two names,
-    /// the first counts.
-    pub(crate) fn nsids(&mut self, ns: &Ns) -> Result<BTreeMap<i32, Ns>, Error> {
-        let own = self.cookie(ns)?;
-        let mut others = BTreeMap::new();
-        for (name, space) in self.spaces().filter(|(_, space)| space.cookie != own) {
-            others.entry(space.cookie).or_insert((name.clone(), space.fd.as_raw_fd()));
+    /// The open namespaces that `ns` knows by these numbers. Where one is open by two names, the
+    /// first counts. The host is asked about first: nearly all pairs lead there.
+    fn nsids(&mut self, ns: &Ns, wanted: &BTreeSet<i32>) -> Result<BTreeMap<i32, Ns>, Error> {
+        let mut asked = BTreeSet::from([self.cookie(ns)?]);
+        let mut others: Vec<(Ns, i32)> = Vec::new();
+        for (name, space) in self.spaces() {
+            if asked.insert(space.cookie) {
+                others.push((name.clone(), space.fd.as_raw_fd()));
+            }
         }
-        let questions: Result<Vec<_>, _> =
-            others.values().map(|(_, fd)| rt::nsid_get(*fd)).collect();
-        let replies = self.ask(ns, &questions?)?;
-        let numbers = replies.iter().map(|r| r.iter().find_map(|r| rt::nsid_of(&r.message())));
-        let named = others.into_values().zip(numbers);
-        Ok(named.filter_map(|((name, _), number)| Some((number?, name))).collect())
+        let (first, rest) = others.split_at(others.len().min(1));
+        let mut found = BTreeMap::new();
+        for some in std::iter::once(first).chain(rest.chunks(AT_ONCE)) {
+            if wanted.iter().all(|number| found.contains_key(number)) {
+                break;
+            }
+            let questions: Result<Vec<_>, _> =
+                some.iter().map(|(_, fd)| rt::nsid_get(*fd)).collect();
+            let replies = self.ask(ns, &questions?)?;
+            let numbers = replies.iter().map(|r| r.iter().find_map(|r| rt::nsid_of(&r.message())));
+            let named = some.iter().zip(numbers);
+            found.extend(named.filter_map(|((name, _), number)| Some((number?, name.clone()))));
+        }
+        Ok(found)
     }
 }

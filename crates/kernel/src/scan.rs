@@ -10,8 +10,8 @@ use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
-use ropewalk_facts::Ns;
-use ropewalk_facts::seen::Scan;
+use ropewalk_facts::seen::{Scan, Seen};
+use ropewalk_facts::{Body, Ns, Snapshot};
 
 use crate::error::Error;
 use crate::netns;
@@ -93,20 +93,48 @@ impl Kernel {
     /// # Errors
     /// [`Error::UnknownNs`]
     pub fn scan(&mut self, names: &[Ns]) -> Result<Scan, Error> {
-        let mut scan = Scan { version: Scan::VERSION, ..Scan::default() };
+        self.scan_in_part(names, |_| true)
+    }
+
+    /// The same; of those that are not `whole`, without rules, sockets and most settings, for a
+    /// fraction of the time.
+    ///
+    /// # Errors
+    /// As for [`Kernel::scan`].
+    pub fn scan_in_part(
+        &mut self,
+        names: &[Ns],
+        whole: impl Fn(&Ns) -> bool,
+    ) -> Result<Scan, Error> {
+        // The links of all come first, so that no pair has to be asked where it leads.
+        let mut links = BTreeMap::new();
         for ns in names {
             self.space(ns)?;
-            let Ok(facts) = self.read_all(ns) else { continue };
-            let Ok(mut seen) = self.read_seen(ns) else { continue };
-            scan.facts.merge(facts);
-            match self.read_xt_others(ns) {
-                Ok(bodies) => {
-                    scan.facts.merge(bodies.into_iter().map(|body| body.at(ns.clone())).collect());
-                }
-                Err(_) => seen.gaps.push("tables of iptables-legacy".to_owned()),
+            links.insert(ns, self.learn_links(ns).ok());
+        }
+        let mut scan = Scan { version: Scan::VERSION, ..Scan::default() };
+        let mut parts: Vec<Snapshot> = Vec::new();
+        for (ns, links) in links {
+            let Some(look) = links.and_then(|links| self.look(ns, links).ok()) else { continue };
+            let Ok(mut seen) = self.read_bare(ns, &look) else { continue };
+            let mut facts = look.facts;
+            if whole(ns) && self.complete(ns, &mut facts, &mut seen).is_err() {
+                continue;
             }
+            parts.push(facts.into_iter().map(|body| body.at(ns.clone())).collect());
             scan.seen.insert(ns.clone(), seen);
         }
+        scan.facts = Snapshot::join(parts);
         Ok(scan)
+    }
+
+    /// Reads what rtnetlink does not tell.
+    fn complete(&mut self, ns: &Ns, facts: &mut Vec<Body>, seen: &mut Seen) -> Result<(), Error> {
+        let (rest, whole) = self.read_rest(ns)?;
+        facts.extend(rest);
+        if !whole {
+            seen.gaps.push("tables of iptables-legacy".to_owned());
+        }
+        self.read_seen(ns, seen)
     }
 }

@@ -50,21 +50,12 @@ impl Kernel {
 
     /// The chains and rules of the filter tables.
     pub(crate) fn read_xt(&self, ns: &Ns) -> Result<Vec<Body>, Error> {
-        self.inside(ns, || {
-            let tables = FAMILIES.iter().map(|(family, _)| read(*family, FILTER));
-            let tables: Vec<Option<Table>> = tables.collect::<Result<_, _>>()?;
-            Ok(tables.iter().flatten().flat_map(Table::facts).collect())
-        })?
+        self.inside(ns, || tables(|name| name == FILTER))?
     }
 
     /// The chains and rules of all tables that are no filter tables. They are seen, never stated.
     pub(crate) fn read_xt_others(&self, ns: &Ns) -> Result<Vec<Body>, Error> {
-        self.inside(ns, || {
-            let of = |(family, name)| read(family, name);
-            let pairs = FAMILIES.iter().flat_map(|(f, _)| OTHERS.iter().map(|n| (*f, *n)));
-            let tables: Vec<Option<Table>> = pairs.map(of).collect::<Result<_, _>>()?;
-            Ok(tables.iter().flatten().flat_map(Table::facts).collect())
-        })?
+        self.inside(ns, || tables(|name| OTHERS.contains(&name)))?
     }
 
     /// Those of the tables that `ids` are in.
@@ -127,11 +118,25 @@ fn lock() -> Result<File, Error> {
     Ok(lock)
 }
 
+/// What is in the tables that have been made and are wanted.
+fn tables(wanted: impl Fn(&str) -> bool) -> Result<Vec<Body>, Error> {
+    let mut all = Vec::new();
+    for (family, path) in FAMILIES {
+        for name in made(path)?.lines().filter(|name| wanted(name)) {
+            all.extend(fetch(family, name)?.facts());
+        }
+    }
+    Ok(all)
+}
+
 /// The table, if it has been made.
 fn read(family: Family, name: &str) -> Result<Option<Table>, Error> {
-    if !made(family, name)? {
-        return Ok(None);
-    }
+    let path = FAMILIES.iter().find(|(known, _)| *known == family).map(|(_, path)| *path);
+    let names = path.map(made).transpose()?.unwrap_or_default();
+    names.lines().find(|line| *line == name).map(|name| fetch(family, name)).transpose()
+}
+
+fn fetch(family: Family, name: &str) -> Result<Table, Error> {
     let (socket, level) = open(family)?;
     for _ in 0..TRIES {
         let mut info = xt::info_question(name);
@@ -139,7 +144,7 @@ fn read(family: Family, name: &str) -> Result<Option<Table>, Error> {
         let info = Info::read(name, &info).ok_or_else(nonsense)?;
         let mut entries = xt::entries_question(&info);
         match xt_get(socket.as_fd(), level, Xt::Entries, &mut entries) {
-            Ok(()) => return Table::read(family, &info, &entries).map(Some).ok_or_else(nonsense),
+            Ok(()) => return Table::read(family, &info, &entries).ok_or_else(nonsense),
             // Its size has changed meanwhile.
             Err(rustix::io::Errno::AGAIN) => {}
             Err(errno) => return Err(Error::sys(Doing::Read, errno)),
@@ -148,14 +153,13 @@ fn read(family: Family, name: &str) -> Result<Option<Table>, Error> {
     Err(Error::sys(Doing::Read, Errno::AGAIN))
 }
 
-fn made(family: Family, name: &str) -> Result<bool, Error> {
-    let path = FAMILIES.iter().find(|(known, _)| *known == family).map(|(_, path)| *path);
-    match path.map(std::fs::read_to_string) {
-        Some(Ok(names)) => Ok(names.lines().any(|line| line == name)),
-        None => Ok(false),
+/// The names of the tables that have been made, one a line.
+fn made(path: &str) -> Result<String, Error> {
+    match std::fs::read_to_string(path) {
+        Ok(names) => Ok(names),
         // A kernel without them.
-        Some(Err(error)) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Some(Err(error)) => Err(file(Doing::Read)(error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        Err(error) => Err(file(Doing::Read)(error)),
     }
 }
 

@@ -69,6 +69,9 @@ pub struct Verdict {
     /// ropewalk's own commands that repair it, where what is broken is ropewalk's own.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub verbs: Vec<String>,
+    /// What to do, in words, where commands only stand in for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<String>,
     /// Commands that repair it.
     pub fix: Vec<String>,
     /// With the fix, request and answer get through in the model.
@@ -189,12 +192,31 @@ fn search(
     search(&other, question, &after, depth + 1, found)
 }
 
-/// Tables of arptables-legacy, which are not read, where somebody is asked in vain.
-fn unread<'w>(world: &'w World, trip: &'w Trip) -> impl Iterator<Item = String> + 'w {
-    let vain = trip.stop().is_some_and(|stop| matches!(stop.why, Why::Unresolved { .. }));
-    let legacy = |n: &crate::world::Node| n.legacy.iter().any(|table| table.starts_with("arp/"));
-    let nodes = world.nodes.values().filter(move |n| vain && legacy(n));
-    nodes.map(|n| format!("{}: tables of arptables-legacy are not looked into", called(&n.ns)))
+/// Tables of arptables-legacy and ebtables-legacy, which are not read, where they see what is asked or
+/// passed on: a packet that passes, and one whose next hop is asked for in vain, may hang on them.
+fn unread(case: &Case<'_>) -> Vec<String> {
+    let stops = case.stops();
+    let vain = stops.iter().any(|stop| matches!(stop.why, Why::Unresolved { .. }));
+    if !vain && !stops.is_empty() {
+        return Vec::new();
+    }
+    let asked = case.trip.asked.iter().flat_map(|(_, _, ip)| case.world.owners(*ip));
+    let mut all = case.concerned();
+    all.extend(asked.map(|(ns, _)| ns.clone()));
+    all.sort();
+    all.dedup();
+    let nodes = all.iter().filter_map(|ns| case.world.node(ns));
+    let tools = [
+        ("arp/", "arptables-legacy are"),
+        ("bridge/", "ebtables-legacy, whose module is loaded, are"),
+    ];
+    let of = |node: &crate::world::Node| {
+        let there = |kind: &str| node.legacy.iter().any(|table| table.starts_with(kind));
+        let named = tools.iter().filter(|(kind, _)| there(kind));
+        let at = called(&node.ns).to_owned();
+        named.map(|(_, tool)| format!("{at}: tables of {tool} not looked into")).collect::<Vec<_>>()
+    };
+    nodes.flat_map(|node| of(node)).collect()
 }
 
 /// Nothing is wrong; of what goes to the internet, where it leaves; of what is long, what is taken.
@@ -253,7 +275,8 @@ fn verdict(
             kind => format!("{place}: links of the kind {kind} are not walked whole"),
         }
     });
-    let mut model_gaps: Vec<String> = doubts.chain(programs).chain(unread(world, trip)).collect();
+    let mut model_gaps: Vec<String> =
+        doubts.chain(programs).chain(unread(&Case { world, question, trip })).collect();
     model_gaps.dedup();
     let proven = checked
         && !found.is_empty()
@@ -271,6 +294,7 @@ fn verdict(
             ("OK".to_owned(), "-".to_owned(), fine(question, trip), Vec::new(), Vec::new())
         }
     };
+    let advice = causes::advice(&code, &place, &fix);
     fix.extend(rest.iter().flat_map(|c| c.fix.iter().cloned()));
     let certainty = match (stop.is_some(), checked, model_gaps.is_empty()) {
         (_, true, true) => "predicted",
@@ -287,6 +311,7 @@ fn verdict(
         certainty: certainty.to_owned(),
         evidence,
         verbs: Vec::new(),
+        advice,
         fix,
         fix_checked: proven,
         path: way::steps(world, &trip.request),

@@ -183,6 +183,7 @@ impl Walker<'_> {
         via: IpAddr,
     ) -> Stepped {
         if !spread.arrivals.is_empty() {
+            self.told_by_frames();
             return Ok(Step::At(Box::new(spread.arrivals.swap_remove(0))));
         }
         let telling = |stop: &&Stop| !matches!(stop.why, Why::NotForUs(_) | Why::Hairpin);

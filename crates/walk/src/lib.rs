@@ -37,4 +37,4 @@ pub use resolve::Silence;
 pub use trace::{Ending, Hop, Journey, Limit, Shown, Stop, Trip, Why};
 pub use trip::trip;
 pub use way::{Over, Step, Would};
-pub use world::{Dev, Node, World};
+pub use world::{Dev, Node, Rest, World};

@@ -287,10 +287,13 @@ impl Walker<'_> {
             _ => return Ok(false),
         };
         let local = taken.route.kind == RouteKind::Local;
+        let proxies = would_proxy(node, dev, ip);
+        if !local && !proxies {
+            return Ok(false);
+        }
         let out = taken.route.hops.first().filter(|_| !local).and_then(|h| h.dev.clone());
         if let Err(why) = self.source_fits(node, dev, out.as_ref(), request) {
-            let concerned = local || would_proxy(node, dev, ip);
-            return if concerned { Err(stop(why)) } else { Ok(false) };
+            return Err(stop(why));
         }
         if local {
             return self.own_arp(node, dev, ip, request).map(|()| true);
@@ -298,12 +301,8 @@ impl Walker<'_> {
         if taken.route.kind != RouteKind::Unicast || out.as_ref() == Some(dev) {
             return Ok(false);
         }
-        match (would_proxy(node, dev, ip), node.forwards(false, dev)) {
-            (false, _) => Ok(false),
-            // Who does not forward does not speak for others.
-            (true, false) => Err(stop(Why::NotForwarding)),
-            (true, true) => Ok(true),
-        }
+        // Who does not forward does not speak for others.
+        if node.forwards(false, dev) { Ok(true) } else { Err(stop(Why::NotForwarding)) }
     }
 
     /// `arp_ignore` and `arp_filter`.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ropewalk_facts::nft::{ChainKey, NatKind, SetKey};
 use ropewalk_facts::seen::Tuple;
-use ropewalk_facts::{IfName, Ns};
+use ropewalk_facts::{IfName, Ns, Peer};
 
 use crate::nft::{self, Decision, Doubt, Env, Hook, Nat, Track};
 use crate::packet::Packet;
@@ -32,8 +32,12 @@ pub(crate) struct Conn {
 
 pub(crate) struct Walker<'w> {
     pub(crate) world: &'w World,
+    /// The links that sit upon others: upon which, and who they are.
+    pub(crate) uppers: Vec<(&'w Peer, &'w Ns, &'w IfName)>,
     pub(crate) conns: BTreeMap<Ns, Vec<Conn>>,
     pub(crate) hops: Vec<Hop>,
+    /// Those among them that frames tell themselves when they arrive.
+    pub(crate) bridged: Vec<usize>,
     pub(crate) shown: Vec<Shown>,
     pub(crate) doubts: Vec<(Ns, Doubt)>,
     pub(crate) opaque: Vec<(Ns, IfName, String)>,
@@ -74,12 +78,21 @@ impl<'a> At<'a> {
     }
 }
 
+/// The links that sit upon others.
+fn uppers(world: &World) -> Vec<(&Peer, &Ns, &IfName)> {
+    let devs = world.nodes.iter().flat_map(|(ns, node)| node.devs.values().map(move |d| (ns, d)));
+    let stacked = devs.filter(|(_, d)| matches!(d.kind(), "macvlan" | "vlan" | "ipvlan"));
+    stacked.filter_map(|(ns, d)| Some((d.other()?, ns, d.name()))).collect()
+}
+
 impl<'w> Walker<'w> {
     pub(crate) fn new(world: &'w World, leg: usize) -> Self {
         Self {
             world,
+            uppers: uppers(world),
             conns: BTreeMap::new(),
             hops: Vec::new(),
+            bridged: Vec::new(),
             shown: Vec::new(),
             doubts: Vec::new(),
             opaque: Vec::new(),
@@ -110,7 +123,17 @@ impl<'w> Walker<'w> {
     /// What was walked since the last time.
     pub(crate) fn journey(&mut self, end: Ending) -> Journey {
         let (hops, shown) = (std::mem::take(&mut self.hops), std::mem::take(&mut self.shown));
+        self.bridged.clear();
         Journey { shown, hops, end }
+    }
+
+    /// A frame that has arrived tells itself what chains of IP did on its bridges, in its place.
+    pub(crate) fn told_by_frames(&mut self) {
+        for at in std::mem::take(&mut self.bridged).into_iter().rev() {
+            if at < self.hops.len() {
+                self.hops.remove(at);
+            }
+        }
     }
 
     /// A chain has decided about the packet.

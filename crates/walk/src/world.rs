@@ -3,12 +3,17 @@
 //!     Scan ──▶ World { nodes: Ns → Node { devs, addrs, routes, rules, neighs, nft, … } }
 //!
 //! A copy shares every node until it changes one, so asking "what if" costs next to nothing.
+//! Of namespaces that were read in part it is noted whether the rest was looked at: then the answer
+//! hangs on it, and they have to be read wholly.
 
-use std::collections::BTreeMap;
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::ops::{Deref, DerefMut};
 use std::rc::Rc;
 
 use ipnet::IpNet;
+use ropewalk_facts::nft::Family;
 use ropewalk_facts::seen::{
     Device, Flow, Listener, NeighTable, Port, Scan, Seen, SeenRoute, SeenRule, Unusable,
 };
@@ -42,28 +47,57 @@ pub struct Node {
     pub neighs: Vec<Neigh>,
     /// Its forwarding entries.
     pub fdb: Vec<Fdb>,
-    /// Its settings, by path below /proc/sys.
+    /// Its settings, by path below /proc/sys; of one that was read in part, not all.
     pub settings: BTreeMap<String, String>,
-    /// Its rules of nf_tables.
-    pub nft: Ruleset,
-    /// Who listens.
-    pub listeners: Vec<Listener>,
     /// Addresses that cannot be used.
     pub unusable: Vec<Unusable>,
     /// Redirects that it remembers.
     pub learned: Vec<Route>,
-    /// Connections that it has.
-    pub flows: Vec<Flow>,
-    /// Tables of iptables-legacy.
-    pub legacy: Vec<String>,
     /// Routes that stand beside others of the same key, in order, and those with a hop limit.
     pub seen_routes: Vec<SeenRoute>,
     /// Policy rules of which facts do not say all.
     pub seen_rules: Vec<SeenRule>,
-    /// The tables of neighbours.
-    pub tables: Vec<NeighTable>,
     /// Neighbours where nobody may look that were asked in vain.
     pub mute: Vec<(IfName, IpAddr)>,
+    /// Chains that packets come to from a hook, by family: known of every namespace.
+    pub(crate) hooked: BTreeSet<Family>,
+    /// It was read in part.
+    pub(crate) bare: bool,
+    /// The rest of it was looked at, in this copy or another.
+    pub(crate) looked: Rc<Cell<bool>>,
+    pub(crate) rest: Rest,
+}
+
+/// What is read of a namespace only where an answer hangs on it. A [`Node`] stands for it, and notes
+/// who looks.
+#[derive(Clone, Debug, Default)]
+pub struct Rest {
+    /// Its rules of nf_tables and iptables-legacy.
+    pub nft: Ruleset,
+    /// Who listens.
+    pub listeners: Vec<Listener>,
+    /// Connections that it has.
+    pub flows: Vec<Flow>,
+    /// Tables of iptables-legacy.
+    pub legacy: Vec<String>,
+    /// The tables of neighbours.
+    pub tables: Vec<NeighTable>,
+}
+
+impl Deref for Node {
+    type Target = Rest;
+
+    fn deref(&self) -> &Rest {
+        self.look();
+        &self.rest
+    }
+}
+
+impl DerefMut for Node {
+    fn deref_mut(&mut self) -> &mut Rest {
+        self.look();
+        &mut self.rest
+    }
 }
 
 /// A link.
@@ -131,17 +165,23 @@ impl World {
         for (ns, seen) in &scan.seen {
             nodes.insert(ns.clone(), Node::seen(ns, seen));
         }
-        for fact in &scan.facts {
-            let node = nodes.entry(fact.ns.clone()).or_default();
-            node.ns = fact.ns.clone();
-            node.take(&fact.body, scan.seen.get(&fact.ns));
+        // Facts are ordered by namespace.
+        let mut facts = scan.facts.iter().peekable();
+        while let Some(ns) = facts.peek().map(|fact| &fact.ns) {
+            let node = nodes.entry(ns.clone()).or_default();
+            node.ns = ns.clone();
+            while let Some(fact) = facts.next_if(|fact| fact.ns == *ns) {
+                node.take(&fact.body, scan.seen.get(ns));
+            }
         }
         let ready = |(ns, mut node): (Ns, Node)| {
             node.rules.sort_by_key(|rule| rule.priority);
             node.beside();
             node.in_order(scan.seen.get(&ns).map(|seen| &seen.order));
-            node.nft.arrange();
-            node.nft.made = scan.seen.get(&ns).map(|seen| seen.chains.clone()).unwrap_or_default();
+            node.rest.nft.arrange();
+            let made = scan.seen.get(&ns).map(|seen| seen.chains.clone()).unwrap_or_default();
+            node.hooked = made.iter().map(|chain| chain.table.family).collect();
+            node.rest.nft.made = made;
             (ns, Rc::new(node))
         };
         Self { nodes: nodes.into_iter().map(ready).collect() }
@@ -151,6 +191,11 @@ impl World {
     #[must_use]
     pub fn node(&self, ns: &Ns) -> Option<&Rc<Node>> {
         self.nodes.get(ns)
+    }
+
+    /// Namespaces that were read in part, and of which somebody looked for the rest.
+    pub fn wanted(&self) -> impl Iterator<Item = &Ns> {
+        self.nodes.iter().filter(|(_, node)| node.bare && node.looked.get()).map(|(ns, _)| ns)
     }
 
     /// A namespace, to be changed.
@@ -192,16 +237,32 @@ impl Node {
         Self {
             ns: ns.clone(),
             settings: seen.settings.clone(),
-            listeners: seen.listeners.clone(),
             unusable: seen.unusable.clone(),
             learned: seen.learned.clone(),
-            flows: seen.flows.clone(),
-            legacy: seen.legacy.clone(),
             seen_routes: seen.routes.clone(),
             seen_rules: seen.rules.clone(),
-            tables: seen.tables.clone(),
+            bare: seen.bare,
+            rest: Rest {
+                nft: Ruleset::default(),
+                listeners: seen.listeners.clone(),
+                flows: seen.flows.clone(),
+                legacy: seen.legacy.clone(),
+                tables: seen.tables.clone(),
+            },
             ..Self::default()
         }
+    }
+
+    /// Notes that an answer hangs on what may not have been read.
+    fn look(&self) {
+        if self.bare {
+            self.looked.set(true);
+        }
+    }
+
+    /// There are chains of these families.
+    pub(crate) fn hooks(&self, families: &[Family]) -> bool {
+        !self.bare || families.iter().any(|family| self.hooked.contains(family))
     }
 
     /// Puts addresses in the kernel's order, which facts do not tell.
@@ -274,14 +335,18 @@ impl Node {
             Body::Rule(x) => self.rules.push(x.clone()),
             Body::Neigh(x) => self.neighs.push(x.clone()),
             Body::Fdb(x) => self.fdb.push(x.clone()),
-            other => self.nft.take(other),
+            other => self.rest.nft.take(other),
         }
     }
 
     /// A setting as a number, 0 where there is none.
     #[must_use]
     pub fn number(&self, path: &str) -> i64 {
-        self.settings.get(path).and_then(|v| v.trim().parse().ok()).unwrap_or(0)
+        let Some(value) = self.settings.get(path) else {
+            self.look();
+            return 0;
+        };
+        value.trim().parse().unwrap_or(0)
     }
 
     /// A setting of a link.

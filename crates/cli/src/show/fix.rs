@@ -40,7 +40,9 @@ pub(crate) fn mended(done: &Repaired, look: &Look) -> String {
 /// ropewalk's own commands first, then those that do the same by hand.
 fn commands(done: &Repaired, paint: Paint) -> String {
     let room = WIDTH - UNDER.len();
-    let mut lines: Vec<String> = done.verbs.clone();
+    let advice = done.verdict.advice.as_ref().map(|advice| words(advice, room));
+    let mut lines: Vec<String> = advice.unwrap_or_default();
+    lines.extend(done.verbs.iter().cloned());
     if !done.verbs.is_empty() && !done.fix.is_empty() {
         lines.push("or by hand".to_owned());
     }

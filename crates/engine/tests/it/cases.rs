@@ -203,3 +203,61 @@ fn hosts_of_several_snapshots_are_joined_where_their_subnets_meet() {
     let gone = ropewalk_engine::why_in(&both, &Question { src: "w9".to_owned(), ..question });
     assert!(gone.unwrap_err().to_string().contains("no sandbox w9"));
 }
+
+/// With rules of IP shown to what bridges pass on, as Docker wants it.
+fn bridges_call_iptables(mut case: Case) -> Case {
+    let paths = ["ip", "ip6"].map(|v| format!("net/bridge/bridge-nf-call-{v}tables"));
+    let facts = case.scan.facts.iter().cloned().map(|mut fact| {
+        if let Body::Sysctl(setting) = &mut fact.body
+            && paths.iter().any(|path| path == setting.path.as_str())
+        {
+            "1".clone_into(&mut setting.value);
+        }
+        fact
+    });
+    case.scan.facts = facts.collect();
+    case
+}
+
+#[test]
+fn translations_of_the_host_stand_before_the_way_to_the_host() {
+    let mut translated = 0;
+    for name in ["publish-healthy", "healthy-docker", "nat-healthy", "h-decoys1", "h-decoys2"] {
+        let case = bridges_call_iptables(case(name));
+        let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+        for way in [&said.path, &said.reply] {
+            let mut at = &way[0].netns;
+            for (before, step) in way.iter().zip(&way[1..]) {
+                translated += usize::from(step.action.starts_with("translates"));
+                let over = before.action.starts_with("goes over to") || before.action == "leaves";
+                assert!(step.netns == *at || over, "{name}: {before:?} then {step:?}");
+                at = &step.netns;
+            }
+        }
+    }
+    assert!(translated > 2, "{translated}");
+}
+
+#[test]
+fn tables_that_are_not_read_are_named_where_the_answer_hangs_on_them() {
+    let mut fine = case("same-bridge-forward-off");
+    let mut said = |table: &str| {
+        let bridges = |seen: &&mut ropewalk_facts::seen::Seen| {
+            seen.devices.values().any(|device| device.kind == "bridge")
+        };
+        fine.scan
+            .seen
+            .values_mut()
+            .filter(bridges)
+            .for_each(|seen| seen.legacy = vec![table.into()]);
+        ropewalk_engine::why_in(&fine.scan, &fine.question).unwrap()
+    };
+    for (table, tool) in [("bridge/filter", "ebtables-legacy"), ("arp/filter", "arptables-legacy")]
+    {
+        let said = said(table);
+        assert_eq!(said.code, "OK");
+        assert!(said.certainty.contains("does not understand"), "{said:?}");
+        assert!(said.model_gaps.iter().any(|gap| gap.contains(tool)), "{said:?}");
+    }
+    assert_eq!(said("ip/filter").model_gaps, Vec::<String>::new());
+}

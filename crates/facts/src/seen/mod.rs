@@ -65,6 +65,14 @@ impl Scan {
         Self { version: self.version, facts, seen: seen.collect() }
     }
 
+    /// Takes over what was found when `names` were read anew, and nothing that was known of them.
+    pub fn renew(&mut self, names: &[Ns], other: Self) {
+        self.facts.retain(|fact| !names.contains(&fact.ns));
+        self.seen.retain(|ns, _| !names.contains(ns));
+        self.facts.merge(other.facts);
+        self.seen.extend(other.seen);
+    }
+
     /// Both together.
     #[must_use]
     pub fn beside(mut self, other: Self) -> Self {
@@ -81,6 +89,10 @@ pub struct Seen {
     /// The inode of the namespace, which is the same under every name.
     #[serde(default)]
     pub inode: u64,
+    /// Only what rtnetlink tells was read: links, addresses, routes, neighbours, and the names of
+    /// chains. Its rules, sockets and most settings were not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bare: bool,
     /// By name, what is seen of the links beside the facts.
     #[serde(default)]
     pub devices: BTreeMap<IfName, Device>,

@@ -6,7 +6,7 @@
 //! The links come first, since all the rest speaks of them by index. Where a link appears in the
 //! midst of it, all is read again.  Never here: names of namespaces ([`crate::netns::facts`]).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use ropewalk_facts::seen::InVlan;
 use ropewalk_facts::{Body, MemberVlan, Ns, Snapshot, SysctlPath};
@@ -49,6 +49,16 @@ const SETTINGS: [&str; 25] = [
     "bridge/bridge-nf-call-arptables",
 ];
 
+/// What rtnetlink told of a namespace.
+pub(crate) struct Look {
+    /// Its messages.
+    pub(super) replies: Vec<Reply>,
+    /// The namespaces that pairs lead into, by their numbers there.
+    pub(super) numbers: BTreeMap<i32, Ns>,
+    /// The facts in the messages.
+    pub(crate) facts: Vec<Body>,
+}
+
 impl Kernel {
     /// Reads everything of one namespace. The other ends of veths are named where their
     /// namespaces are open.
@@ -56,11 +66,37 @@ impl Kernel {
     /// # Errors
     /// [`Error::UnknownNs`], or the kernel's refusal.
     pub fn read_all(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
-        let mut facts = self.read_rt(ns, &rt::dumps()?)?;
+        let mut facts = self.read_rt(ns, &rt::dumps()?, None)?.facts;
         facts.extend(self.inside(ns, settings)??);
         facts.extend(self.read_nft(ns)?);
         facts.extend(self.read_xt(ns)?);
         Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
+    }
+
+    /// The messages about the links of a namespace, whose names are known from now on.
+    pub(crate) fn learn_links(&mut self, ns: &Ns) -> Result<Vec<Reply>, Error> {
+        let space = self.space_mut(ns)?;
+        let replies = space.rt.dump(&rt::links_dump()?, |m| Some(Reply::of(&m)))?;
+        space.links = Links::new(ns.clone());
+        replies.iter().for_each(|reply| space.links.learn(&reply.message()));
+        Ok(replies)
+    }
+
+    /// All that rtnetlink tells of a namespace, of whose links these are the messages.
+    pub(crate) fn look(&mut self, ns: &Ns, links: Vec<Reply>) -> Result<Look, Error> {
+        self.read_rt(ns, &rt::dumps()?, Some(links))
+    }
+
+    /// The settings and the rules of a namespace, those of all tables of iptables among them; `false`
+    /// where the latter could not be read.
+    pub(crate) fn read_rest(&mut self, ns: &Ns) -> Result<(Vec<Body>, bool), Error> {
+        let mut facts = self.inside(ns, settings)??;
+        facts.extend(self.read_nft(ns)?);
+        facts.extend(self.read_xt(ns)?);
+        let others = self.read_xt_others(ns);
+        let whole = others.is_ok();
+        facts.extend(others.unwrap_or_default());
+        Ok((facts, whole))
     }
 
     /// Reads the packet filters of one namespace.
@@ -88,27 +124,35 @@ impl Kernel {
     /// # Errors
     /// As for [`Kernel::read_all`].
     pub fn read_links(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
-        let facts = self.read_rt(ns, &[rt::addresses_dump()])?;
+        let facts = self.read_rt(ns, &[rt::addresses_dump()], None)?.facts;
         Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
     }
 
-    /// Reads links, and what else `dumps` ask for.
-    fn read_rt(&mut self, ns: &Ns, dumps: &[Request]) -> Result<Vec<Body>, Error> {
+    /// Reads links, unless they just were, and what else `dumps` ask for.
+    fn read_rt(
+        &mut self,
+        ns: &Ns,
+        dumps: &[Request],
+        mut links: Option<Vec<Reply>>,
+    ) -> Result<Look, Error> {
         for _ in 0..RETRIES {
-            match self.try_read_rt(ns, dumps) {
+            match self.try_read_rt(ns, dumps, links.take()) {
                 Err(Error::Wire(WireError::NoName(_))) => {}
                 other => return other,
             }
         }
-        self.try_read_rt(ns, dumps)
+        self.try_read_rt(ns, dumps, None)
     }
 
-    fn try_read_rt(&mut self, ns: &Ns, dumps: &[Request]) -> Result<Vec<Body>, Error> {
-        let space = self.space_mut(ns)?;
-        let mut replies = space.rt.dump(&rt::links_dump()?, |m| Some(Reply::of(&m)))?;
-        space.links = Links::new(ns.clone());
-        replies.iter().for_each(|reply| space.links.learn(&reply.message()));
-        self.see_peers(ns, &replies)?;
+    fn try_read_rt(
+        &mut self,
+        ns: &Ns,
+        dumps: &[Request],
+        links: Option<Vec<Reply>>,
+    ) -> Result<Look, Error> {
+        let known = links.is_some();
+        let mut replies = links.map_or_else(|| self.learn_links(ns), Ok)?;
+        let numbers = self.see_peers(ns, &replies, known)?;
         let space = self.space_mut(ns)?;
         for request in dumps {
             replies.extend(space.rt.dump(request, |m| Some(Reply::of(&m)))?);
@@ -119,14 +163,14 @@ impl Kernel {
             replies.extend(space.rt.dump(&request, |m| Some(Reply::of(&m)))?);
         }
         let mut facts = Vec::with_capacity(replies.len());
-        for reply in replies {
+        for reply in &replies {
             facts.extend(rt::decode(&reply.message(), &space.links)?);
         }
         let filters = |body: &Body| body.as_link().is_some_and(|l| l.vlan_filtering.is_some());
         if facts.iter().any(filters) {
             self.learn_vlans(ns, &mut facts)?;
         }
-        Ok(facts)
+        Ok(Look { replies, numbers, facts })
     }
 
     /// Adds their VLANs to the members of bridges among `facts`.

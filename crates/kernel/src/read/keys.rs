@@ -100,7 +100,7 @@ impl Kernel {
             // What is left over now is on links that are not there.
             self.question(ns, &later, &mut replies)?;
         }
-        self.see_peers(ns, &replies)?;
+        self.see_peers(ns, &replies, false)?;
         let mut found = self.decode(ns, &replies)?;
         let wide = self.read_wide(ns, ids, &found)?;
         found.extend(wide);

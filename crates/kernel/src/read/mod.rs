@@ -3,7 +3,7 @@
 /// How often a namespace that changes is read anew.
 const RETRIES: usize = 10;
 
-mod all;
+pub(crate) mod all;
 mod keys;
 mod nft;
 mod seen;

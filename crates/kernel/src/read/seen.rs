@@ -10,9 +10,10 @@ use std::net::IpAddr;
 use ropewalk_facts::seen::{Device, Listener, Seen, SeenRoute, Tuple, Unusable};
 use ropewalk_facts::{IfName, Ns, Peer, Route, RouteKey};
 use ropewalk_wire::rt::seen::{self as wire, Way};
-use ropewalk_wire::rt::{self, OtherEnd};
+use ropewalk_wire::rt::{self, Links, OtherEnd};
 use ropewalk_wire::{ct, diag};
 
+use super::all::Look;
 use crate::error::Error;
 use crate::reply::Reply;
 use crate::socket::{Protocol, Socket};
@@ -43,6 +44,9 @@ const SETTINGS: [&str; 17] = [
     "net/ipv4/tcp_mtu_probing",
 ];
 
+/// Those that tell who answers for others.
+const PROXIES: [&str; 2] = ["net/ipv4/conf/all/proxy_arp", "net/ipv6/conf/all/proxy_ndp"];
+
 /// The counter of advertisements of routers.
 const HEARD: &str = "Icmp6InRouterAdvertisements";
 
@@ -54,33 +58,35 @@ const LEGACY: [(&str, &str); 3] = [
 ];
 
 impl Kernel {
-    /// Reads what is seen in one namespace beside its facts. What cannot be read is named.
-    ///
-    /// # Errors
-    /// [`Error::UnknownNs`], or the kernel's refusal to show the links.
-    pub fn read_seen(&mut self, ns: &Ns) -> Result<Seen, Error> {
-        let mut seen = Seen { inode: self.inode(ns)?, ..Seen::default() };
-        seen.devices = self.devices(ns)?;
-        self.traffic_control(ns, &mut seen)?;
-        seen.unusable = self.unusable(ns, &seen.devices)?;
-        seen.order = self.order(ns, &seen.devices)?;
+    /// What is seen in one namespace beside its facts, as far as rtnetlink told it, or may be asked.
+    /// What cannot be read is named.
+    pub(crate) fn read_bare(&mut self, ns: &Ns, look: &Look) -> Result<Seen, Error> {
+        let mut seen = Seen { inode: self.inode(ns)?, bare: true, ..Seen::default() };
+        seen.devices = self.devices(ns, look)?;
+        self.traffic_control(ns, look, &mut seen)?;
+        seen.unusable = unusable(look, &seen.devices);
+        seen.order = order(look, &seen.devices);
         seen.learned = self.learned(ns)?;
-        seen.routes = self.twins(ns)?;
+        seen.routes = twins(look, &self.space(ns)?.links);
+        seen.rules = look.replies.iter().filter_map(|r| rt::rule_seen(&r.message())).collect();
         match self.read_hooked(ns) {
             Ok(chains) => seen.chains = chains,
             Err(_) => seen.gaps.push("the order of chains".to_owned()),
         }
-        for v6 in [false, true] {
-            let found = self.space_mut(ns)?.rt.dump(&rt::rules_dump(v6), |m| rt::rule_seen(&m));
-            seen.rules.extend(found.unwrap_or_default());
-        }
-        seen.tables =
-            self.space_mut(ns)?.rt.dump(&wire::tables(), |m| wire::table(&m)).unwrap_or_default();
-        self.inside(ns, || {
-            settings(&mut seen);
-            sockets(&mut seen);
-        })?;
+        self.inside(ns, || settings(&mut seen, &PROXIES))?;
         Ok(seen)
+    }
+
+    /// All the rest of it.
+    pub(crate) fn read_seen(&mut self, ns: &Ns, seen: &mut Seen) -> Result<(), Error> {
+        let tables = self.space_mut(ns)?.rt.dump(&wire::tables(), |m| wire::table(&m));
+        seen.tables = tables.unwrap_or_default();
+        seen.bare = false;
+        self.inside(ns, || {
+            settings(seen, &SETTINGS);
+            heard(seen);
+            sockets(seen);
+        })
     }
 
     fn inode(&self, ns: &Ns) -> Result<u64, Error> {
@@ -88,12 +94,11 @@ impl Kernel {
         Ok(stat.map(|stat| stat.st_ino).unwrap_or_default())
     }
 
-    fn devices(&mut self, ns: &Ns) -> Result<BTreeMap<IfName, Device>, Error> {
-        let rt = &mut self.space_mut(ns)?.rt;
-        let replies = rt.dump(&rt::links_dump()?, |m| Some(Reply::of(&m)))?;
+    fn devices(&mut self, ns: &Ns, look: &Look) -> Result<BTreeMap<IfName, Device>, Error> {
         let mut devices = BTreeMap::new();
         let mut far: BTreeMap<i32, Vec<(IfName, u32)>> = BTreeMap::new();
-        for (name, mut device, other) in replies.iter().filter_map(|r| wire::device(&r.message())) {
+        let links = look.replies.iter().filter_map(|r| wire::device(&r.message()));
+        for (name, mut device, other) in links {
             match other {
                 Some(OtherEnd { nsid: None, index }) => {
                     let here = self.space(ns)?.links.name(index).cloned();
@@ -117,9 +122,8 @@ impl Kernel {
                 of.for_each(|device| device.vlans.clone_from(&vlans));
             }
         }
-        let known = if far.is_empty() { BTreeMap::new() } else { self.nsids(ns)? };
         for (nsid, ends) in far {
-            let Some(other) = known.get(&nsid) else { continue };
+            let Some(other) = look.numbers.get(&nsid) else { continue };
             for (name, index) in ends {
                 let peer = self.link_of(other, index)?;
                 if let (Some(device), Some(peer)) = (devices.get_mut(&name), peer) {
@@ -138,13 +142,9 @@ impl Kernel {
         Ok(self.space(ns)?.links.name(index).cloned())
     }
 
-    /// Kernels without traffic control have nothing to tell.
-    fn traffic_control(&mut self, ns: &Ns, seen: &mut Seen) -> Result<(), Error> {
+    fn traffic_control(&mut self, ns: &Ns, look: &Look, seen: &mut Seen) -> Result<(), Error> {
         let rt = &mut self.space_mut(ns)?.rt;
-        let Ok(all) = rt.dump(&wire::qdiscs(), |m| wire::qdisc(&m)) else {
-            seen.gaps.push("queueing disciplines".to_owned());
-            return Ok(());
-        };
+        let all: Vec<_> = look.replies.iter().filter_map(|r| wire::qdisc(&r.message())).collect();
         for device in seen.devices.values_mut() {
             let own = all.iter().filter(|(index, _)| *index == device.index);
             device.qdiscs = own.map(|(_, qdisc)| qdisc.clone()).collect();
@@ -185,59 +185,6 @@ impl Kernel {
         Ok(all)
     }
 
-    /// Routes that stand beside another of the same key, and those with a hop limit, a class of
-    /// service or a source: facts have one route a key, and nothing of these.
-    fn twins(&mut self, ns: &Ns) -> Result<Vec<SeenRoute>, Error> {
-        let mut all = Vec::new();
-        for v6 in [false, true] {
-            let rt = &mut self.space_mut(ns)?.rt;
-            let replies =
-                rt.dump(&rt::routes_dump(v6)?, |m| Some(Reply::of(&m))).unwrap_or_default();
-            let links = &self.space(ns)?.links;
-            all.extend(replies.iter().filter_map(|r| rt::route_seen(&r.message(), links)));
-        }
-        // Every link has its own of these.
-        let own = |ip: IpAddr| match ip {
-            IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast(),
-            IpAddr::V4(_) => false,
-        };
-        all.retain(|r| !own(r.route.key.dst.addr()));
-        let mut seen: BTreeMap<RouteKey, usize> = BTreeMap::new();
-        for route in &all {
-            *seen.entry(route.route.key.clone()).or_default() += 1;
-        }
-        let twin = |key: &RouteKey| seen.get(key).is_some_and(|n| *n > 1);
-        all.retain(|r| r.hops.is_some() || r.tos != 0 || r.from.is_some() || twin(&r.route.key));
-        Ok(all)
-    }
-
-    /// The addresses of links that have several, in their order.
-    fn order(
-        &mut self,
-        ns: &Ns,
-        devices: &BTreeMap<IfName, Device>,
-    ) -> Result<BTreeMap<IfName, Vec<IpAddr>>, Error> {
-        let rt = &mut self.space_mut(ns)?.rt;
-        let all = rt.dump(&rt::addresses_dump(), |m| wire::address(&m))?;
-        let of = |index| all.iter().filter(move |(i, _)| *i == index).map(|(_, ip)| *ip);
-        let named = devices.iter().map(|(dev, d)| (dev.clone(), of(d.index).collect::<Vec<_>>()));
-        Ok(named.filter(|(_, ips)| ips.len() > 1).collect())
-    }
-
-    fn unusable(
-        &mut self,
-        ns: &Ns,
-        devices: &BTreeMap<IfName, Device>,
-    ) -> Result<Vec<Unusable>, Error> {
-        let rt = &mut self.space_mut(ns)?.rt;
-        let all = rt.dump(&rt::addresses_dump(), |m| wire::unusable(&m))?;
-        let named = all.into_iter().filter_map(|(index, addr, failed)| {
-            let (dev, _) = devices.iter().find(|(_, d)| d.index == index)?;
-            Some(Unusable { dev: dev.clone(), addr, failed })
-        });
-        Ok(named.collect())
-    }
-
     /// The tracked connection that a packet like `tuple` belongs to, if there is one. One
     /// question, answered in microseconds; the table is not looked through.
     ///
@@ -259,14 +206,53 @@ impl Kernel {
     }
 }
 
+/// Routes that stand beside another of the same key, and those with a hop limit, a class of
+/// service or a source: facts have one route a key, and nothing of these.
+fn twins(look: &Look, links: &Links) -> Vec<SeenRoute> {
+    let messages = look.replies.iter().filter_map(|r| rt::route_seen(&r.message(), links));
+    // Every link has its own of these.
+    let own = |ip: IpAddr| match ip {
+        IpAddr::V6(ip) => ip.is_unicast_link_local() || ip.is_multicast(),
+        IpAddr::V4(_) => false,
+    };
+    let mut all: Vec<SeenRoute> = messages.filter(|r| !own(r.route.key.dst.addr())).collect();
+    let mut seen: BTreeMap<RouteKey, usize> = BTreeMap::new();
+    for route in &all {
+        *seen.entry(route.route.key.clone()).or_default() += 1;
+    }
+    let twin = |key: &RouteKey| seen.get(key).is_some_and(|n| *n > 1);
+    all.retain(|r| r.hops.is_some() || r.tos != 0 || r.from.is_some() || twin(&r.route.key));
+    all
+}
+
+/// The addresses of links that have several, in their order.
+fn order(look: &Look, devices: &BTreeMap<IfName, Device>) -> BTreeMap<IfName, Vec<IpAddr>> {
+    let all: Vec<_> = look.replies.iter().filter_map(|r| wire::address(&r.message())).collect();
+    let of = |index| all.iter().filter(move |(i, _)| *i == index).map(|(_, ip)| *ip);
+    let named = devices.iter().map(|(dev, d)| (dev.clone(), of(d.index).collect::<Vec<_>>()));
+    named.filter(|(_, ips)| ips.len() > 1).collect()
+}
+
+fn unusable(look: &Look, devices: &BTreeMap<IfName, Device>) -> Vec<Unusable> {
+    let all = look.replies.iter().filter_map(|r| wire::unusable(&r.message()));
+    let named = all.filter_map(|(index, addr, failed)| {
+        let (dev, _) = devices.iter().find(|(_, d)| d.index == index)?;
+        Some(Unusable { dev: dev.clone(), addr, failed })
+    });
+    named.collect()
+}
+
 /// The settings of the namespace that this thread is in.
-fn settings(seen: &mut Seen) {
-    for path in SETTINGS {
+fn settings(seen: &mut Seen, paths: &[&str]) {
+    for path in paths {
         if let Ok(text) = std::fs::read_to_string(format!("/proc/sys/{path}")) {
-            seen.settings.insert(path.to_owned(), text.trim_end().to_owned());
+            seen.settings.insert((*path).to_owned(), text.trim_end().to_owned());
         }
     }
-    // How many advertisements of routers came, listened to or not.
+}
+
+/// How many advertisements of routers came to it, listened to or not; its tables of iptables-legacy.
+fn heard(seen: &mut Seen) {
     let counters = std::fs::read_to_string("/proc/thread-self/net/snmp6").unwrap_or_default();
     let heard = counters.lines().find_map(|l| l.strip_prefix(HEARD)).map(str::trim);
     if let Some(count) = heard.filter(|count| *count != "0") {
@@ -276,6 +262,18 @@ fn settings(seen: &mut Seen) {
         let names = std::fs::read_to_string(file).unwrap_or_default();
         seen.legacy.extend(names.lines().map(|name| format!("{family}/{name}")));
     }
+    if seen.devices.values().any(|device| device.kind == "bridge") {
+        let modules = std::fs::read_to_string("/proc/modules").unwrap_or_default();
+        seen.legacy.extend(ebtables(&modules));
+    }
+}
+
+/// The tables that ebtables-legacy may have. The kernel lists none, and one that is asked for is made; but
+/// each has a module that is loaded when somebody uses it first.
+fn ebtables(modules: &str) -> impl Iterator<Item = String> {
+    let loaded = modules.lines().filter_map(|line| line.split(' ').next());
+    let tables = loaded.filter_map(|module| module.strip_prefix("ebtable_"));
+    tables.map(|table| format!("bridge/{table}"))
 }
 
 /// The sockets of the namespace that this thread is in.
@@ -297,5 +295,18 @@ fn sockets(seen: &mut Seen) {
                 backlog: (proto == 6).then_some((l.waiting, l.room)),
             }));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tables_of_ebtables_are_told_by_their_modules() {
+        let modules = "ebtable_nat 12288 0 - Live 0x0\nebtables 45056 2 ebtable_nat,ebtable_filter, Live 0x0\n\
+                       ebtable_filter 12288 1 - Live 0x0\nbridge 380928 1 br_netfilter, Live 0x0\n";
+        assert_eq!(ebtables(modules).collect::<Vec<_>>(), ["bridge/nat", "bridge/filter"]);
+        assert_eq!(ebtables("").next(), None);
     }
 }

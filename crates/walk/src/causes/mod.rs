@@ -81,6 +81,7 @@ const CAUSES: &[Cause] = &[
 ];
 
 pub(crate) use neighbour::taken_for_own;
+pub(crate) use service::advice;
 
 /// A packet that goes round in circles dies of its hop limit, whatever route sends it there.
 pub(crate) fn rename(trip: &crate::trace::Trip, found: &mut [Candidate]) {

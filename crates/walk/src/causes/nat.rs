@@ -261,12 +261,14 @@ pub(super) fn conntrack(case: &Case<'_>, add: &mut Vec<Candidate>) {
         }
         let Some(n) = case.world.node(&stop.ns) else { continue };
         let (count, max) = ("net/netfilter/nf_conntrack_count", "net/netfilter/nf_conntrack_max");
-        let at = stop.ns.clone();
+        let more = n.number(max).max(n.number(count)).saturating_mul(2).to_string();
+        let fix = format!("sysctl -w net.netfilter.nf_conntrack_max={more}");
         add.push(Candidate {
             code: "CONNTRACK_FULL",
             place: called(&stop.ns).to_owned(),
             sentence: format!(
-                "the table of connections is full ({} of {}), so new connections are dropped",
+                "the table of connections of {} is full ({} of {}), so new connections are dropped; the limit is one of the machine, for all namespaces",
+                called(&stop.ns),
                 n.number(count),
                 n.number(max)
             ),
@@ -276,9 +278,13 @@ pub(super) fn conntrack(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 n.number(count).to_string(),
                 "sysctl net.netfilter.nf_conntrack_count",
             )],
-            fix: vec![within(&stop.ns, "conntrack -F")],
+            // It can be written in the machine's first namespace alone, and counts in all of them.
+            fix: vec![fix],
             rank: 0,
-            change: Some(Box::new(move |w: &mut World| edit::set(w, &at, count, "0"))),
+            change: Some(Box::new(move |w: &mut World| {
+                let all: Vec<Ns> = w.nodes.keys().cloned().collect();
+                all.iter().for_each(|ns| edit::set(w, ns, max, &more));
+            })),
         });
     }
     for ns in case.concerned() {

@@ -166,6 +166,26 @@ fn plain(
     Candidate { code, place: place.to_owned(), sentence, evidence, fix, rank: 15, change: None }
 }
 
+/// What to do about a service, which is nobody's but its owner's to start: commands only stand in for it.
+pub(crate) fn advice(code: &str, place: &str, fix: &[String]) -> Option<String> {
+    let stands_in = fix.iter().any(|line| line.starts_with("setsid "));
+    let said = match code {
+        "NO_LISTENER" if fix.iter().any(|line| line.contains("SYSTEM:")) => {
+            format!(
+                "start what is to listen there, in {place}; the commands only try the way in its stead"
+            )
+        }
+        "LISTEN_LOCALHOST" | "LISTEN_V6ONLY" | "NO_LISTENER" if stands_in => {
+            format!(
+                "let the service in {place} listen on that address; the commands stand in for it"
+            )
+        }
+        "LISTEN_OVERFLOW" => format!("mend or restart the service in {place}"),
+        _ => return None,
+    };
+    Some(said)
+}
+
 /// What stands in for a service that is not there: it answers every line with `ok`.
 fn serve(stop: &Stop) -> Vec<String> {
     let p = &stop.packet;

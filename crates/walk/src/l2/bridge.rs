@@ -49,7 +49,7 @@ impl Walker<'_> {
                 let at =
                     At { ns, hook: Hook::Prerouting, iif: Some(bridge), oif: None, bridged: true };
                 let before = frame.packet.dst;
-                if let Err(stop) = self.netfilter(at, &mut frame.packet) {
+                if let Err(stop) = self.ip_chains(at, &mut frame) {
                     out.losses.push(stop);
                     return;
                 }
@@ -270,12 +270,22 @@ impl Walker<'_> {
         if self.calls_ip(node, &frame.packet) && from.is_some() {
             let (iif, oif) = (Some(bridge), Some(bridge));
             let at = At { ns, hook: Hook::Forward, iif, oif, bridged: true };
-            self.netfilter(at, &mut frame.packet)?;
+            self.ip_chains(at, frame)?;
             let at = At { ns, hook: Hook::Postrouting, iif: None, oif, bridged: true };
-            self.netfilter(at, &mut frame.packet)?;
+            self.ip_chains(at, frame)?;
         }
         let at = At { ns, hook: Hook::Postrouting, iif: None, oif, bridged: true };
         self.bridge_chains(node, at, both, frame)
+    }
+
+    /// The chains of IP that br_netfilter shows a frame to. What they do is told behind what has
+    /// happened to the frame before; of a frame that gets lost, at once.
+    fn ip_chains(&mut self, at: At<'_>, frame: &mut Frame) -> Result<(), Stop> {
+        let before = self.hops.len();
+        let shown = self.netfilter(at, &mut frame.packet);
+        self.bridged.extend(before..self.hops.len());
+        frame.hops.extend(self.hops.iter().skip(before).cloned());
+        shown
     }
 
     fn bridge_chains(

@@ -131,8 +131,9 @@ impl Walker<'_> {
 
     /// Chains of the family netdev.
     fn netdev(&mut self, ns: &Ns, dev: &IfName, hook: Hook, frame: &mut Frame) -> Result<(), Stop> {
-        let Some(node) = self.node(ns) else { return Ok(()) };
-        let lines = node.nft.hooked(&[Family::Netdev, Family::Inet], hook, Some(dev));
+        let families = [Family::Netdev, Family::Inet];
+        let Some(node) = self.node(ns).filter(|node| node.hooks(&families)) else { return Ok(()) };
+        let lines = node.nft.hooked(&families, hook, Some(dev));
         for line in lines {
             let (iif, oif) =
                 if hook == Hook::Ingress { (Some(dev), None) } else { (None, Some(dev)) };
@@ -382,16 +383,8 @@ impl Walker<'_> {
 
     /// The links that sit upon this one.
     pub(crate) fn upon(&self, ns: &Ns, dev: &IfName) -> Vec<(Ns, IfName)> {
-        let mut all = Vec::new();
-        for (other, node) in &self.world.nodes {
-            for upper in node.devs.values() {
-                let on = upper.other().is_some_and(|p| p.ns == *ns && p.name == *dev);
-                if on && matches!(upper.kind(), "macvlan" | "vlan" | "ipvlan") {
-                    all.push((other.clone(), upper.name().clone()));
-                }
-            }
-        }
-        all
+        let on = self.uppers.iter().filter(|(below, ..)| below.name == *dev && below.ns == *ns);
+        on.map(|(_, ns, upper)| ((*ns).clone(), (*upper).clone())).collect()
     }
 
     fn lower(&mut self, ns: &Ns, dev: &Dev, frame: Frame, out: &mut Spread) {

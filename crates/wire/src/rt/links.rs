@@ -93,8 +93,12 @@ impl Links {
 
     /// Records that this namespace knows that of `other` by the number `nsid`.
     pub fn see(&mut self, nsid: i32, other: &Self) {
-        let names = other.by_name.iter().map(|(name, index)| (*index, name.clone())).collect();
-        self.far.insert(nsid, (other.ns.clone(), names));
+        let names = other.by_name.iter().map(|(name, index)| (*index, name.clone()));
+        let (ns, known) = self.far.entry(nsid).or_default();
+        if *ns != other.ns {
+            (*ns, *known) = (other.ns.clone(), BTreeMap::new());
+        }
+        known.extend(names);
     }
 
     /// The link of `index` in this namespace, or in the one known as `nsid`.

@@ -39,8 +39,8 @@ pub use event::{Event, GROUPS, INSIDE, LinkState, event};
 pub use index::{OtherEnd, link_at, link_move, other_end};
 pub use links::Links;
 pub use nsid::{nsid_get, nsid_of};
-pub use route::{learned, learned_dump, route_get, route_seen, route_taken, routes_dump};
-pub use rule::{rule_seen, rules_dump};
+pub use route::{learned, learned_dump, route_get, route_seen, route_taken};
+pub use rule::rule_seen;
 
 /// What is to happen when the object exists already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -202,14 +202,6 @@ pub(super) fn dump(v6: bool, table: Option<u32>) -> Result<Request, Error> {
     Ok(Request { kind: RTM_GETROUTE, flags: flag::DUMP, body: w.finish()? })
 }
 
-/// All routes of a family of all tables; read them by [`route_seen`].
-///
-/// # Errors
-/// None in practice: the message is short.
-pub fn routes_dump(v6: bool) -> Result<Request, Error> {
-    dump(v6, None)
-}
-
 /// A route of a table, and how many hops packets that take it may take.
 #[must_use]
 pub fn route_seen(message: &Message<'_>, links: &Links) -> Option<SeenRoute> {

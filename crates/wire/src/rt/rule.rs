@@ -95,12 +95,6 @@ pub(super) fn dump(v6: bool) -> Request {
     Request { kind: RTM_GETRULE, flags: flag::DUMP, body }
 }
 
-/// All policy rules of a family; read them by [`rule_seen`].
-#[must_use]
-pub fn rules_dump(v6: bool) -> Request {
-    dump(v6)
-}
-
 /// `FRA_DSCP`, `FRA_SPORT_MASK` and `FRA_DPORT_MASK`, which older headers lack.
 const DSCP: u16 = 25;
 const PORT_MASKS: [u16; 2] = [28, 29];

@@ -24,7 +24,6 @@ consts! {
     RTEXT_FILTER_BRVLAN: u32 = 2;
     RTM_NEWADDR: u16 = 20;
     RTM_NEWQDISC: u16 = 36;
-    RTM_GETQDISC: u16 = 38;
     RTM_NEWTFILTER: u16 = 44;
     RTM_GETTFILTER: u16 = 46;
     TCA_KIND: u16 = 1;
@@ -219,12 +218,6 @@ fn port(kind: Option<Attr<'_>>, data: Option<Attr<'_>>) -> Option<Port> {
 
 fn number(list: &Attrs<'_>, kind: u16) -> Option<u8> {
     list.clone().first(kind)?.u8()
-}
-
-/// All queueing disciplines of a namespace.
-#[must_use]
-pub fn qdiscs() -> Request {
-    Request { kind: RTM_GETQDISC, flags: flag::DUMP, body: vec![0; TCMSG] }
 }
 
 /// The queueing discipline in an answer, and the index of its device.

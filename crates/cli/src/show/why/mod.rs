@@ -112,16 +112,20 @@ fn evidence(v: &Verdict, paint: Paint) -> String {
 }
 
 fn fix(v: &Verdict, look: &Look) -> String {
-    if v.fix.is_empty() {
+    let room = WIDTH - UNDER.len();
+    let mut lines = v.advice.as_ref().map(|advice| words(advice, room)).unwrap_or_default();
+    if v.fix.is_empty() && lines.is_empty() {
         return String::new();
     }
-    let room = WIDTH - UNDER.len();
-    let mut lines = v.verbs.clone();
-    if !lines.is_empty() {
+    lines.extend(v.verbs.iter().cloned());
+    if !v.verbs.is_empty() {
         lines.push("or by hand:".to_owned());
     }
     lines.extend(v.fix.iter().flat_map(|c| command(c, room)));
     let mut text = format!("\n{}", labelled("FIX", Tone::Good, &lines, look.paint));
+    if v.fix.is_empty() {
+        return text;
+    }
     let checked = match (v.fix_checked, v.then.is_empty()) {
         (true, _) => "checked in the model: request and answer then get through",
         (false, true) => "not checked in the model",

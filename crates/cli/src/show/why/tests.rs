@@ -36,6 +36,7 @@ fn dropped() -> Verdict {
             value: "no rule accepts, so the policy drops".into(),
             command: "ip netns exec h nft -a list chain ip filter FORWARD".into(),
         }],
+        advice: None,
         fix: vec![
             "ip netns exec h iptables -t filter -I FORWARD -s 10.50.0.2 -d 198.51.100.8 -j ACCEPT"
                 .into(),
