@@ -11,26 +11,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use ropewalk_cluster::at::{At, OFTEN};
 use ropewalk_cluster::keep::{Either, Txn};
 use ropewalk_cluster::own::{Journal, Local, Standing, decide};
 use ropewalk_cluster::{
-    Guard, Held, Member, Memory, Passed, Place, Site, Unusable, View, Wish, told_again, wishes,
+    Guard, Held, Member, Memory, Passed, Place, Progress, Site, Unusable, View, Wish, told_again,
+    wishes,
 };
 use ropewalk_engine::{Code, Engine, Fault, Paths};
 use ropewalk_kernel::failpoint;
 use ropewalk_spec::NetworkName;
 
+use crate::desk::{self, Desk};
 use crate::said::Said;
 
 /// How often it is looked whether the host has joined, or left, and how long after a fault.
 const PAUSE: Duration = Duration::from_secs(1);
 
 /// Does the host's part in its cluster, if it is in one.
-pub(crate) async fn stay(paths: &Paths, tell: &mut dyn FnMut(&Said)) -> Infallible {
+pub(crate) async fn stay(paths: &Paths, desk: &Desk, tell: &mut dyn FnMut(&Said)) -> Infallible {
     let mut said = BTreeSet::new();
     loop {
         let worked = match Site::read(&paths.config) {
-            Ok(Some(site)) => match Stay::new(paths, &site, tell) {
+            Ok(Some(site)) => match Stay::new(paths, &site, desk, tell) {
                 Ok(stay) => stay.work().await,
                 Err(unusable) => Err(unusable),
             },
@@ -43,6 +46,8 @@ pub(crate) async fn stay(paths: &Paths, tell: &mut dyn FnMut(&Said)) -> Infallib
             tell(&Said::Cluster { what: what.clone() });
         }
         said = now;
+        desk.note(None);
+        desk.cluster_done.set(desk.asked());
         tokio::time::sleep(PAUSE).await;
     }
 }
@@ -54,33 +59,42 @@ const ANEW: Duration = Duration::from_secs(10);
 struct Stay<'a> {
     paths: &'a Paths,
     site: &'a Site,
+    desk: &'a Desk,
     tell: &'a mut dyn FnMut(&Said),
     member: Member<Either>,
     memory: Memory,
     written: Option<Memory>,
-    guard: Guard,
+    /// Ways to other hosts, and whole networks.
+    guards: [Guard; 2],
     /// What was said and still holds.
     said: BTreeSet<String>,
     /// When it was decided last.
     rounded: Instant,
+    /// How far this host was when it told the others.
+    told: At,
 }
 
 impl<'a> Stay<'a> {
     fn new(
         paths: &'a Paths,
         site: &'a Site,
+        desk: &'a Desk,
         tell: &'a mut dyn FnMut(&Said),
     ) -> Result<Self, Unusable> {
         let member = Member::new(site.open(&paths.config)?);
         let memory = Memory::read(&paths.state, site)?;
-        let (guard, said) = (Guard::default(), BTreeSet::new());
-        let (written, rounded) = (None, Instant::now());
-        Ok(Self { paths, site, tell, member, memory, written, guard, said, rounded })
+        let (guards, said) = (<[Guard; 2]>::default(), BTreeSet::new());
+        let (written, rounded, told) = (None, Instant::now(), At::default());
+        Ok(Self { paths, site, desk, tell, member, memory, written, guards, said, rounded, told })
     }
 
     /// Works until the host leaves, or joins anew.
     async fn work(mut self) -> Result<(), Unusable> {
         while Site::read(&self.paths.config)?.as_ref() == Some(self.site) {
+            let asked = self.desk.asked();
+            if asked > self.desk.cluster_done.get() {
+                self.member.anew();
+            }
             // To find a member that answers may take longer than a pause: that is not given up.
             let heard = match self.member.watching() {
                 true => tokio::time::timeout(PAUSE, self.member.hear()).await.ok(),
@@ -91,9 +105,15 @@ impl<'a> Stay<'a> {
                     self.memory.away = Some(fault.to_string());
                     self.say(BTreeSet::new());
                     self.keep()?;
+                    self.desk.cluster_done.set(asked);
                     tokio::time::sleep(PAUSE).await;
                 }
-                Some(Ok(())) => self.round().await?,
+                Some(Ok(())) => {
+                    self.memory.progress.heard = now();
+                    self.round().await?;
+                    self.memory.progress.took_ms = millis(self.rounded.elapsed());
+                    self.desk.cluster_done.set(asked);
+                }
                 None if self.rounded.elapsed() >= self.patience() => self.round().await?,
                 None => {}
             }
@@ -112,7 +132,9 @@ impl<'a> Stay<'a> {
         let Some(view) = self.member.view() else { return Ok(()) };
         let mut faults = BTreeSet::new();
         let uplink = uplink(self.paths, &self.memory);
-        let local = match local(self.paths, view, &self.memory) {
+        let draining = view.drains.contains_key(&self.memory.journal.host);
+        let revision = view.revision;
+        let local = match local(self.paths, view, draining, &self.memory) {
             Ok(local) => local,
             Err(fault) => {
                 faults.insert(fault.to_string());
@@ -127,17 +149,46 @@ impl<'a> Stay<'a> {
         if decision.journal.settling(local.now).is_some() && view.meta.is_some() {
             decision.txns.extend(told_again(view, &self.memory.made));
         }
-        let wanted = wishes(view, &decision.journal, &self.memory.made);
-        let gone: Vec<NetworkName> =
+        let mut wanted = wishes(view, &decision.journal, &self.memory.made);
+        let mut gone: BTreeSet<NetworkName> =
             self.memory.made.keys().filter(|name| !view.nets.contains_key(name)).cloned().collect();
+        if draining {
+            // What is in use stays, with its ways.
+            let empty = |name: &&NetworkName| self.empty(name);
+            gone.extend(self.memory.made.keys().filter(empty).cloned());
+            wanted.retain(|name, _| self.memory.made.contains_key(name) && !gone.contains(name));
+        }
         self.memory.journal = decision.journal;
         self.memory.alarms = decision.alarms;
         self.memory.away = None;
         self.keep()?;
         self.send(&decision.txns).await;
         self.make(wanted, &gone, local.now, &mut faults);
+        if faults.is_empty() {
+            self.memory.progress.revision = revision;
+        }
         self.say(faults);
+        self.tell_the_others(local.now).await;
         self.keep()
+    }
+
+    /// Whether no sandbox is on a network.
+    fn empty(&self, name: &NetworkName) -> bool {
+        let view = Engine::open(self.paths).and_then(|engine| engine.network(name));
+        view.is_ok_and(|view| view.sandboxes.is_empty())
+    }
+
+    /// Tells how far this host is, now and then, for those who ask.
+    async fn tell_the_others(&mut self, now: u64) {
+        let Progress { revision, took_ms, repaired, .. } = self.memory.progress;
+        let alarms = self.memory.alarms.len() + self.memory.faults.len();
+        let at = At { revision, at: now, took_ms, repaired, alarms };
+        let same = At { at: self.told.at, took_ms: self.told.took_ms, ..at.clone() } == self.told;
+        let lately = now.abs_diff(self.told.at) < OFTEN;
+        if !same && !lately && self.memory.journal.standing == Standing::Member {
+            self.send(&[at.told(&self.memory.journal.host)]).await;
+            self.told = at;
+        }
     }
 
     async fn send(&mut self, txns: &[Txn]) {
@@ -154,7 +205,7 @@ impl<'a> Stay<'a> {
     fn make(
         &mut self,
         mut wanted: BTreeMap<NetworkName, Wish>,
-        gone: &[NetworkName],
+        gone: &BTreeSet<NetworkName>,
         now: u64,
         faults: &mut BTreeSet<String>,
     ) {
@@ -190,7 +241,7 @@ impl<'a> Stay<'a> {
     fn holds_back(
         &mut self,
         wanted: &BTreeMap<NetworkName, Wish>,
-        gone: &[NetworkName],
+        gone: &BTreeSet<NetworkName>,
         now: u64,
     ) -> bool {
         let known = |all: &BTreeMap<NetworkName, Wish>| -> BTreeSet<Place> {
@@ -202,13 +253,18 @@ impl<'a> Stay<'a> {
             };
             all.iter().flat_map(place).collect()
         };
-        let passed = self.guard.pass(&known(&self.memory.made), &known(wanted), now);
+        let [ways, networks] = &mut self.guards;
+        let ways = ways.pass(&known(&self.memory.made), &known(wanted), now);
+        let made: BTreeSet<NetworkName> = self.memory.made.keys().cloned().collect();
+        let left = made.difference(gone).cloned().collect();
+        let networks = networks.pass(&made, &left, now);
         let forgotten = self.memory.journal.settling(now).is_some();
-        forgotten || passed != Passed::All || gone.len() > self.memory.made.len().max(4) / 2
+        forgotten || [ways, networks] != [Passed::All; 2]
     }
 
     /// Says what was not said and does not hold any more or holds now.
     fn say(&mut self, faults: BTreeSet<String>) {
+        self.memory.faults.clone_from(&faults);
         let alarms = self.memory.alarms.iter().map(ToString::to_string);
         let now: BTreeSet<String> = alarms.chain(faults).chain(self.memory.away.clone()).collect();
         for what in now.difference(&self.said) {
@@ -217,7 +273,24 @@ impl<'a> Stay<'a> {
         self.said = now;
     }
 
+    fn figures(&self) -> desk::Cluster {
+        let Memory { journal, made, alarms, faults, away, progress } = &self.memory;
+        desk::Cluster {
+            store: away.is_none() && self.member.view().is_some(),
+            member: journal.standing == Standing::Member,
+            revision: progress.revision,
+            heard: progress.heard,
+            took: Duration::from_millis(progress.took_ms).as_secs_f64(),
+            hosts: self.member.view().map_or(0, |view| view.hosts.len()),
+            networks: made.len(),
+            blocks: journal.held.len(),
+            alarms: alarms.len() + faults.len(),
+        }
+    }
+
     fn keep(&mut self) -> Result<(), Unusable> {
+        self.memory.progress.repaired = self.desk.repaired();
+        self.desk.note(Some(self.figures()));
         let changed = self.written.as_ref() != Some(&self.memory);
         if changed && let Some(_held) = self.site.hold(&self.paths.config, &self.paths.state)? {
             failpoint::hit("memory of the cluster");
@@ -226,6 +299,11 @@ impl<'a> Stay<'a> {
         }
         Ok(())
     }
+}
+
+/// Milliseconds.
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }
 
 /// The host's part in the cluster, unless somebody has just taken it out.
@@ -240,9 +318,9 @@ fn held(site: &Site, paths: &Paths, faults: &mut BTreeSet<String>) -> Option<Hel
 }
 
 /// What the host has and wants: a block of every pool of every network.
-fn local(paths: &Paths, view: &View, memory: &Memory) -> Result<Local, Fault> {
+fn local(paths: &Paths, view: &View, draining: bool, memory: &Memory) -> Result<Local, Fault> {
     let mut local = Local { now: now(), ..Local::default() };
-    for (name, net) in &view.nets {
+    for (name, net) in view.nets.iter().filter(|_| !draining) {
         let pools = net.value.pools.iter().map(|pool| ((name.clone(), pool.net), 1));
         local.wants.extend(pools);
     }

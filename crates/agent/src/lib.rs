@@ -2,6 +2,7 @@
 //!
 //!     kernel ── events ─▶ links ─▶ pace ─▶ doubts? ─▶ tend ─▶ said       within a second
 //!     clock ──────────────────────▶ pace ─▶ each task of the list ─▶ said   every minute
+//!     somebody ── metrics, sync ─▶ door ─▶ desk ◀─ figures ── the others
 //!     store of a cluster ── news ─▶ cluster ─▶ networks, peers ─▶ said      at once
 //!
 //! It looks at what is, not at what an event says happened: an event lost is work postponed, never
@@ -10,6 +11,8 @@
 
 mod alone;
 mod cluster;
+mod desk;
+mod door;
 mod links;
 mod notify;
 mod pace;
@@ -19,38 +22,68 @@ mod task;
 
 use std::cell::RefCell;
 use std::future::{Future as _, poll_fn};
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use desk::Desk;
 use ropewalk_engine::{Code, Engine, Fault, Paths, need_root};
 
 pub use said::Said;
 
-/// Runs until SIGTERM or SIGINT, and looks at everything `every` so often; `tell` hears what is
-/// done.
+/// How an agent runs.
+#[derive(Clone, Debug)]
+pub struct Wishes {
+    /// How often everything is looked at.
+    pub every: Duration,
+    /// Where figures are told beside the socket in the state folder.
+    pub metrics: Option<SocketAddr>,
+}
+
+/// Runs until SIGTERM or SIGINT; `tell` hears what is done.
 ///
 /// # Errors
 /// [`Code::NotPrivileged`], [`Code::AgentRunning`], [`Code::StateUnusable`],
 /// [`Code::StateForeign`], [`Code::Kernel`]: all before anything is done.
-pub fn run(paths: &Paths, every: Duration, tell: &mut dyn FnMut(&Said)) -> Result<(), Fault> {
+pub fn run(paths: &Paths, wishes: &Wishes, tell: &mut dyn FnMut(&Said)) -> Result<(), Fault> {
     need_root()?;
     // The folder is made, and is this host's.
     drop(Engine::open(paths)?);
     let _alone = alone::lock(&paths.state)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
+    let desk = Desk::default();
     let tell = RefCell::new(tell);
-    let mut of_host = |said: &Said| (tell.borrow_mut())(said);
-    let mut of_cluster = |said: &Said| (tell.borrow_mut())(said);
+    let heard = |said: &Said| {
+        desk.hear(said);
+        (tell.borrow_mut())(said);
+    };
+    let (mut of_host, mut of_cluster) = (heard, heard);
     runtime.map_err(failed)?.block_on(async {
-        let mut serve = pin!(serve::Agent::new(paths, every, &mut of_host)?.serve());
-        let mut stay = pin!(cluster::stay(paths, &mut of_cluster));
-        poll_fn(|cx| match serve.as_mut().poll(cx) {
-            Poll::Ready(ended) => Poll::Ready(ended),
-            Poll::Pending => stay.as_mut().poll(cx).map(|never| match never {}),
+        let mut door = pin!(door::Door::open(&paths.state, wishes.metrics, &desk)?.serve());
+        let mut serve = pin!(serve::Agent::new(paths, wishes.every, &desk, &mut of_host)?.serve());
+        let mut stay = pin!(cluster::stay(paths, &desk, &mut of_cluster));
+        // All parts are one task: who is woken last has heard of what the first has put on the desk.
+        poll_fn(|cx| {
+            if let Poll::Ready(never) = door.as_mut().poll(cx) {
+                match never {}
+            }
+            match serve.as_mut().poll(cx) {
+                Poll::Ready(ended) => Poll::Ready(ended),
+                Poll::Pending => stay.as_mut().poll(cx).map(|never| match never {}),
+            }
         })
         .await
     })
+}
+
+/// Has the agent of this host look at everything and list its store anew, and waits until it has.
+///
+/// # Errors
+/// [`Code::AgentAbsent`] when there is none.
+pub fn sync(paths: &Paths) -> Result<(), Fault> {
+    need_root()?;
+    door::sync(&paths.state)
 }
 
 /// The operating system refused something that the agent itself needs.

@@ -19,6 +19,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
+use crate::desk::Desk;
 use crate::failed;
 use crate::links::Links;
 use crate::notify::Notify;
@@ -34,6 +35,7 @@ pub(crate) struct Agent<'a> {
     paths: &'a Paths,
     /// How often everything is looked at.
     every: Duration,
+    desk: &'a Desk,
     tell: &'a mut dyn FnMut(&Said),
     fds: Vec<AsyncFd<OwnedFd>>,
     signals: Vec<Signal>,
@@ -49,6 +51,8 @@ pub(crate) struct Agent<'a> {
     alive_at: Instant,
     repaired: u64,
     refused: BTreeSet<String>,
+    /// The number of the last look that was asked for.
+    asked: u64,
 }
 
 /// When a task is due.
@@ -63,6 +67,8 @@ enum Wake {
     Stop,
     Told,
     Time,
+    /// Somebody wants a look.
+    Asked,
 }
 
 impl<'a> Agent<'a> {
@@ -70,6 +76,7 @@ impl<'a> Agent<'a> {
     pub(crate) fn new(
         paths: &'a Paths,
         every: Duration,
+        desk: &'a Desk,
         tell: &'a mut dyn FnMut(&Said),
     ) -> Result<Self, Fault> {
         let watch = Watch::open()?;
@@ -84,6 +91,7 @@ impl<'a> Agent<'a> {
         Ok(Self {
             paths,
             every,
+            desk,
             tell,
             fds,
             signals,
@@ -97,6 +105,7 @@ impl<'a> Agent<'a> {
             alive_at: now,
             repaired: 0,
             refused: BTreeSet::new(),
+            asked: 0,
         })
     }
 
@@ -105,6 +114,7 @@ impl<'a> Agent<'a> {
         let mut ready = false;
         loop {
             self.work()?;
+            self.answered();
             if !ready && self.tasks.iter().all(|due| due.at > Instant::now()) {
                 ready = true;
                 (self.tell)(&Said::Ready { pid: std::process::id() });
@@ -114,6 +124,7 @@ impl<'a> Agent<'a> {
                 Wake::Stop => break,
                 Wake::Told => self.hear()?,
                 Wake::Time => {}
+                Wake::Asked => self.look_now(),
             }
         }
         self.notify.tell("STOPPING=1");
@@ -132,10 +143,13 @@ impl<'a> Agent<'a> {
         let now = Instant::now();
         let until = self.next().unwrap_or(now + AGAIN);
         let mut clock = pin!(tokio::time::sleep_until(until.into()));
-        let (fds, signals) = (&self.fds, &mut self.signals);
+        let (fds, signals, desk, asked) = (&self.fds, &mut self.signals, self.desk, self.asked);
         poll_fn(|cx| {
             if signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready()) {
                 return Poll::Ready(Wake::Stop);
+            }
+            if desk.asked() > asked {
+                return Poll::Ready(Wake::Asked);
             }
             for fd in fds {
                 if let Poll::Ready(Ok(mut guard)) = fd.poll_read_ready(cx) {
@@ -147,6 +161,21 @@ impl<'a> Agent<'a> {
             clock.as_mut().poll(cx).map(|()| Wake::Time)
         })
         .await
+    }
+
+    /// All that is done at times is due.
+    fn look_now(&mut self) {
+        self.asked = self.desk.asked();
+        let now = Instant::now();
+        self.tasks.iter_mut().for_each(|due| due.at = now);
+    }
+
+    /// Says that the look which somebody wanted is over, once it is.
+    fn answered(&self) {
+        let now = Instant::now();
+        if self.desk.host_done.get() < self.asked && self.tasks.iter().all(|due| due.at > now) {
+            self.desk.host_done.set(self.asked);
+        }
     }
 
     /// Takes in what the kernel tells.
@@ -214,6 +243,7 @@ impl<'a> Agent<'a> {
         let every = task.every.unwrap_or(self.every);
         match self.engine(task.run) {
             Ok(Some(tended)) => {
+                self.desk.looked();
                 let cost = if task.waits { Instant::now() } else { began };
                 self.say(&tended, task.name, began, cost);
                 return Some(tended.again.unwrap_or(every));

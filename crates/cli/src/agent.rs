@@ -1,13 +1,14 @@
-//! `ropewalk agent`: what it does is told line by line, while it does it.
+//! `ropewalk agent`: what it does is told line by line, while it does it; `ropewalk sync`.
 //!
 //! Never here: what it does.
 
 use std::time::Duration;
 
-use ropewalk_agent::Said;
-use ropewalk_engine::{Fault, Paths};
+use ropewalk_agent::{Said, Wishes};
+use ropewalk_engine::{Done, Fault, Paths};
 
 use crate::answer::{self, Answer};
+use crate::show;
 use crate::table::Agent;
 
 /// Runs until it is told to stop.
@@ -16,7 +17,15 @@ pub(crate) fn run(args: &Agent, json: bool) -> Result<Answer, Fault> {
         Ok(line) if json => answer::tell(&(line + "\n")),
         Ok(_) | Err(_) => answer::note(&format!("{said}\n")),
     };
-    let every = Duration::from_secs(args.every);
-    ropewalk_agent::run(&Paths::from_env(), every, &mut tell)?;
+    let wishes = Wishes { every: Duration::from_secs(args.every), metrics: args.metrics };
+    ropewalk_agent::run(&Paths::from_env(), &wishes, &mut tell)?;
     Ok(Answer { text: String::new(), status: 0 })
+}
+
+/// Has the agent look at everything now.
+pub(crate) fn sync(json: bool) -> Result<Answer, Fault> {
+    ropewalk_agent::sync(&Paths::from_env())?;
+    let object = "this host, and its part of its cluster".to_owned();
+    let done = vec![Done { verb: "looked at", object, detail: String::new() }];
+    Answer::of(json, &done, |done| show::done(done))
 }

@@ -4,8 +4,10 @@
 
 mod grow;
 mod purge;
+mod status;
 
 pub(crate) use purge::purge;
+use status::status;
 
 use std::future::Future;
 use std::net::{IpAddr, UdpSocket};
@@ -21,8 +23,7 @@ use ropewalk_spec::RawNetwork;
 
 use crate::answer::Answer;
 use crate::show;
-use crate::show::cluster::{HostRow, NetRow, Status};
-use crate::table::{ClusterCreate, ClusterName, ClusterVerb, HostName, HostVerb, Join};
+use crate::table::{ClusterCreate, ClusterName, ClusterVerb, HostDrain, HostName, HostVerb, Join};
 
 pub(crate) fn cluster(verb: &ClusterVerb, json: bool) -> Result<Answer, Fault> {
     match verb {
@@ -36,6 +37,7 @@ pub(crate) fn host(verb: &HostVerb, json: bool) -> Result<Answer, Fault> {
     match verb {
         HostVerb::Ls => Answer::of(json, &status()?.hosts, |all| show::cluster::hosts(all)),
         HostVerb::Rm(args) => remove(args, json),
+        HostVerb::Drain(args) => drain(args, json),
     }
 }
 
@@ -190,6 +192,19 @@ fn remove(args: &HostName, json: bool) -> Result<Answer, Fault> {
     told(json, "removed", &format!("host {}", args.host))
 }
 
+fn drain(args: &HostDrain, json: bool) -> Result<Answer, Fault> {
+    let doing = |fault: Fault| fault.doing(format!("host drain {}", args.host));
+    let (_, mut store) = member()?;
+    let done = wait(async {
+        let view = verbs::view(&mut store).await.map_err(|fault| refused(fault.into()))?;
+        let id = named(&view, &args.host)?;
+        verbs::drain(&mut store, &id, args.back).await.map_err(refused)
+    });
+    done?.map_err(doing)?;
+    let verb = if args.back { "no longer drained" } else { "draining" };
+    told(json, verb, &format!("host {}", args.host))
+}
+
 /// The host with this name or id, removed ones too: their removal may have been cut short.
 fn named(view: &View, text: &str) -> Result<HostId, Fault> {
     let is = |id: &HostId, name: &str| id.as_str() == text || name == text;
@@ -211,60 +226,6 @@ fn named(view: &View, text: &str) -> Result<HostId, Fault> {
             Err(Fault::new(Code::BadInput, what).or_try("ropewalk host ls"))
         }
     }
-}
-
-fn status() -> Result<Status, Fault> {
-    let paths = Paths::from_env();
-    let (site, mut store) = member()?;
-    let memory = Memory::read(&paths.state, &site).map_err(unusable)?;
-    let listed = wait(verbs::view(&mut store))?;
-    let away = listed.as_ref().err().map(ToString::to_string);
-    let view = listed.unwrap_or_default();
-    Ok(Status {
-        cluster: site.cluster.clone(),
-        store: site.store.clone(),
-        host: site.name.clone(),
-        standing: memory.journal.standing,
-        away: away.or(memory.away),
-        alarms: memory.alarms.iter().map(ToString::to_string).collect(),
-        hosts: hosts(&view, &site),
-        networks: networks(&view),
-    })
-}
-
-fn hosts(view: &View, site: &Site) -> Vec<HostRow> {
-    let row = |(id, host): (&HostId, &ropewalk_cluster::Kept<ropewalk_cluster::Host>)| HostRow {
-        name: host.value.name.clone(),
-        id: id.clone(),
-        here: *id == site.id,
-        addresses: host.value.addresses.clone(),
-        blocks: owned(view).filter(|(_, h)| *h == id).map(|(place, _)| place.to_string()).collect(),
-    };
-    let mut rows: Vec<HostRow> = view.hosts.iter().map(row).collect();
-    rows.sort_by(|a, b| a.name.cmp(&b.name));
-    rows
-}
-
-fn networks(view: &View) -> Vec<NetRow> {
-    let row = |name: &ropewalk_spec::NetworkName, pool: &Pool| NetRow {
-        name: name.clone(),
-        pool: pool.net,
-        block: pool.len,
-        blocks: pool.count(),
-        owned: owned(view)
-            .filter(|(place, _)| place.network == *name && pool.net.contains(&place.block))
-            .count(),
-    };
-    let pools = view.nets.iter().flat_map(|(name, net)| {
-        net.value.pools.iter().map(move |pool| row(name, pool)).collect::<Vec<_>>()
-    });
-    pools.collect()
-}
-
-fn owned(view: &View) -> impl Iterator<Item = (&ropewalk_cluster::Place, &HostId)> {
-    let own = |block: &ropewalk_cluster::Block| block.state == ropewalk_cluster::BlockState::Own;
-    let blocks = view.blocks.iter().filter(move |(_, block)| own(&block.value));
-    blocks.map(|(place, block)| (place, &block.value.h))
 }
 
 /// What this host is in its cluster, and the store.

@@ -38,6 +38,7 @@ pub(crate) fn run(cli: &Cli) -> Result<Answer, Fault> {
         Verb::Purge(args) => purge(args, json),
         Verb::Routes(args) => routes(args, json),
         Verb::Agent(args) => agent::run(args, json),
+        Verb::Sync => agent::sync(json),
         Verb::Join(args) => cluster::join(args, json),
         Verb::Leave => cluster::leave(json),
         Verb::Cluster(verb) => cluster::cluster(verb, json),

@@ -4,6 +4,7 @@
 //!     /ropewalk/v1/net/NETWORK                 a network
 //!     /ropewalk/v1/host/ID                     a host
 //!     /ropewalk/v1/gone/ID                     a host that was removed
+//!     /ropewalk/v1/drain/ID                    a host that shall own nothing any more
 //!     /ropewalk/v1/blk/NETWORK/0a050100-24     a block, and whose it is
 //!     /ropewalk/v1/dis/NETWORK/0a050100-24     another host has addresses in use there, too
 //!     /ropewalk/v1/exc/NETWORK/0a050107        an address that lives outside its host's block
@@ -34,6 +35,8 @@ pub enum Key {
     Host(HostId),
     /// A host that was removed.
     Gone(HostId),
+    /// A host that shall own nothing any more.
+    Drain(HostId),
     /// A block.
     Block(Place),
     /// Somebody else uses addresses of it.
@@ -50,6 +53,7 @@ impl fmt::Display for Key {
             Self::Net(network) => write!(f, "net/{network}"),
             Self::Host(id) => write!(f, "host/{id}"),
             Self::Gone(id) => write!(f, "gone/{id}"),
+            Self::Drain(id) => write!(f, "drain/{id}"),
             Self::Block(place) => write!(f, "blk/{}/{}", place.network, hex_block(place.block)),
             Self::Dispute(place) => write!(f, "dis/{}/{}", place.network, hex_block(place.block)),
             Self::Exception(network, ip) => write!(f, "exc/{network}/{}", hex(*ip)),
@@ -75,6 +79,7 @@ impl FromStr for Key {
             Some(["net", network]) => network.parse().ok().map(Self::Net),
             Some(["host", id]) => id.parse().ok().map(Self::Host),
             Some(["gone", id]) => id.parse().ok().map(Self::Gone),
+            Some(["drain", id]) => id.parse().ok().map(Self::Drain),
             Some(["blk", network, block]) => place(network, block).map(Self::Block),
             Some(["dis", network, block]) => place(network, block).map(Self::Dispute),
             Some(["exc", network, ip]) => network
@@ -130,6 +135,7 @@ mod tests {
             (Key::Net(network.clone()), "net/web"),
             (Key::Host(HostId::new(7)), "host/00000000000000000000000000000007"),
             (Key::Gone(HostId::new(7)), "gone/00000000000000000000000000000007"),
+            (Key::Drain(HostId::new(7)), "drain/00000000000000000000000000000007"),
             (Key::Block(place("10.5.1.0/24")), "blk/web/0a050100-24"),
             (Key::Dispute(place("fd00:5::/64")), "dis/web/fd000005000000000000000000000000-64"),
             (Key::Exception(network.clone(), "10.5.1.7".parse().unwrap()), "exc/web/0a050107"),

@@ -9,6 +9,7 @@
 //! each transaction says on what it relies, so late, lost and repeated ones do no harm.
 //! Never here: the kernel, the attach path.
 
+pub mod at;
 mod block;
 mod guard;
 mod id;
@@ -27,7 +28,7 @@ pub use guard::{Guard, Passed};
 pub use id::HostId;
 pub use key::{Key, PREFIX};
 pub use member::Member;
-pub use record::{Block, BlockState, Dispute, Exception, Gone, Host, Meta, Net, SCHEMA};
-pub use site::{HERE, Held, Memory, Site, Unusable};
+pub use record::{Block, BlockState, Dispute, Drain, Exception, Gone, Host, Meta, Net, SCHEMA};
+pub use site::{HERE, Held, Memory, Progress, Site, Unusable};
 pub use view::{Kept, View};
 pub use wish::{Wish, told_again, wishes};

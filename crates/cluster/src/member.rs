@@ -42,6 +42,11 @@ impl<S: Store> Member<S> {
         self.watch.is_some() && self.listed.is_some_and(|at| at.elapsed() < ANEW)
     }
 
+    /// The next [`Member::hear`] lists the store, whatever is known.
+    pub fn anew(&mut self) {
+        self.listed = None;
+    }
+
     /// Waits until more is known. May be given up and called again.
     ///
     /// # Errors

@@ -71,6 +71,13 @@ pub enum BlockState {
     Quarantine,
 }
 
+/// A host that shall own nothing any more, once nothing is attached there.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Drain {
+    /// What people call it.
+    pub name: String,
+}
+
 /// Whose a block is. It stays in the store when nobody's, for the sake of its generation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Block {

@@ -68,9 +68,28 @@ pub struct Memory {
     /// What a person should know.
     #[serde(default)]
     pub alarms: BTreeSet<Alarm>,
+    /// What could not be done.
+    #[serde(default)]
+    pub faults: BTreeSet<String>,
+    /// How far it is.
+    #[serde(default)]
+    pub progress: Progress,
     /// Why the store is away; none when it is there.
     #[serde(default)]
     pub away: Option<String>,
+}
+
+/// How far the agent is with what it hears.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Progress {
+    /// The revision of the store that the kernel is as of.
+    pub revision: u64,
+    /// When the store was heard last: seconds since 1970.
+    pub heard: u64,
+    /// How long it took from there to the kernel, in milliseconds.
+    pub took_ms: u64,
+    /// How much was put right on this host since the agent began.
+    pub repaired: u64,
 }
 
 /// A file cannot be used.
@@ -220,6 +239,8 @@ impl Memory {
             journal: site.journal(),
             made: BTreeMap::new(),
             alarms: BTreeSet::new(),
+            faults: BTreeSet::new(),
+            progress: Progress::default(),
             away: None,
         }))
     }

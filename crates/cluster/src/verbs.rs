@@ -1,7 +1,9 @@
 //! What people do with a cluster: each waits until the store has done it, or says why not.
 //!
 //!     join    which cluster, then host/ME       create   net/NAME
-//!     leave, remove    gone/ID, then its blocks rest
+//!     leave, remove    gone/ID, then its blocks rest      drain    drain/ID
+//!
+//! What a later version wrote is only read.
 //!
 //! Never here: the kernel; what is made on hosts (the agents do that).
 
@@ -10,7 +12,7 @@ use crate::id::HostId;
 use crate::keep::{Compare, Fault, Outcome, Store, Txn, Write};
 use crate::key::{Key, PREFIX};
 use crate::own::{Alarm, Journal, Local, Standing, decide, removal};
-use crate::record::{Block, BlockState, Meta, Net};
+use crate::record::{Block, BlockState, Drain, Meta, Net};
 use crate::view::View;
 
 /// How often a step that others were quicker with is tried anew.
@@ -106,7 +108,13 @@ pub async fn join<S: Store>(
 pub async fn remove<S: Store>(store: &mut S, host: &HostId, now: u64) -> Result<(), Refused> {
     let mut tries = 0;
     while tries < TRIES {
-        let Some(txn) = removal(&view(store).await?, host, now) else { return Ok(()) };
+        let view = view(store).await?;
+        writable(&view)?;
+        let Some(txn) = removal(&view, host, now) else {
+            let at = Write::Delete(crate::at::key(host));
+            store.txn(&Txn { compares: Vec::new(), writes: vec![at] }).await?;
+            return Ok(());
+        };
         if matches!(store.txn(&txn).await?, Outcome::Refused(_)) {
             tries += 1;
         }
@@ -123,6 +131,7 @@ pub async fn create<S: Store>(
     name: &ropewalk_spec::NetworkName,
     net: &Net,
 ) -> Result<(), Refused> {
+    writable(&view(store).await?)?;
     let key = Key::Net(name.clone());
     match store.txn(&one(&key, net, Compare::Absent(key.to_string()))).await? {
         Outcome::Done(_) => Ok(()),
@@ -141,6 +150,7 @@ pub async fn forget<S: Store>(
     let key = Key::Net(name.clone());
     for _ in 0..TRIES {
         let view = view(store).await?;
+        writable(&view)?;
         let Some(net) = view.nets.get(name) else {
             return Err(Refused::Unknown(format!("network {name}")));
         };
@@ -151,6 +161,32 @@ pub async fn forget<S: Store>(
         }
     }
     Err(Refused::Busy)
+}
+
+/// Has a host give up what it owns as soon as nothing is attached there, and claim nothing; or no longer.
+///
+/// # Errors
+/// The store failed.
+pub async fn drain<S: Store>(store: &mut S, host: &HostId, back: bool) -> Result<(), Refused> {
+    let view = view(store).await?;
+    writable(&view)?;
+    let Some(member) = view.hosts.get(host) else {
+        return Err(Refused::Unknown(format!("host {host}")));
+    };
+    let key = Key::Drain(host.clone()).to_string();
+    let value = serde_json::to_vec(&Drain { name: member.value.name.clone() });
+    let write = match back {
+        true => Write::Delete(key),
+        false => Write::Put(key, value.unwrap_or_default()),
+    };
+    store.txn(&Txn { compares: Vec::new(), writes: vec![write] }).await?;
+    Ok(())
+}
+
+/// A store that a later version writes is only read.
+fn writable(view: &View) -> Result<(), Refused> {
+    let later = view.meta.as_ref().map(|meta| meta.value.schema).filter(|s| *s > crate::SCHEMA);
+    later.map_or(Ok(()), |schema| Err(Refused::Alarm(Alarm::Newer { schema })))
 }
 
 /// Whether what the host has in its own store can be brought into another.

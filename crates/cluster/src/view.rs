@@ -15,7 +15,7 @@ use crate::block::Place;
 use crate::id::HostId;
 use crate::keep::{Event, Item, Listing};
 use crate::key::Key;
-use crate::record::{Block, Dispute, Exception, Gone, Host, Meta, Net};
+use crate::record::{Block, Dispute, Drain, Exception, Gone, Host, Meta, Net};
 
 /// A value, and the revision that wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,6 +40,8 @@ pub struct View {
     pub hosts: BTreeMap<HostId, Kept<Host>>,
     /// Hosts that were removed.
     pub gone: BTreeMap<HostId, Kept<Gone>>,
+    /// Hosts that shall own nothing any more.
+    pub drains: BTreeMap<HostId, Kept<Drain>>,
     /// Blocks that somebody has or had.
     pub blocks: BTreeMap<Place, Kept<Block>>,
     /// Blocks that two hosts use.
@@ -88,6 +90,7 @@ impl View {
             Ok(Key::Net(name)) => into(&mut self.nets, name, item),
             Ok(Key::Host(id)) => into(&mut self.hosts, id, item),
             Ok(Key::Gone(id)) => into(&mut self.gone, id, item),
+            Ok(Key::Drain(id)) => into(&mut self.drains, id, item),
             Ok(Key::Block(place)) => into(&mut self.blocks, place, item),
             Ok(Key::Dispute(place)) => into(&mut self.disputes, place, item),
             Ok(Key::Exception(network, ip)) => into(&mut self.exceptions, (network, ip), item),
@@ -106,6 +109,7 @@ impl View {
             Ok(Key::Net(name)) => drop(self.nets.remove(&name)),
             Ok(Key::Host(id)) => drop(self.hosts.remove(&id)),
             Ok(Key::Gone(id)) => drop(self.gone.remove(&id)),
+            Ok(Key::Drain(id)) => drop(self.drains.remove(&id)),
             Ok(Key::Block(place)) => drop(self.blocks.remove(&place)),
             Ok(Key::Dispute(place)) => drop(self.disputes.remove(&place)),
             Ok(Key::Exception(network, ip)) => drop(self.exceptions.remove(&(network, ip))),

@@ -32,6 +32,7 @@ macro_rules! codes {
 codes! {
     AddrOutside "addr-outside" "The address is not one of the network's subnets, or not one that a sandbox may have (the network's own address, its broadcast address, its gateway). `ropewalk network inspect NAME` shows the subnets and the range.",
     AddrTaken "addr-taken" "Another attachment holds the address, or another host of the LAN answers for it; the message names the holder, or its hardware address. Leave `--ip` out to get the next free one, or detach the holder.",
+    AgentAbsent "agent-absent" "No agent of this host answers on its socket in the state folder. `systemctl start ropewalk-agent`, or `ropewalk agent`, starts one; `ropewalk repair` looks at everything without it.",
     AgentRunning "agent-running" "A host has one agent, and it is running; the message names its process. `systemctl status ropewalk-agent` shows it where systemd started it.",
     AlreadyAttached "already-attached" "The sandbox is on this network already, with other settings than those asked for. Detach it first, or give another interface name with `--name`.",
     BadFile "bad-file" "A file could not be read or understood. The message shows the place and what was expected there.",

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ropewalk_cluster::own::Standing;
-use ropewalk_cluster::{HostId, Site};
+use ropewalk_cluster::{HostId, Progress, Site};
 use ropewalk_spec::NetworkName;
 use serde::Serialize;
 
@@ -20,6 +20,9 @@ pub(crate) struct Status {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) away: Option<String>,
     pub(crate) alarms: Vec<String>,
+    pub(crate) progress: Progress,
+    /// Seconds since 1970, by the clock here.
+    pub(crate) now: u64,
     pub(crate) hosts: Vec<HostRow>,
     pub(crate) networks: Vec<NetRow>,
 }
@@ -32,6 +35,26 @@ pub(crate) struct HostRow {
     pub(crate) here: bool,
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) blocks: Vec<String>,
+    /// Whether it shall own nothing any more.
+    pub(crate) draining: bool,
+    /// How far it has said it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) far: Option<Far>,
+    /// By how many seconds its clock is ahead, if that is much.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) ahead_s: Option<u64>,
+}
+
+/// How far a host has said it is.
+#[derive(Debug, Serialize)]
+pub(crate) struct Far {
+    /// When: seconds since 1970, by its own clock.
+    pub(crate) at: u64,
+    /// Whether its kernel is as of what the store says now.
+    pub(crate) caught_up: bool,
+    pub(crate) took_ms: u64,
+    pub(crate) repaired: u64,
+    pub(crate) alarms: usize,
 }
 
 /// A pool of a network of it.
@@ -55,6 +78,13 @@ pub(crate) fn status(status: &Status) -> String {
     for what in status.away.iter().chain(&status.alarms) {
         text += &format!("  beware: {what}\n");
     }
+    if status.progress.heard > 0 {
+        let ago = status.now.saturating_sub(status.progress.heard);
+        let Progress { revision, took_ms, repaired, .. } = &status.progress;
+        text += &format!(
+            "  heard {ago} s ago, as of revision {revision}, in the kernel after {took_ms} ms; {repaired} put right\n"
+        );
+    }
     if !status.hosts.is_empty() {
         text += &format!("\n{}", hosts(&status.hosts));
     }
@@ -69,9 +99,26 @@ pub(crate) fn hosts(all: &[HostRow]) -> String {
     let row = |host: &HostRow| {
         let name = format!("{}{}", host.name, if host.here { " (this one)" } else { "" });
         let addresses = host.addresses.iter().map(ToString::to_string).collect();
-        vec![cell(name), addresses, host.blocks.clone(), cell(host.id.as_str())]
+        vec![cell(name), addresses, host.blocks.clone(), cell(state(host)), cell(host.id.as_str())]
     };
-    table(&["HOST", "ADDRESS", "BLOCKS", "ID"], &all.iter().map(row).collect::<Vec<_>>())
+    table(&["HOST", "ADDRESS", "BLOCKS", "STATE", "ID"], &all.iter().map(row).collect::<Vec<_>>())
+}
+
+/// How far it is, in words.
+fn state(host: &HostRow) -> String {
+    let far = match &host.far {
+        None => "not heard of".to_owned(),
+        Some(far) if far.caught_up => format!("in step, {} ms", far.took_ms),
+        Some(_) => "behind".to_owned(),
+    };
+    let alarms = host.far.as_ref().map_or(0, |far| far.alarms);
+    let alarms = if alarms > 0 { format!(", {alarms} alarms") } else { String::new() };
+    let drained = match (host.draining, host.blocks.is_empty()) {
+        (false, _) => "",
+        (true, false) => ", draining",
+        (true, true) => ", drained",
+    };
+    format!("{far}{alarms}{drained}")
 }
 
 fn networks(all: &[NetRow]) -> String {

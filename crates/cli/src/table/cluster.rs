@@ -103,6 +103,19 @@ pub(crate) enum HostVerb {
     /// What it owned can be had by others after ten minutes. Should it come back after all, it owns
     /// nothing and says so.
     Rm(HostName),
+    /// Have a host give up what it owns, as soon as nothing is attached there, and claim nothing
+    ///
+    /// It stays a member: `ropewalk leave` there ends that, `--back` ends the draining.
+    Drain(HostDrain),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HostDrain {
+    /// Its name or id
+    pub(crate) host: String,
+    /// It may own again
+    #[arg(long)]
+    pub(crate) back: bool,
 }
 
 #[derive(Args, Debug)]

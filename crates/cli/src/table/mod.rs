@@ -20,7 +20,9 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use ropewalk_spec::NetworkName;
 
 pub(crate) use attachment::{Announce, Attach, Detach, Opened, Ports};
-pub(crate) use cluster::{ClusterCreate, ClusterName, ClusterVerb, HostName, HostVerb, Join};
+pub(crate) use cluster::{
+    ClusterCreate, ClusterName, ClusterVerb, HostDrain, HostName, HostVerb, Join,
+};
 pub(crate) use files::{File, PlanFile};
 pub(crate) use lab::{DemoArgs, Exec, LabVerb};
 pub(crate) use network::{Create, Name, NetworkVerb};
@@ -105,6 +107,10 @@ pub(crate) enum Verb {
     /// need it. It says each thing it did in a line on standard error; with --json, as a line of
     /// JSON on standard output. It ends at SIGTERM or SIGINT. For systemd: dist/systemd/ropewalk-agent.service.
     Agent(Agent),
+    /// Have the agent look at everything now, and list the cluster's store anew
+    ///
+    /// It ends when the agent has. Nothing needs this: it is for those who want to be sure.
+    Sync,
     /// Make this host a member of the cluster whose store is at STORE
     ///
     /// The agent then claims blocks of the cluster's networks, makes this host's part of them, and
@@ -224,6 +230,9 @@ pub(crate) struct Agent {
     #[arg(long, value_name = "SECONDS", default_value_t = 60)]
     #[arg(value_parser = clap::value_parser!(u64).range(1..=86400))]
     pub(crate) every: u64,
+    /// Tell figures to Prometheus there, too: `GET /metrics`, as on agent.sock in the state folder
+    #[arg(long, value_name = "ADDRESS:PORT")]
+    pub(crate) metrics: Option<std::net::SocketAddr>,
 }
 
 #[derive(Args, Debug)]

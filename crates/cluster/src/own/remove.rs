@@ -27,6 +27,7 @@ pub fn removal(view: &View, host: &HostId, now: u64) -> Option<Txn> {
         let (name, generation) = (kept.value.name.clone(), kept.value.generation);
         writes.push(put(&gone, &Gone { name, generation }));
         writes.push(Write::Delete(key.to_string()));
+        writes.push(Write::Delete(Key::Drain(host.clone()).to_string()));
         return Some(Txn { compares, writes });
     }
     let own = |block: &Block| block.h == *host && block.state == BlockState::Own;

@@ -13,10 +13,10 @@ use ropewalk_testnet::Private;
 use crate::keeping::{block_on, keeps, news_until, put};
 
 /// A folder that goes with the test.
-struct Folder(PathBuf);
+pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let path = Path::new("/dev/shm").join(format!("rw-etcd-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path).unwrap();
         Self(path)
@@ -38,7 +38,7 @@ impl Drop for Folder {
 }
 
 /// A process that goes with the test.
-struct Running(Child);
+pub(crate) struct Running(Child);
 
 impl Running {
     fn kill(&mut self) {
@@ -74,7 +74,7 @@ fn member(folder: &Folder, name: &str, ip: &str, all: &[(&str, &str)], more: &[&
     Running(command.spawn().expect("etcd, of Debian's package etcd-server"))
 }
 
-fn alone(folder: &Folder, more: &[&str]) -> Running {
+pub(crate) fn alone(folder: &Folder, more: &[&str]) -> Running {
     member(folder, "one", "127.0.0.1", &[("one", "127.0.0.1")], more)
 }
 
@@ -83,7 +83,7 @@ fn plain(address: &str) -> Etcd {
 }
 
 /// Waits until the store answers.
-async fn up(store: &mut Etcd) -> u64 {
+pub(crate) async fn up(store: &mut Etcd) -> u64 {
     loop {
         match store.list("/t/").await {
             Ok(listing) => return listing.revision,
@@ -272,7 +272,8 @@ fn certificates_of_both_sides_and_passwords() {
         for who in server client; do
             openssl req -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout $who.key -out $who.csr -subj /CN=$who 2>/dev/null
             openssl x509 -req -in $who.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 9 -extfile san -out $who.crt 2>/dev/null
-        done"));
+        done
+        openssl x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 0 -extfile san -out expired.crt 2>/dev/null"));
     let flag = |name: &str, file: &str| format!("--{name}={}", folder.path(file));
     let words = [
         flag("cert-file", "server.crt"),
@@ -302,6 +303,10 @@ fn certificates_of_both_sides_and_passwords() {
             fault(Access { identity: Some((b"x".to_vec(), b"y".to_vec())), ..access.clone() })
                 .await;
         assert!(matches!(odd, Fault::Certificates { .. }), "{odd:?}");
+        // Expired by now.
+        let identity = Some((folder.read("expired.crt"), folder.read("client.key")));
+        let expired = fault(Access { identity, ..access.clone() }).await;
+        assert!(matches!(expired, Fault::Refused { .. }), "{expired:?}");
     });
     drop(process);
     std::fs::remove_dir_all(folder.path("one")).unwrap();

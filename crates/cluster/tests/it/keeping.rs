@@ -87,8 +87,8 @@ fn the_hosts_own_file_keeps() {
     block_on(keeps(&mut store));
     // It forgets what changed long ago, and says so.
     block_on(async {
-        for n in 0..201 {
-            let writes = (0..5).map(|m| Write::Put(format!("/t/{m}"), n.to_string().into_bytes()));
+        for n in 0..21 {
+            let writes = (0..50).map(|m| Write::Put(format!("/t/{m}"), n.to_string().into_bytes()));
             let txn = Txn { compares: Vec::new(), writes: writes.collect() };
             store.txn(&txn).await.unwrap();
         }

@@ -6,9 +6,11 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::disallowed_types,
+    clippy::print_stderr,
     reason = "tests fail by panicking, and start processes"
 )]
 
+mod crowd;
 mod etcd;
 mod keeping;
 mod model;

@@ -1,5 +1,6 @@
 //! Three hosts of a lab, an etcd and an agent on each: containers reach each other whatever goes.
 #![expect(clippy::disallowed_methods, reason = "waits for other processes")]
+#![expect(clippy::print_stderr, reason = "a test that fails shows what the agents said")]
 
 mod alone;
 mod faults;
@@ -74,6 +75,16 @@ pub(crate) struct Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            for host in HOSTS {
+                let said =
+                    "cat /run/steps /run/agent.out; ropewalk cluster status; ropewalk network ls";
+                let ran = self.run(host, &format!("sh -c \"{said}\""));
+                let last: Vec<&str> = ran.out.lines().rev().take(25).collect();
+                eprintln!("{host}:");
+                last.iter().rev().for_each(|line| eprintln!("  {line}"));
+            }
+        }
         self.agents.clear();
         self.stores.clear();
         self.host.run("lab down");
@@ -187,7 +198,10 @@ impl Cluster {
 
 /// An agent, which writes down what it says.
 fn agent(host: &str) -> Running {
-    Running::on(host, "sh -c \"exec ropewalk agent --json >>/run/agent.out 2>&1\"")
+    Running::on(
+        host,
+        "sh -c \"exec ropewalk agent --json --metrics 127.0.0.1:9477 >>/run/agent.out 2>&1\"",
+    )
 }
 
 /// A member of etcd.
@@ -232,6 +246,29 @@ fn a_host_leaves_another_is_removed_and_returns() {
     cluster.ok("h2", "ropewalk attach netns:blue over");
     let refused = cluster.run("h2", "ropewalk leave");
     assert!(refused.err.contains("ropewalk detach netns:blue over"), "{}", refused.err);
+
+    // Drained, it owns nothing once nothing is attached there.
+    cluster.ok("h1", "ropewalk host drain h2");
+    let row = |name: &str| -> Value {
+        let hosts = cluster.json("h1", "host ls");
+        let all = hosts.as_array().cloned().unwrap_or_default();
+        all.into_iter().find(|host| host["name"] == name).unwrap_or_default()
+    };
+    cluster.ok("h2", "ropewalk sync");
+    assert_eq!(row("h2")["blocks"].as_array().map(Vec::len), Some(1), "blue is there");
+    cluster.ok("h2", "ropewalk detach netns:blue");
+    until("it is drained", || row("h2")["blocks"].as_array().is_some_and(Vec::is_empty));
+    assert_eq!(cluster.ok("h2", "ropewalk network ls --json"), "[]\n");
+    cluster.ok("h1", "ropewalk host drain h2 --back");
+    cluster.made("over");
+    cluster.ok("h2", "ropewalk attach netns:blue over");
+    let figures = cluster.script(
+        "h1",
+        "exec 3<>/dev/tcp/127.0.0.1/9477; printf 'GET /metrics HTTP/1.1\\r\\n\\r\\n' >&3; cat <&3",
+    );
+    for figure in ["ropewalk_store_up 1", "ropewalk_cluster_hosts 3", "ropewalk_cluster_blocks 1"] {
+        assert!(figures.contains(figure), "{figure}: {figures}");
+    }
 
     cluster.ok("h3", "ropewalk leave");
     assert_eq!(cluster.ok("h3", "ropewalk network ls --json"), "[]\n");

@@ -75,10 +75,16 @@ fn endpoint(access: &Access, member: &str) -> Result<Endpoint, Fault> {
 /// A certificate that is not accepted is no matter of time.
 fn refused_or_away(member: &str, why: String) -> Fault {
     let member = member.to_owned();
-    match why.contains("certificate") || why.contains("alert") {
+    match of_certificates(&why) {
         true => Fault::Refused { member, why },
         false => Fault::Away { member, why },
     }
+}
+
+/// Whether the other side, or this one, does not accept a certificate. With TLS 1.3 a member says so only
+/// after the connection was made.
+pub(super) fn of_certificates(why: &str) -> bool {
+    why.contains("certificate") || why.contains("alert")
 }
 
 /// An error and what it stems from, each once.

@@ -198,6 +198,9 @@ fn fault(link: &Link, status: &Status) -> Fault {
         None => status.message().to_owned(),
     };
     let member = link.member.clone();
+    if connect::of_certificates(&why) {
+        return Fault::Refused { member, why };
+    }
     match status.code() {
         Code::PermissionDenied | Code::Unauthenticated | Code::FailedPrecondition => {
             Fault::Refused { member, why }

@@ -101,9 +101,14 @@ pub(super) fn killed_at_every_step(cluster: &mut Cluster) {
             cluster.agents[0].kill();
             let done = || cluster.ok("h1", "ropewalk network ls").contains("late") == there;
             let vars = format!("ROPEWALK_FAILPOINT={step} ROPEWALK_FAILPOINT_LIST=/run/steps");
-            let mut dying = Running::on("h1", &format!("env {vars} ropewalk agent"));
+            let mut dying = Running::on(
+                "h1",
+                &format!(
+                    "sh -c \"rm -f /run/steps; exec env {vars} ropewalk agent --json >>/run/agent.out 2>&1\""
+                ),
+            );
             let _again = cluster.run("h2", &format!("ropewalk cluster {verb}"));
-            until("it dies or is done", || {
+            until(&format!("step {step} of {verb}: it dies or is done"), || {
                 dying.0.try_wait().expect("a child").is_some() || done()
             });
             std::thread::sleep(std::time::Duration::from_millis(300));
