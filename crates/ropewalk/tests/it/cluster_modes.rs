@@ -59,12 +59,17 @@ fn cluster(before: &[(&str, &str)]) -> Cluster {
     cluster
 }
 
-/// Waits until a host has made the network, with that many peers.
-fn peers(cluster: &Cluster, host: &str, name: &str, count: usize) {
+/// Waits until a host has made the network, and knows so many blocks of each of the two others.
+fn peers(cluster: &Cluster, host: &str, name: &str, blocks: usize) {
     until(&format!("{host} has {name}"), || {
         let ran = cluster.run(host, &format!("ropewalk network inspect {name} --json"));
         let view: Value = serde_json::from_str(&ran.out).unwrap_or_default();
-        view["tunnel"]["peers"].as_array().is_some_and(|peers| peers.len() == count)
+        let all = |peer: &Value| {
+            let (_, theirs) = peer.as_str().unwrap_or_default().split_once('=').unwrap_or_default();
+            theirs.split(',').count() == blocks
+        };
+        let peers = view["tunnel"]["peers"].as_array().cloned().unwrap_or_default();
+        peers.len() == 2 && peers.iter().all(all)
     });
 }
 
