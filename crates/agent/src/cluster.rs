@@ -218,23 +218,46 @@ impl<'a> Stay<'a> {
                 if held_back {
                     *wish = wish.clone().and_before(before);
                 }
-                if before == wish {
+                if before == wish && !self.memory.begun.contains(name) {
                     continue;
                 }
             }
             let Some(_held) = held(self.site, self.paths, faults) else { return };
-            match make(self.paths, name, wish, self.memory.made.get(name)) {
-                Ok(()) => drop(self.memory.made.insert(name.clone(), wish.clone())),
-                Err(fault) => drop(faults.insert(fault.to_string())),
+            if let Err(fault) = self.made(name, wish) {
+                faults.insert(fault);
             }
         }
         for name in gone.iter().filter(|_| !held_back) {
             let Some(_held) = held(self.site, self.paths, faults) else { return };
             match unmake(self.paths, name) {
-                Ok(()) => drop(self.memory.made.remove(name)),
+                Ok(()) => {
+                    self.memory.made.remove(name);
+                    self.memory.begun.remove(name);
+                }
                 Err(fault) => drop(faults.insert(fault.to_string())),
             }
         }
+    }
+
+    /// Makes one network. That it is begun is written down first, so that whoever leaves meanwhile, or
+    /// comes after a crash, knows of it; one of that name that somebody else made is not claimed so.
+    fn made(&mut self, name: &NetworkName, wish: &Wish) -> Result<(), String> {
+        let before = self.memory.made.get(name).cloned();
+        if before.is_none() && !there(self.paths, name).map_err(text)? {
+            self.memory.begun.insert(name.clone());
+            self.memory.made.insert(name.clone(), wish.clone());
+            failpoint::hit("network of the cluster");
+            self.memory.write(&self.paths.state).map_err(text)?;
+        }
+        let done = make(self.paths, name, wish, before.as_ref());
+        if done.is_ok() {
+            self.memory.made.insert(name.clone(), wish.clone());
+            self.memory.begun.remove(name);
+        } else if self.memory.begun.contains(name) && matches!(there(self.paths, name), Ok(false)) {
+            self.memory.made.remove(name);
+            self.memory.begun.remove(name);
+        }
+        done.map_err(text)
     }
 
     /// Whether what is no longer known stays for now.
@@ -274,7 +297,7 @@ impl<'a> Stay<'a> {
     }
 
     fn figures(&self) -> desk::Cluster {
-        let Memory { journal, made, alarms, faults, away, progress } = &self.memory;
+        let Memory { journal, made, begun, alarms, faults, away, progress } = &self.memory;
         desk::Cluster {
             store: away.is_none() && self.member.view().is_some(),
             member: journal.standing == Standing::Member,
@@ -282,7 +305,7 @@ impl<'a> Stay<'a> {
             heard: progress.heard,
             took: Duration::from_millis(progress.took_ms).as_secs_f64(),
             hosts: self.member.view().map_or(0, |view| view.hosts.len()),
-            networks: made.len(),
+            networks: made.len() - begun.len(),
             blocks: journal.held.len(),
             alarms: alarms.len() + faults.len(),
         }
@@ -389,6 +412,19 @@ fn unmake(paths: &Paths, name: &NetworkName) -> Result<(), Fault> {
         Err(fault) if fault.code == Code::NetworkUnknown => Ok(()),
         Err(fault) => Err(fault),
     }
+}
+
+/// Whether there is a network of this name on the host.
+fn there(paths: &Paths, name: &NetworkName) -> Result<bool, Fault> {
+    match Engine::open(paths)?.network(name) {
+        Ok(_) => Ok(true),
+        Err(fault) if fault.code == Code::NetworkUnknown => Ok(false),
+        Err(fault) => Err(fault),
+    }
+}
+
+fn text(fault: impl ToString) -> String {
+    fault.to_string()
 }
 
 /// Seconds since 1970.

@@ -62,9 +62,12 @@ pub struct Site {
 pub struct Memory {
     /// The journal.
     pub journal: Journal,
-    /// The networks that were made, as they were wished for.
+    /// The networks that were made or begun, as they were wished for.
     #[serde(default)]
     pub made: BTreeMap<NetworkName, Wish>,
+    /// Those that are not known to be whole: written down before anything is there.
+    #[serde(default)]
+    pub begun: BTreeSet<NetworkName>,
     /// What a person should know.
     #[serde(default)]
     pub alarms: BTreeSet<Alarm>,
@@ -238,6 +241,7 @@ impl Memory {
         Ok(kept.filter(own).unwrap_or_else(|| Self {
             journal: site.journal(),
             made: BTreeMap::new(),
+            begun: BTreeSet::new(),
             alarms: BTreeSet::new(),
             faults: BTreeSet::new(),
             progress: Progress::default(),
