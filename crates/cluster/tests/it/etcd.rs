@@ -209,6 +209,8 @@ fn flannel_2470_three_members_and_every_way_for_a_watch_to_go_blind() {
     let mut store = plain("etcd://10.0.0.11,10.0.0.12,10.0.0.13");
     let mut writer = plain("etcd://10.0.0.13,10.0.0.12");
     block_on(async {
+        // Who asks before the first member answers is sent on to the next.
+        up(&mut plain("etcd://10.0.0.11")).await;
         up(&mut store).await;
         up(&mut writer).await;
         // What is written by way of one is heard by way of another.
@@ -227,6 +229,7 @@ fn flannel_2470_three_members_and_every_way_for_a_watch_to_go_blind() {
         net.sh("ip netns exec e1 nft delete table inet t");
         // It comes back with a later term, so that all elect anew: it answers when that is over.
         up(&mut plain("etcd://10.0.0.11")).await;
+        up(&mut plain("etcd://10.0.0.12")).await;
         // The wire to the member is cut.
         let mut store = plain("etcd://10.0.0.12,10.0.0.11,10.0.0.13");
         let revision = up(&mut store).await;
