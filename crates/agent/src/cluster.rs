@@ -7,23 +7,30 @@
 //! needs neither agent nor store, and the look at everything mends it.  Nothing is taken away because
 //! the store is away.  Never here: what is decided (`cluster`), how a network is made (`engine`).
 
-use std::collections::{BTreeMap, BTreeSet};
+mod making;
+
+use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use ropewalk_cluster::at::{At, OFTEN};
 use ropewalk_cluster::keep::{Either, Txn};
-use ropewalk_cluster::own::{Journal, Local, Standing, decide};
+use ropewalk_cluster::live::{self, Echo, Live};
+use ropewalk_cluster::own::{Alarm, Standing, decide};
 use ropewalk_cluster::{
-    Guard, Held, Member, Memory, Passed, Place, Progress, Site, Unusable, View, Wish, told_again,
-    wishes,
+    Again, Defined, Guard, Member, Memory, Progress, Site, Spares, Unusable, wishes,
 };
-use ropewalk_engine::{Code, Engine, Fault, Paths};
+use ropewalk_engine::{Engine, Paths};
 use ropewalk_kernel::failpoint;
 use ropewalk_spec::NetworkName;
 
 use crate::desk::{self, Desk};
+use crate::endpoints::{self, Endpoints};
+use crate::hands::{boot, computed, millis, now, remember_peers, uplink};
+use crate::leads::lead;
 use crate::said::Said;
+use crate::share::Share;
+use crate::swift::Swift;
 
 /// How often it is looked whether the host has joined, or left, and how long after a fault.
 const PAUSE: Duration = Duration::from_secs(1);
@@ -55,6 +62,13 @@ pub(crate) async fn stay(paths: &Paths, desk: &Desk, tell: &mut dyn FnMut(&Said)
 /// How often it is decided anew, although nothing was heard: what waits, waits for a time.
 const ANEW: Duration = Duration::from_secs(10);
 
+/// How long a round waits that has nothing left to do but to write down, for what comes meanwhile.
+const SOON: Duration = Duration::from_millis(100);
+/// A round is followed by so many times what it computed of rest, and by so much at the most: what changes
+/// meanwhile is looked at together.
+const REST: u32 = 7;
+const LONGEST: Duration = Duration::from_secs(2);
+
 /// A host in its cluster.
 struct Stay<'a> {
     paths: &'a Paths,
@@ -66,12 +80,32 @@ struct Stay<'a> {
     written: Option<Memory>,
     /// Ways to other hosts, and whole networks.
     guards: [Guard; 2],
+    /// The networks of the cluster that are defined here, as it is written down.
+    defined: Defined,
     /// What was said and still holds.
     said: BTreeSet<String>,
-    /// When it was decided last.
+    /// When it was decided last, and how many sandboxes there were.
     rounded: Instant,
+    crowd: usize,
+    /// Blocks that are to spare.
+    spares: Spares,
+    /// When the next round is due, if one is, and when it may begin.
+    due: Option<Instant>,
+    rest_until: Instant,
+    /// What does the simple things before a round, and whether networks have changed since it knew them.
+    swift: Swift,
+    changed: bool,
     /// How far this host was when it told the others.
     told: At,
+    endpoints: Endpoints,
+    /// How often the kernel had told of something when endpoints were told; none when not all were.
+    stirred: Option<u64>,
+    /// What the store is being told again.
+    again: Again,
+    /// That this host is up, what it hears of that, and when it said so last.
+    live: Live,
+    echo: Echo,
+    alive: Option<Instant>,
 }
 
 impl<'a> Stay<'a> {
@@ -82,10 +116,35 @@ impl<'a> Stay<'a> {
         tell: &'a mut dyn FnMut(&Said),
     ) -> Result<Self, Unusable> {
         let member = Member::new(site.open(&paths.config)?);
-        let memory = Memory::read(&paths.state, site)?;
-        let (guards, said) = (<[Guard; 2]>::default(), BTreeSet::new());
-        let (written, rounded, told) = (None, Instant::now(), At::default());
-        Ok(Self { paths, site, desk, tell, member, memory, written, guards, said, rounded, told })
+        let mut memory = Memory::read(&paths.state, site)?;
+        remember_peers(paths, &mut memory);
+        let begun = Instant::now();
+        Ok(Self {
+            paths,
+            site,
+            desk,
+            tell,
+            member,
+            memory,
+            written: None,
+            defined: Site::defined(&paths.config)?,
+            guards: <[Guard; 2]>::default(),
+            said: BTreeSet::new(),
+            rounded: begun,
+            crowd: 0,
+            spares: Spares::default(),
+            due: None,
+            rest_until: begun,
+            swift: Swift::default(),
+            changed: true,
+            told: At::default(),
+            endpoints: Endpoints::default(),
+            stirred: None,
+            again: Again::default(),
+            live: Live { since: now(), boot: boot() },
+            echo: Echo::default(),
+            alive: None,
+        })
     }
 
     /// Works until the host leaves, or joins anew.
@@ -97,28 +156,69 @@ impl<'a> Stay<'a> {
             }
             // To find a member that answers may take longer than a pause: that is not given up.
             let heard = match self.member.watching() {
-                true => tokio::time::timeout(PAUSE, self.member.hear()).await.ok(),
+                true => tokio::time::timeout(self.pause(), self.member.hear()).await.ok(),
                 false => Some(self.member.hear().await),
             };
             match heard {
                 Some(Err(fault)) => {
+                    if fault.of_access() {
+                        // Files with other certificates or another password may be there by now.
+                        self.member.ask_by(self.site.open(&self.paths.config)?);
+                    }
                     self.memory.away = Some(fault.to_string());
+                    // What is left to write down is seen when the store is listed again.
+                    self.due = None;
+                    self.desk.ways_ahead.set(false);
                     self.say(BTreeSet::new());
                     self.keep()?;
                     self.desk.cluster_done.set(asked);
                     tokio::time::sleep(PAUSE).await;
                 }
-                Some(Ok(())) => {
-                    self.memory.progress.heard = now();
-                    self.round().await?;
-                    self.memory.progress.took_ms = millis(self.rounded.elapsed());
-                    self.desk.cluster_done.set(asked);
+                Some(Ok(())) => self.heard(),
+                None if self.rounded.elapsed() >= self.patience() => self.due = Some(self.rounded),
+                None if self.due.is_none() && self.crowd() != self.crowd => {
+                    self.due = Some(self.rounded);
                 }
-                None if self.rounded.elapsed() >= self.patience() => self.round().await?,
+                None if self.stirred != Some(self.desk.stirred()) => self.tell_endpoints().await,
                 None => {}
             }
+            let begun = Instant::now();
+            let wanted = asked > self.desk.cluster_done.get();
+            if self.due.is_some_and(|due| wanted || due.max(self.rest_until) <= begun) {
+                self.due = None;
+                let before = computed();
+                self.round().await?;
+                let cost = computed().saturating_sub(before);
+                self.rest_until = Instant::now() + (cost * REST).min(LONGEST);
+                self.desk.cluster_done.set(asked);
+            }
+            self.say_alive().await;
         }
         Ok(())
+    }
+
+    /// How long it is listened, until something else is due.
+    fn pause(&self) -> Duration {
+        let due = self.due.map(|due| due.max(self.rest_until));
+        due.map_or(PAUSE, |due| due.saturating_duration_since(Instant::now()).min(PAUSE))
+    }
+
+    /// Does at once what is simple of what was heard; the rest is for a round.
+    fn heard(&mut self) {
+        self.memory.progress.heard = now();
+        let (began, fresh) = (Instant::now(), self.member.fresh());
+        let Some(view) = self.member.view() else { return };
+        if !fresh.blocks.is_empty() {
+            self.desk.ways_ahead.set(true);
+        }
+        let whole = self.memory.journal.standing == Standing::Member
+            && !fresh.more
+            && self.swift.lead(view, &self.memory, &fresh.blocks);
+        if whole {
+            self.memory.progress.took_ms = millis(began.elapsed());
+        }
+        let due = if whole { began + SOON } else { began };
+        self.due = Some(self.due.map_or(due, |before| before.min(due)));
     }
 
     /// What could not be done is tried again sooner.
@@ -126,16 +226,24 @@ impl<'a> Stay<'a> {
         if self.said.is_empty() { ANEW } else { PAUSE * 2 }
     }
 
+    /// How many sandboxes are on the cluster's networks: one more may need another block.
+    fn crowd(&self) -> usize {
+        let Ok(engine) = Engine::open(self.paths) else { return 0 };
+        let made = self.memory.made.keys();
+        made.filter_map(|network| engine.count_on(network).ok()).sum()
+    }
+
     /// Decides and does what follows from what is known.
     async fn round(&mut self) -> Result<(), Unusable> {
-        self.rounded = Instant::now();
+        (self.rounded, self.crowd) = (Instant::now(), self.crowd());
         let Some(view) = self.member.view() else { return Ok(()) };
         let mut faults = BTreeSet::new();
         let uplink = uplink(self.paths, &self.memory);
         let draining = view.drains.contains_key(&self.memory.journal.host);
         let revision = view.revision;
-        let local = match local(self.paths, view, draining, &self.memory) {
-            Ok(local) => local,
+        let look = Share::look(self.paths, view, draining, &self.memory, &mut self.spares, now());
+        let Share { local, let_go } = match look {
+            Ok(share) => share,
             Err(fault) => {
                 faults.insert(fault.to_string());
                 self.say(faults);
@@ -146,12 +254,23 @@ impl<'a> Stay<'a> {
             self.memory.journal.me.mtu = Some(mtu);
         }
         let mut decision = decide(view, &self.memory.journal, &local);
-        if decision.journal.settling(local.now).is_some() && view.meta.is_some() {
-            decision.txns.extend(told_again(view, &self.memory.made));
+        let telling = decision.journal.settling(local.now).is_some() && view.meta.is_some();
+        decision.txns.extend(self.again.told(view, &self.memory.made, telling));
+        if self.echo.twin() {
+            // Neither of two hosts that are one may change what both have.
+            decision.txns.clear();
+            let name = self.site.name.clone();
+            decision.alarms.insert(Alarm::Duplicate { name });
         }
-        let mut wanted = wishes(view, &decision.journal, &self.memory.made);
+        let mut wanted = wishes(view, &decision.journal, &self.memory.made, &let_go);
+        let me = &self.memory.journal.host;
+        let unled = lead(self.paths, view, me, &self.memory.made, &mut wanted);
         let mut gone: BTreeSet<NetworkName> =
             self.memory.made.keys().filter(|name| !view.nets.contains_key(name)).cloned().collect();
+        // What was defined before a reboot, and is not known any more, goes as well.
+        let left = self.defined.networks.iter().filter(|name| !view.nets.contains_key(*name));
+        let believed = view.meta.is_some() && revision >= self.defined.revision;
+        gone.extend(left.filter(|_| believed).cloned());
         if draining {
             // What is in use stays, with its ways.
             let empty = |name: &&NetworkName| self.empty(name);
@@ -164,18 +283,67 @@ impl<'a> Stay<'a> {
         self.keep()?;
         self.send(&decision.txns).await;
         self.make(wanted, &gone, local.now, &mut faults);
+        if std::mem::take(&mut self.changed) {
+            self.swift.learn(self.paths, &self.memory);
+        }
+        self.desk.ways_ahead.set(false);
         if faults.is_empty() {
             self.memory.progress.revision = revision;
         }
+        match unled {
+            Ok(unled) => faults.extend(unled),
+            Err(fault) => drop(faults.insert(fault.to_string())),
+        }
         self.say(faults);
+        if self.memory.journal.settling(local.now).is_some() {
+            self.endpoints.doubt();
+        }
+        self.tell_endpoints().await;
         self.tell_the_others(local.now).await;
         self.keep()
     }
 
+    /// Tells what is attached here. That the store is away, the next to hear from it says.
+    async fn tell_endpoints(&mut self) {
+        if self.memory.journal.standing != Standing::Member || self.echo.twin() {
+            return;
+        }
+        let stirred = self.desk.stirred();
+        let me = &self.memory.journal.host;
+        let Ok(wanted) = endpoints::wanted(self.paths, me, self.memory.made.keys()) else { return };
+        let nets = self.member.view().into_iter().flat_map(|view| view.nets.keys());
+        let networks: BTreeSet<_> = self.memory.made.keys().chain(nets).cloned().collect();
+        let networks = networks.into_iter().collect();
+        let told = self.endpoints.tell(&mut self.member, me, &wanted, networks).await;
+        self.stirred = (told.is_ok() && !wanted.unsettled).then_some(stirred);
+    }
+
+    /// Says that this host is up, now and then.
+    async fn say_alive(&mut self) {
+        let lately = self.alive.is_some_and(|at| at.elapsed().as_secs() < live::EVERY);
+        let member = self.memory.journal.standing == Standing::Member;
+        if lately || !member || !self.member.watching() {
+            return;
+        }
+        let key = live::key(&self.memory.journal.host);
+        if self.alive.is_some()
+            && let Ok(found) = self.member.found(&key).await
+        {
+            let before = self.echo.twin();
+            self.echo.hear(&mut self.live, found.as_deref());
+            if self.echo.twin() != before {
+                self.due = Some(self.rounded);
+            }
+        }
+        if self.member.alive(&key, &self.live.value()).await.is_ok() {
+            self.alive = Some(Instant::now());
+        }
+    }
+
     /// Whether no sandbox is on a network.
     fn empty(&self, name: &NetworkName) -> bool {
-        let view = Engine::open(self.paths).and_then(|engine| engine.network(name));
-        view.is_ok_and(|view| view.sandboxes.is_empty())
+        let rows = Engine::open(self.paths).and_then(|engine| engine.rows_on(name));
+        rows.is_ok_and(|rows| rows.is_empty())
     }
 
     /// Tells how far this host is, now and then, for those who ask.
@@ -199,90 +367,6 @@ impl<'a> Stay<'a> {
                 return;
             }
         }
-    }
-
-    /// Makes the networks as they shall be.
-    fn make(
-        &mut self,
-        mut wanted: BTreeMap<NetworkName, Wish>,
-        gone: &BTreeSet<NetworkName>,
-        now: u64,
-        faults: &mut BTreeSet<String>,
-    ) {
-        if self.memory.journal.standing != Standing::Member {
-            return;
-        }
-        let held_back = self.holds_back(&wanted, gone, now);
-        for (name, wish) in &mut wanted {
-            if let Some(before) = self.memory.made.get(name) {
-                if held_back {
-                    *wish = wish.clone().and_before(before);
-                }
-                if before == wish && !self.memory.begun.contains(name) {
-                    continue;
-                }
-            }
-            let Some(_held) = held(self.site, self.paths, faults) else { return };
-            if let Err(fault) = self.made(name, wish) {
-                faults.insert(fault);
-            }
-        }
-        for name in gone.iter().filter(|_| !held_back) {
-            let Some(_held) = held(self.site, self.paths, faults) else { return };
-            match unmake(self.paths, name) {
-                Ok(()) => {
-                    self.memory.made.remove(name);
-                    self.memory.begun.remove(name);
-                }
-                Err(fault) => drop(faults.insert(fault.to_string())),
-            }
-        }
-    }
-
-    /// Makes one network. That it is begun is written down first, so that whoever leaves meanwhile, or
-    /// comes after a crash, knows of it; one of that name that somebody else made is not claimed so.
-    fn made(&mut self, name: &NetworkName, wish: &Wish) -> Result<(), String> {
-        let before = self.memory.made.get(name).cloned();
-        if before.is_none() && !there(self.paths, name).map_err(text)? {
-            self.memory.begun.insert(name.clone());
-            self.memory.made.insert(name.clone(), wish.clone());
-            failpoint::hit("network of the cluster");
-            self.memory.write(&self.paths.state).map_err(text)?;
-        }
-        let done = make(self.paths, name, wish, before.as_ref());
-        if done.is_ok() {
-            self.memory.made.insert(name.clone(), wish.clone());
-            self.memory.begun.remove(name);
-        } else if self.memory.begun.contains(name) && matches!(there(self.paths, name), Ok(false)) {
-            self.memory.made.remove(name);
-            self.memory.begun.remove(name);
-        }
-        done.map_err(text)
-    }
-
-    /// Whether what is no longer known stays for now.
-    fn holds_back(
-        &mut self,
-        wanted: &BTreeMap<NetworkName, Wish>,
-        gone: &BTreeSet<NetworkName>,
-        now: u64,
-    ) -> bool {
-        let known = |all: &BTreeMap<NetworkName, Wish>| -> BTreeSet<Place> {
-            let place = |(network, wish): (&NetworkName, &Wish)| {
-                let network = network.clone();
-                let places =
-                    wish.blocks().map(move |block| Place { network: network.clone(), block });
-                places.collect::<Vec<_>>()
-            };
-            all.iter().flat_map(place).collect()
-        };
-        let [ways, networks] = &mut self.guards;
-        let ways = ways.pass(&known(&self.memory.made), &known(wanted), now);
-        let made: BTreeSet<NetworkName> = self.memory.made.keys().cloned().collect();
-        let left = made.difference(gone).cloned().collect();
-        let networks = networks.pass(&made, &left, now);
-        let forgotten = self.memory.journal.settling(now).is_some();
-        forgotten || [ways, networks] != [Passed::All; 2]
     }
 
     /// Says what was not said and does not hold any more or holds now.
@@ -322,112 +406,4 @@ impl<'a> Stay<'a> {
         }
         Ok(())
     }
-}
-
-/// Milliseconds.
-fn millis(took: Duration) -> u64 {
-    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// The host's part in the cluster, unless somebody has just taken it out.
-fn held(site: &Site, paths: &Paths, faults: &mut BTreeSet<String>) -> Option<Held> {
-    match site.hold(&paths.config, &paths.state) {
-        Ok(held) => held,
-        Err(unusable) => {
-            faults.insert(unusable.to_string());
-            None
-        }
-    }
-}
-
-/// What the host has and wants: a block of every pool of every network.
-fn local(paths: &Paths, view: &View, draining: bool, memory: &Memory) -> Result<Local, Fault> {
-    let mut local = Local { now: now(), ..Local::default() };
-    for (name, net) in view.nets.iter().filter(|_| !draining) {
-        let pools = net.value.pools.iter().map(|pool| ((name.clone(), pool.net), 1));
-        local.wants.extend(pools);
-    }
-    for (name, wish) in &memory.made {
-        local.wants.extend(wish.net.pools.iter().map(|pool| ((name.clone(), pool.net), 1)));
-    }
-    let in_use = used(paths, &memory.made, &memory.journal)?;
-    local.used = in_use;
-    Ok(local)
-}
-
-/// What fits through the link by which the other hosts reach this one, if it is there.
-fn uplink(paths: &Paths, memory: &Memory) -> Option<u32> {
-    let ip = memory.journal.me.addresses.first()?;
-    Engine::open(paths).ok()?.reached_at(*ip).ok()??.mtu
-}
-
-/// A block is in use while its network is made: sandboxes lease from it without asking.
-fn used(
-    paths: &Paths,
-    made: &BTreeMap<NetworkName, Wish>,
-    journal: &Journal,
-) -> Result<BTreeMap<Place, usize>, Fault> {
-    let engine = Engine::open(paths)?;
-    let mut used = BTreeMap::new();
-    for (network, wish) in made {
-        let count = match engine.network(network) {
-            Ok(view) => view.sandboxes.len().max(1),
-            Err(fault) if fault.code == Code::NetworkUnknown => 0,
-            Err(fault) => return Err(fault),
-        };
-        for block in &wish.own {
-            let place = Place { network: network.clone(), block: *block };
-            if journal.held.contains_key(&place) {
-                used.insert(place, count);
-            }
-        }
-    }
-    Ok(used)
-}
-
-/// Makes a network, or gives it the peers that it shall have.
-fn make(
-    paths: &Paths,
-    name: &NetworkName,
-    wish: &Wish,
-    before: Option<&Wish>,
-) -> Result<(), Fault> {
-    let network = wish.raw(name).check().map_err(|error| {
-        Fault::new(Code::BadInput, format!("network {name} of the cluster cannot be: {error}"))
-    })?;
-    let mut engine = Engine::open(paths)?;
-    if before.is_some_and(|before| before.own != wish.own) {
-        match engine.remove_network(name) {
-            Ok(_) => {}
-            Err(fault) if fault.code == Code::NetworkUnknown => {}
-            Err(fault) => return Err(fault),
-        }
-    }
-    engine.create_network(&network).map(drop)
-}
-
-fn unmake(paths: &Paths, name: &NetworkName) -> Result<(), Fault> {
-    match Engine::open(paths)?.remove_network(name) {
-        Ok(_) => Ok(()),
-        Err(fault) if fault.code == Code::NetworkUnknown => Ok(()),
-        Err(fault) => Err(fault),
-    }
-}
-
-/// Whether there is a network of this name on the host.
-fn there(paths: &Paths, name: &NetworkName) -> Result<bool, Fault> {
-    match Engine::open(paths)?.network(name) {
-        Ok(_) => Ok(true),
-        Err(fault) if fault.code == Code::NetworkUnknown => Ok(false),
-        Err(fault) => Err(fault),
-    }
-}
-
-fn text(fault: impl ToString) -> String {
-    fault.to_string()
-}
-
-/// Seconds since 1970.
-fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
 }

@@ -19,6 +19,11 @@ pub(crate) struct Desk {
     /// The last of them that was done on the host, and in the cluster.
     pub(crate) host_done: Cell<u64>,
     pub(crate) cluster_done: Cell<u64>,
+    /// How often the kernel has told of something.
+    stirred: Cell<u64>,
+    /// The kernel leads to other hosts as the store says, and that is not written down yet: what a look
+    /// would put right is not wrong.
+    pub(crate) ways_ahead: Cell<bool>,
     figures: RefCell<Figures>,
 }
 
@@ -72,6 +77,16 @@ impl Desk {
         self.host_done.get() >= number && self.cluster_done.get() >= number
     }
 
+    /// The kernel has told of something.
+    pub(crate) fn stir(&self) {
+        self.stirred.set(self.stirred.get() + 1);
+    }
+
+    /// How often it has.
+    pub(crate) fn stirred(&self) -> u64 {
+        self.stirred.get()
+    }
+
     /// Counts what was said.
     pub(crate) fn hear(&self, said: &Said) {
         let mut figures = self.figures.borrow_mut();
@@ -104,73 +119,81 @@ impl Desk {
     /// All figures, in the text format of Prometheus.
     pub(crate) fn metrics(&self) -> String {
         let figures = self.figures.borrow();
-        let mut text = String::new();
-        let mut tell = |name: &str, kind: &str, help: &str, values: &[(String, f64)]| {
-            // Writing to a text does not fail.
-            let _told =
-                writeln!(text, "# HELP ropewalk_{name} {help}\n# TYPE ropewalk_{name} {kind}");
-            for (labels, value) in values {
-                let _told = writeln!(text, "ropewalk_{name}{labels} {value}");
-            }
-        };
-        let one = |value: f64| [(String::new(), value)];
-        let kinds: Vec<(String, f64)> = figures
-            .repaired
-            .iter()
-            .map(|(kind, count)| (format!("{{kind=\"{kind}\"}}"), number(*count)))
-            .collect();
-        tell(
+        let mut page = Page(String::new());
+        let kinds = figures.repaired.iter();
+        let kinds = kinds.map(|(kind, count)| (format!("{{kind=\"{kind}\"}}"), number(*count)));
+        page.head(
             "repaired_total",
             "counter",
             "Objects that were not as they were made, put right.",
-            &kinds,
         );
-        tell(
-            "cleared_total",
-            "counter",
-            "What died and was cleared away.",
-            &one(number(figures.cleared)),
-        );
-        tell("refused_total", "counter", "What could not be done.", &one(number(figures.refused)));
-        tell("looks_total", "counter", "Looks at everything.", &one(number(figures.looks)));
-        let Some(cluster) = &figures.cluster else { return text };
-        let flag = |is: bool| one(f64::from(u8::from(is)));
-        let count = |n: usize| one(number(u64::try_from(n).unwrap_or(u64::MAX)));
-        tell("store_up", "gauge", "Whether the cluster's store answers.", &flag(cluster.store));
-        tell("cluster_member", "gauge", "Whether this host is a member.", &flag(cluster.member));
-        tell(
-            "cluster_revision",
-            "gauge",
-            "The store's revision that this host is as of.",
-            &one(number(cluster.revision)),
-        );
-        tell(
-            "cluster_heard_timestamp_seconds",
-            "gauge",
-            "When the store was heard last.",
-            &one(number(cluster.heard)),
-        );
-        tell(
-            "cluster_convergence_seconds",
-            "gauge",
-            "From hearing it to the kernel, the last time.",
-            &one(cluster.took),
-        );
-        tell("cluster_hosts", "gauge", "Hosts of the cluster.", &count(cluster.hosts));
-        tell(
-            "cluster_networks",
-            "gauge",
-            "Networks of the cluster that are made here.",
-            &count(cluster.networks),
-        );
-        tell(
-            "cluster_blocks",
-            "gauge",
-            "Blocks of addresses that this host owns.",
-            &count(cluster.blocks),
-        );
-        tell("cluster_alarms", "gauge", "What a person should know.", &count(cluster.alarms));
-        text
+        kinds.for_each(|(labels, value)| page.value("repaired_total", &labels, value));
+        page.counter("cleared_total", "What died and was cleared away.", figures.cleared);
+        page.counter("refused_total", "What could not be done.", figures.refused);
+        page.counter("looks_total", "Looks at everything.", figures.looks);
+        if let Some(cluster) = &figures.cluster {
+            page.cluster(cluster);
+        }
+        page.0
+    }
+}
+
+/// A page of figures, in the text format of Prometheus.
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        // Writing to a text does not fail.
+        let _told =
+            writeln!(self.0, "# HELP ropewalk_{name} {help}\n# TYPE ropewalk_{name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, labels: &str, value: f64) {
+        let _told = writeln!(self.0, "ropewalk_{name}{labels} {value}");
+    }
+
+    fn counter(&mut self, name: &str, help: &str, count: u64) {
+        self.head(name, "counter", help);
+        self.value(name, "", number(count));
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: f64) {
+        self.head(name, "gauge", help);
+        self.value(name, "", value);
+    }
+
+    fn cluster(&mut self, cluster: &Cluster) {
+        let flag = |is: bool| f64::from(u8::from(is));
+        let count = |n: usize| number(u64::try_from(n).unwrap_or(u64::MAX));
+        for (name, help, value) in [
+            ("store_up", "Whether the cluster's store answers.", flag(cluster.store)),
+            ("cluster_member", "Whether this host is a member.", flag(cluster.member)),
+            (
+                "cluster_revision",
+                "The store's revision that this host is as of.",
+                number(cluster.revision),
+            ),
+            (
+                "cluster_heard_timestamp_seconds",
+                "When the store was heard last.",
+                number(cluster.heard),
+            ),
+            (
+                "cluster_convergence_seconds",
+                "From hearing it to the kernel, the last time.",
+                cluster.took,
+            ),
+            ("cluster_hosts", "Hosts of the cluster.", count(cluster.hosts)),
+            (
+                "cluster_networks",
+                "Networks of the cluster that are made here.",
+                count(cluster.networks),
+            ),
+            ("cluster_blocks", "Blocks of addresses that this host owns.", count(cluster.blocks)),
+            ("cluster_alarms", "What a person should know.", count(cluster.alarms)),
+        ] {
+            self.gauge(name, help, value);
+        }
     }
 }
 

@@ -13,11 +13,16 @@ mod alone;
 mod cluster;
 mod desk;
 mod door;
+mod endpoints;
+mod hands;
+mod leads;
 mod links;
 mod notify;
 mod pace;
 mod said;
 mod serve;
+mod share;
+mod swift;
 mod task;
 
 use std::cell::RefCell;
@@ -48,6 +53,7 @@ pub struct Wishes {
 /// [`Code::StateForeign`], [`Code::Kernel`]: all before anything is done.
 pub fn run(paths: &Paths, wishes: &Wishes, tell: &mut dyn FnMut(&Said)) -> Result<(), Fault> {
     need_root()?;
+    ropewalk_kernel::give_back_memory();
     // The folder is made, and is this host's.
     drop(Engine::open(paths)?);
     let _alone = alone::lock(&paths.state)?;

@@ -181,6 +181,7 @@ impl<'a> Agent<'a> {
     /// Takes in what the kernel tells.
     fn hear(&mut self) -> Result<(), Fault> {
         let now = Instant::now();
+        self.desk.stir();
         for event in self.watch.drain()? {
             let Some(reason) = self.links.reason(event, now) else { continue };
             self.pace.told(now);
@@ -255,7 +256,11 @@ impl<'a> Agent<'a> {
     }
 
     fn engine<T>(&self, work: impl FnOnce(&mut Engine) -> Result<T, Fault>) -> Result<T, Fault> {
-        work(&mut Engine::open(self.paths)?)
+        let mut engine = Engine::open(self.paths)?;
+        if self.desk.ways_ahead.get() {
+            engine.leave_ways();
+        }
+        work(&mut engine)
     }
 
     fn say(&mut self, tended: &Tended, why: &str, since: Instant, began: Instant) {

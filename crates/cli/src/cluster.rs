@@ -2,10 +2,17 @@
 //!
 //! Never here: what is decided (`cluster`), what hosts make of it (`agent`).
 
+mod everywhere;
 mod grow;
+mod outside;
+mod pools;
+mod ps;
 mod purge;
 mod status;
+mod take;
 
+pub(crate) use everywhere::everywhere;
+pub(crate) use outside::ask_for;
 pub(crate) use purge::purge;
 use status::status;
 
@@ -17,7 +24,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ropewalk_cluster::keep::etcd::Address;
 use ropewalk_cluster::keep::{Either, Fault as StoreFault};
 use ropewalk_cluster::verbs::{self, Refused};
-use ropewalk_cluster::{HERE, HostId, Memory, Net, Pool, Site, Unusable, View};
+use ropewalk_cluster::{Defined, HERE, HostId, Memory, Net, Site, Unusable, View};
 use ropewalk_engine::{Code, Done, Engine, Fault, Paths};
 use ropewalk_spec::RawNetwork;
 
@@ -28,6 +35,9 @@ use crate::table::{ClusterCreate, ClusterName, ClusterVerb, HostDrain, HostName,
 pub(crate) fn cluster(verb: &ClusterVerb, json: bool) -> Result<Answer, Fault> {
     match verb {
         ClusterVerb::Status => Answer::of(json, &status()?, show::cluster::status),
+        ClusterVerb::Ps(args) => {
+            Answer::of(json, &ps::ps(args)?, |all| show::cluster::endpoints(all))
+        }
         ClusterVerb::Create(args) => create(args, json),
         ClusterVerb::Rm(args) => forget(args, json),
     }
@@ -60,7 +70,14 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
     // The folder is made, and is this host's.
     drop(Engine::open(&paths)?);
     let mut store = site.open(&paths.config).map_err(unusable)?;
-    let journal = wait(async {
+    if before.is_none()
+        && let Some(left) = Memory::left(&paths.state)
+    {
+        // It was cut short: what it has told the store is this host's.
+        site.id = left.journal.host;
+        site.token = left.journal.me.token;
+    }
+    let memory = wait(async {
         if let Some(before) = &before {
             let view = verbs::view(&mut store).await.map_err(|fault| refused(fault.into()))?;
             again(&paths, before, &view)?;
@@ -68,12 +85,18 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
         }
         let cluster = verbs::cluster(&mut store, &site.cluster).await.map_err(refused)?;
         site.cluster = cluster;
-        verbs::join(&mut store, site.journal(), now()).await.map_err(refused)
+        let there = verbs::view(&mut store).await.map_err(|fault| refused(fault.into()))?;
+        let taken = take::along(&paths, &args.network, &there, &site.id)?;
+        verbs::fits(&taken.own, &there, &site.id).map_err(refused)?;
+        let journal = verbs::join(&mut store, site.journal(), now()).await.map_err(refused)?;
+        site.generation = journal.me.generation;
+        let memory = Memory { journal, ..Memory::read(&paths.state, &site).map_err(unusable)? };
+        let memory = taken.remembered(memory);
+        memory.write(&paths.state).map_err(unusable)?;
+        verbs::bring(&mut store, &taken.own, &site.id).await.map_err(refused)?;
+        Ok(memory)
     });
-    let journal = journal?.map_err(doing)?;
-    site.generation = journal.me.generation;
-    let memory = Memory { journal, ..Memory::read(&paths.state, &site).map_err(unusable)? };
-    memory.write(&paths.state).map_err(unusable)?;
+    memory?.map_err(doing)?;
     site.write(&paths.config).map_err(unusable)?;
     Answer::of(json, &site, show::cluster::joined)
 }
@@ -121,48 +144,46 @@ fn free(paths: &Paths, site: &Site) -> Result<(), Fault> {
 /// Takes the networks of the cluster away from this host.
 fn unmake(paths: &Paths, site: &Site) -> Result<(), Fault> {
     let mut engine = Engine::open(paths)?;
-    for name in Memory::read(&paths.state, site).map_err(unusable)?.made.keys() {
+    let made = Memory::read(&paths.state, site).map_err(unusable)?.made;
+    let mut names = Site::defined(&paths.config).map_err(unusable)?.networks;
+    names.extend(made.into_keys());
+    for name in &names {
         match engine.remove_network(name) {
             Err(fault) if fault.code != Code::NetworkUnknown => return Err(fault),
             Ok(_) | Err(_) => {}
         }
     }
-    Ok(())
+    Site::define(&paths.config, &Defined::default()).map_err(unusable)
 }
 
 fn create(args: &ClusterCreate, json: bool) -> Result<Answer, Fault> {
     let doing = || format!("cluster create {}", args.name);
-    let mut pools = Vec::new();
-    for text in &args.subnet {
-        let bad = |why: &str| {
-            Fault::new(Code::BadInput, format!("--subnet {text}: {why}")).doing(doing())
-        };
-        let net: ipnet::IpNet = text.parse().map_err(|_| bad("not a prefix"))?;
-        let len = if net.addr().is_ipv4() { args.block } else { args.block6 };
-        if net.trunc() != net {
-            return Err(bad("it has bits behind its length").or_try(net.trunc().to_string()));
-        }
-        if len <= net.prefix_len() {
-            return Err(bad(&format!("no blocks of /{len} fit into it")));
-        }
-        pools.push(Pool { net, len, exclude: Vec::new() });
-    }
+    let pools = pools::pools(args).map_err(|fault| fault.doing(doing()))?;
+    let lan = args.mode == pools::FLAT;
     let spec = RawNetwork {
         mode: Some(args.mode.clone()),
         vni: args.vni,
         port: args.port,
         mtu: args.mtu,
+        subnet: if lan { args.subnet.clone() } else { Vec::new() },
         ..RawNetwork::default()
     };
     // One host's part of it must be a network.
-    let subnet = pools.iter().filter_map(|pool| pool.order(&HostId::new(0)).next());
+    let own = pools.iter().filter_map(|pool| pool.order(&HostId::new(0)).next());
+    let own: Vec<String> = own.map(|net| net.to_string()).collect();
     let part = RawNetwork {
         name: args.name.to_string(),
-        subnet: subnet.map(|net| net.to_string()).collect(),
+        subnet: if lan { args.subnet.clone() } else { own.clone() },
+        own,
         ..spec.clone()
     };
     part.check().map_err(|error| crate::refusal::senseless("cluster create", doing(), &error))?;
     let (_, mut store) = member()?;
+    if !lan {
+        let nets: Vec<_> = pools.iter().map(|pool| pool.net).collect();
+        let mut engine = Engine::open(&Paths::from_env())?;
+        engine.has_room(&nets).map_err(|fault| fault.doing(doing()))?;
+    }
     let net = Net { spec, pools };
     wait(verbs::create(&mut store, &args.name, &net))?
         .map_err(|error| refused(error).doing(doing()))?;
@@ -189,7 +210,10 @@ fn remove(args: &HostName, json: bool) -> Result<Answer, Fault> {
         verbs::remove(&mut store, &id, now()).await.map_err(refused)
     });
     removed?.map_err(doing)?;
-    told(json, "removed", &format!("host {}", args.host))
+    let detail = "(what is attached there stays there, unreached, until it is detached)";
+    let object = format!("host {}", args.host);
+    let done = vec![Done { verb: "removed", object, detail: detail.to_owned() }];
+    Answer::of(json, &done, |done| show::done(done))
 }
 
 fn drain(args: &HostDrain, json: bool) -> Result<Answer, Fault> {
@@ -207,7 +231,7 @@ fn drain(args: &HostDrain, json: bool) -> Result<Answer, Fault> {
 
 /// The host with this name or id, removed ones too: their removal may have been cut short.
 fn named(view: &View, text: &str) -> Result<HostId, Fault> {
-    let is = |id: &HostId, name: &str| id.as_str() == text || name == text;
+    let is = |id: &HostId, name: &str| id.to_string() == text || name == text;
     let hosts = view.hosts.iter().filter(|(id, host)| is(id, &host.value.name));
     let gone = view.gone.iter().filter(|(id, host)| is(id, &host.value.name));
     // One that is there goes before one that was.
@@ -322,10 +346,23 @@ fn refused(error: Refused) -> Fault {
         Refused::Store(StoreFault::Certificates { why }) => {
             Fault::new(Code::ClusterStore, "the certificates cannot be used").kernel(why)
         }
-        Refused::Store(fault) => Fault::new(Code::ClusterStore, fault.to_string()),
+        Refused::Store(fault) => {
+            let what = Fault::new(Code::ClusterStore, fault.to_string());
+            match (&fault, fault.to_string().contains("certificate")) {
+                (StoreFault::Refused { .. }, true) => what.or_try("look at --ca, --cert and --key"),
+                (StoreFault::Refused { .. }, false) => {
+                    what.or_try("etcd://USER@HOST with --password-file FILE")
+                }
+                _ => what,
+            }
+        }
         Refused::Alarm(_)
+        | Refused::Unreadable(_)
         | Refused::Busy
         | Refused::Exists(_)
+        | Refused::Elsewhere { .. }
+        | Refused::Rests { .. }
+        | Refused::Overlap { .. }
         | Refused::Other(_)
         | Refused::Unknown(_) => Fault::new(Code::ClusterRefused, error.to_string()),
     }

@@ -102,6 +102,9 @@ fn attach(args: &Attach, json: bool) -> Result<Answer, Fault> {
     let raw = args.raw();
     let doing = || format!("attach {} to {}", raw.sandbox, raw.network);
     let endpoint = raw.check().map_err(|error| senseless("attach", doing(), &error))?;
+    if !args.trial.asked() && !endpoint.ips.is_empty() {
+        cluster::ask_for(&endpoint).map_err(|fault| fault.doing(doing()))?;
+    }
     let mut engine = open()?;
     if args.trial.asked() {
         let dry = engine.plan(&Wanted::Attach(&endpoint))?;
@@ -118,6 +121,11 @@ fn detach(args: &Detach, json: bool) -> Result<Answer, Fault> {
 fn publish(args: &Opened, json: bool) -> Result<Answer, Fault> {
     let Ports { sandbox, ports } = &args.what;
     let mut engine = open()?;
+    let mut ports = ports.clone();
+    if args.everywhere {
+        ports = cluster::everywhere(&mut engine, sandbox, &ports)?;
+    }
+    let ports = &ports;
     if args.trial.asked() {
         let dry = engine.plan(&Wanted::Publish(sandbox, ports))?;
         return show::trial(&dry, args.trial.sh, json);

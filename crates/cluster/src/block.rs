@@ -8,7 +8,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Subnets, Ipv6Subnets};
 use ropewalk_spec::{NetworkName, names};
 use serde::{Deserialize, Serialize};
 
@@ -63,6 +63,39 @@ pub struct Pool {
 }
 
 impl Pool {
+    /// The addresses from `first` to `last`, not cut yet; none when they are no range.
+    #[must_use]
+    pub fn between(first: IpAddr, last: IpAddr) -> Option<Self> {
+        let (net, before, after): (IpNet, Vec<IpNet>, Vec<IpNet>) = match (first, last) {
+            (IpAddr::V4(first), IpAddr::V4(last)) if first <= last => {
+                let (a, b) = (u32::from(first), u32::from(last));
+                let len = u8::try_from((a ^ b).leading_zeros()).ok()?;
+                let net = ipnet::Ipv4Net::new(first, len).ok()?.trunc();
+                let parts =
+                    |a: u32, b: u32| Ipv4Subnets::new(a.into(), b.into(), 0).map(IpNet::from);
+                let before = a.checked_sub(1).filter(|_| first > net.network());
+                let after = b.checked_add(1).filter(|_| last < net.broadcast());
+                let before = before.map(|end| parts(net.network().into(), end).collect());
+                let after = after.map(|begin| parts(begin, net.broadcast().into()).collect());
+                (net.into(), before.unwrap_or_default(), after.unwrap_or_default())
+            }
+            (IpAddr::V6(first), IpAddr::V6(last)) if first <= last => {
+                let (a, b) = (u128::from(first), u128::from(last));
+                let len = u8::try_from((a ^ b).leading_zeros()).ok()?;
+                let net = ipnet::Ipv6Net::new(first, len).ok()?.trunc();
+                let parts =
+                    |a: u128, b: u128| Ipv6Subnets::new(a.into(), b.into(), 0).map(IpNet::from);
+                let before = a.checked_sub(1).filter(|_| first > net.network());
+                let after = b.checked_add(1).filter(|_| last < net.broadcast());
+                let before = before.map(|end| parts(net.network().into(), end).collect());
+                let after = after.map(|begin| parts(begin, net.broadcast().into()).collect());
+                (net.into(), before.unwrap_or_default(), after.unwrap_or_default())
+            }
+            (IpAddr::V4(_) | IpAddr::V6(_), _) => return None,
+        };
+        Some(Self { net, len: net.max_prefix_len(), exclude: [before, after].concat() })
+    }
+
     /// How many blocks it has, those left to others included.
     #[must_use]
     pub fn count(&self) -> u64 {
@@ -74,8 +107,9 @@ impl Pool {
     pub fn order(&self, host: &HostId) -> impl Iterator<Item = IpNet> {
         let count = self.count();
         let pool = self.net.to_string();
-        let start = names::hash(&["block", host.as_str(), &pool]) % count;
-        let step = stride(names::hash(&["stride", host.as_str(), &pool]), count);
+        let host = host.to_string();
+        let start = names::hash(&["block", &host, &pool]) % count;
+        let step = stride(names::hash(&["stride", &host, &pool]), count);
         let numbers = (0..count).scan(start, move |at, _| {
             let this = *at;
             *at = (this + step) % count;
@@ -138,6 +172,26 @@ mod tests {
             firsts.extend(order.first().copied());
         }
         assert!(firsts.len() > 30, "fifty hosts begin at {} blocks", firsts.len());
+    }
+
+    #[test]
+    fn a_range_has_the_blocks_that_lie_in_it() {
+        let blocks = |first: &str, last: &str, len| {
+            let pool = Pool::between(first.parse().unwrap(), last.parse().unwrap()).unwrap();
+            let pool = Pool { len, ..pool };
+            let all: BTreeSet<IpNet> = pool.order(&HostId::new(7)).collect();
+            all.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+        };
+        let three = "10.0.0.104/29 10.0.0.112/29 10.0.0.120/29";
+        assert_eq!(blocks("10.0.0.100", "10.0.0.127", 29), three);
+        assert_eq!(blocks("10.0.0.104", "10.0.0.130", 29), three);
+        assert_eq!(blocks("10.0.0.0", "10.0.0.255", 25), "10.0.0.0/25 10.0.0.128/25");
+        assert_eq!(blocks("10.0.0.8", "10.0.0.15", 29), "10.0.0.8/29");
+        assert_eq!(blocks("0.0.0.0", "255.255.255.255", 1), "0.0.0.0/1 128.0.0.0/1");
+        assert_eq!(blocks("fd00::8", "fd00::1f", 125), "fd00::8/125 fd00::10/125 fd00::18/125");
+        let none =
+            |first: &str, last: &str| Pool::between(first.parse().unwrap(), last.parse().unwrap());
+        assert_eq!((none("10.0.0.2", "10.0.0.1"), none("10.0.0.2", "fd00::1")), (None, None));
     }
 
     #[test]

@@ -5,12 +5,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::de::{Error, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 
-/// A host of the cluster.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub struct HostId(String);
+/// A host of the cluster: the bytes of its number, the highest first.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(into = "String")]
+pub struct HostId([u8; 16]);
 
 /// The text is not 32 lower-case hexadecimal digits.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,13 +25,7 @@ impl HostId {
     /// The host with this number.
     #[must_use]
     pub fn new(number: u128) -> Self {
-        Self(format!("{number:032x}"))
-    }
-
-    /// As text.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
+        Self(number.to_be_bytes())
     }
 }
 
@@ -38,28 +33,37 @@ impl FromStr for HostId {
     type Err = NotAnId;
     fn from_str(text: &str) -> Result<Self, NotAnId> {
         let digit = |byte: u8| byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
-        match text.len() == 32 && text.bytes().all(digit) {
-            true => Ok(Self(text.to_owned())),
-            false => Err(NotAnId { text: text.to_owned() }),
-        }
+        let plain = text.len() == 32 && text.bytes().all(digit);
+        let number = if plain { u128::from_str_radix(text, 16).ok() } else { None };
+        number.map(Self::new).ok_or_else(|| NotAnId { text: text.to_owned() })
     }
 }
 
-impl TryFrom<String> for HostId {
-    type Error = NotAnId;
-    fn try_from(text: String) -> Result<Self, NotAnId> {
-        text.parse()
+/// Without a copy of the text: there may be a hundred thousand.
+impl<'de> Deserialize<'de> for HostId {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        struct Text;
+        impl Visitor<'_> for Text {
+            type Value = HostId;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the id of a host")
+            }
+            fn visit_str<E: Error>(self, text: &str) -> Result<HostId, E> {
+                text.parse().map_err(E::custom)
+            }
+        }
+        from.deserialize_str(Text)
     }
 }
 
 impl From<HostId> for String {
     fn from(id: HostId) -> Self {
-        id.0
+        id.to_string()
     }
 }
 
 impl fmt::Display for HostId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{:032x}", u128::from_be_bytes(self.0))
     }
 }

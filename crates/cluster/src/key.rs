@@ -8,6 +8,7 @@
 //!     /ropewalk/v1/blk/NETWORK/0a050100-24     a block, and whose it is
 //!     /ropewalk/v1/dis/NETWORK/0a050100-24     another host has addresses in use there, too
 //!     /ropewalk/v1/exc/NETWORK/0a050107        an address that lives outside its host's block
+//!     /ropewalk/v1/pub/NETWORK/ID/0a050107     ports that lead to an address of that host on all hosts
 //!
 //! Never here: values.
 
@@ -19,6 +20,7 @@ use ipnet::IpNet;
 use ropewalk_spec::NetworkName;
 
 use crate::block::Place;
+use crate::endpoint::Spot;
 use crate::id::HostId;
 
 /// What every key begins with.
@@ -43,6 +45,8 @@ pub enum Key {
     Dispute(Place),
     /// An address outside its host's block.
     Exception(NetworkName, IpAddr),
+    /// Ports that lead to an address on all hosts.
+    Public(Spot),
 }
 
 impl fmt::Display for Key {
@@ -57,6 +61,9 @@ impl fmt::Display for Key {
             Self::Block(place) => write!(f, "blk/{}/{}", place.network, hex_block(place.block)),
             Self::Dispute(place) => write!(f, "dis/{}/{}", place.network, hex_block(place.block)),
             Self::Exception(network, ip) => write!(f, "exc/{network}/{}", hex(*ip)),
+            Self::Public(Spot { network, host, ip }) => {
+                write!(f, "pub/{network}/{host}/{}", hex(*ip))
+            }
         }
     }
 }
@@ -87,6 +94,7 @@ impl FromStr for Key {
                 .ok()
                 .zip(unhex(ip))
                 .map(|(network, ip)| Self::Exception(network, ip)),
+            Some(["pub", network, host, ip]) => spot(network, host, ip).map(Self::Public),
             Some(_) | None => None,
         };
         // One thing has one key: what does not write itself back the same is somebody else's.
@@ -102,11 +110,17 @@ fn place(network: &str, block: &str) -> Option<Place> {
     Some(Place { network: network.parse().ok()?, block })
 }
 
+fn spot(network: &str, host: &str, ip: &str) -> Option<Spot> {
+    let (network, host) = (network.parse().ok()?, host.parse().ok()?);
+    Some(Spot { network, host, ip: unhex(ip)? })
+}
+
 fn hex_block(block: IpNet) -> String {
     format!("{}-{}", hex(block.network()), block.prefix_len())
 }
 
-fn hex(ip: IpAddr) -> String {
+/// An address in hexadecimal.
+pub(crate) fn hex(ip: IpAddr) -> String {
     match ip {
         IpAddr::V4(ip) => format!("{:08x}", u32::from(ip)),
         IpAddr::V6(ip) => format!("{:032x}", u128::from(ip)),
@@ -139,6 +153,14 @@ mod tests {
             (Key::Block(place("10.5.1.0/24")), "blk/web/0a050100-24"),
             (Key::Dispute(place("fd00:5::/64")), "dis/web/fd000005000000000000000000000000-64"),
             (Key::Exception(network.clone(), "10.5.1.7".parse().unwrap()), "exc/web/0a050107"),
+            (
+                Key::Public(Spot {
+                    network: network.clone(),
+                    host: HostId::new(7),
+                    ip: "10.5.1.7".parse().unwrap(),
+                }),
+                "pub/web/00000000000000000000000000000007/0a050107",
+            ),
         ];
         for (key, text) in keys {
             let text = format!("{PREFIX}{text}");

@@ -11,24 +11,32 @@
 
 pub mod at;
 mod block;
+pub mod endpoint;
 mod guard;
 mod id;
 pub mod keep;
 mod key;
+pub mod live;
 mod member;
 pub mod own;
+pub mod public;
 mod record;
+mod room;
 mod site;
 pub mod verbs;
 mod view;
 mod wish;
 
 pub use block::{Place, Pool};
+pub use endpoint::Endpoint;
 pub use guard::{Guard, Passed};
 pub use id::HostId;
 pub use key::{Key, PREFIX};
-pub use member::Member;
-pub use record::{Block, BlockState, Dispute, Drain, Exception, Gone, Host, Meta, Net, SCHEMA};
-pub use site::{HERE, Held, Memory, Progress, Site, Unusable};
+pub use member::{Fresh, Member};
+pub use record::{
+    Block, BlockState, Dispute, Drain, Exception, Gone, Host, Meta, Net, Public, SCHEMA,
+};
+pub use room::{Spares, wanted};
+pub use site::{Defined, HERE, Held, Memory, Progress, Site, Unusable};
 pub use view::{Kept, View};
-pub use wish::{Wish, told_again, wishes};
+pub use wish::{Again, Peers, Reached, Wish, reached, wishes};

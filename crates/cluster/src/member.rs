@@ -4,18 +4,28 @@
 //!
 //! What was known stays known while the store is away.  Never here: decisions, the kernel.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use crate::keep::{Fault, Store, Txn, Watch};
-use crate::key::PREFIX;
+use crate::block::Place;
+use crate::id::HostId;
+use crate::keep::{Event, Fault, Listing, Outcome, Store, Txn, Watch};
+use crate::key::{Key, PREFIX};
 use crate::view::View;
 
 /// So often the store is listed even if nothing seems to be wrong.
 const ANEW: Duration = Duration::from_secs(300);
-/// What changes within so short a time is looked at together.
-const TOGETHER: Duration = Duration::from_millis(5);
+
+/// What was heard and not yet looked at.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Fresh {
+    /// Blocks that were written, and whose they were before that.
+    pub blocks: BTreeMap<Place, Option<HostId>>,
+    /// Something else was, or may have been.
+    pub more: bool,
+}
 
 /// A connection to the store.
 #[derive(Debug)]
@@ -24,17 +34,31 @@ pub struct Member<S: Store> {
     watch: Option<S::Watch>,
     view: Option<View>,
     listed: Option<Instant>,
+    /// How often it was listed.
+    lists: u64,
+    fresh: Fresh,
 }
 
 impl<S: Store> Member<S> {
     /// Nothing is sent yet.
     pub fn new(store: S) -> Self {
-        Self { store, watch: None, view: None, listed: None }
+        let fresh = Fresh::default();
+        Self { store, watch: None, view: None, listed: None, lists: 0, fresh }
+    }
+
+    /// Asks the store by way of this one from now on. What is known stays known.
+    pub fn ask_by(&mut self, store: S) {
+        (self.store, self.watch) = (store, None);
     }
 
     /// What is known, also of a store that is away.
     pub fn view(&self) -> Option<&View> {
         self.view.as_ref()
+    }
+
+    /// What was heard since this was asked last.
+    pub fn fresh(&mut self) -> Fresh {
+        std::mem::take(&mut self.fresh)
     }
 
     /// Whether the next [`Member::hear`] only waits, and nothing is lost when it is given up.
@@ -71,33 +95,128 @@ impl<S: Store> Member<S> {
     /// As for [`Member::hear`]; whether it was done is open.
     pub async fn send(&mut self, txns: &[Txn]) -> Result<(), Fault> {
         for txn in txns {
-            if let Err(fault) = self.store.txn(txn).await {
-                self.watch = None;
-                return Err(fault);
-            }
+            self.try_send(txn).await?;
         }
         Ok(())
     }
 
+    /// Sends one transaction, and says what became of it.
+    ///
+    /// # Errors
+    /// As for [`Member::send`].
+    pub async fn try_send(&mut self, txn: &Txn) -> Result<Outcome, Fault> {
+        let outcome = self.store.txn(txn).await;
+        if outcome.is_err() {
+            self.watch = None;
+        }
+        outcome
+    }
+
+    /// How often the store was listed: each time it may be another one, or have forgotten something.
+    pub fn lists(&self) -> u64 {
+        self.lists
+    }
+
+    /// What is in the store beside what is heard.
+    ///
+    /// # Errors
+    /// As for [`Member::hear`].
+    pub async fn beside(&mut self, prefix: &str) -> Result<Listing, Fault> {
+        let listing = self.store.list(prefix).await;
+        if listing.is_err() {
+            self.watch = None;
+        }
+        listing
+    }
+
+    /// What stands under a key now, heard of or not.
+    ///
+    /// # Errors
+    /// As for [`Member::hear`].
+    pub async fn found(&mut self, key: &str) -> Result<Option<Vec<u8>>, Fault> {
+        let listing = self.store.list(key).await?;
+        Ok(listing.items.into_iter().find(|item| item.key == key).map(|item| item.value))
+    }
+
+    /// Says that this host is there: see [`Store::alive`].
+    ///
+    /// # Errors
+    /// As for [`Member::hear`].
+    pub async fn alive(&mut self, key: &str, value: &[u8]) -> Result<(), Fault> {
+        let said = self.store.alive(key, value).await;
+        if said.is_err() {
+            self.watch = None;
+        }
+        said
+    }
+
     async fn list(&mut self) -> Result<(), Fault> {
-        let listing = self.store.list(PREFIX).await?;
-        self.watch = Some(self.store.watch(PREFIX, listing.revision + 1).await?);
-        self.view = Some(View::new(&listing));
+        let mut view = View::default();
+        view.revision = self.store.pages(PREFIX, |page| view.take_page(&page)).await?;
+        self.watch = Some(self.store.watch(PREFIX, view.revision + 1).await?);
+        self.view = Some(view);
         self.listed = Some(Instant::now());
+        self.lists += 1;
+        self.fresh.more = true;
         Ok(())
     }
 
     async fn news(&mut self) -> Result<(), Fault> {
         let (Some(watch), Some(view)) = (&mut self.watch, &mut self.view) else { return Ok(()) };
-        let mut next = Some(watch.next().await);
-        while let Some(news) = next {
-            let news = news?;
-            for (revision, event) in &news.events {
-                view.take(*revision, event);
-            }
-            view.revision = view.revision.max(news.revision);
-            next = timeout(TOGETHER, watch.next()).await.ok();
+        let news = watch.next().await?;
+        for (revision, event) in &news.events {
+            self.fresh.hear(view, event);
+            view.take(*revision, event);
         }
+        view.revision = view.revision.max(news.revision);
         Ok(())
+    }
+}
+
+impl Fresh {
+    /// Takes note of what is about to change in `view`.
+    fn hear(&mut self, view: &View, event: &Event) {
+        match event.key().parse() {
+            Ok(Key::Block(place)) if matches!(event, Event::Put(_)) => {
+                let before = view.blocks.get(&place).map(|kept| kept.value.h.clone());
+                self.blocks.entry(place).or_insert(before);
+            }
+            // Of a host that is new nothing is known that could change.
+            Ok(Key::Host(id)) if !view.hosts.contains_key(&id) => {}
+            Ok(_) | Err(_) => self.more = true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+    use super::*;
+    use crate::keep::Item;
+
+    #[test]
+    fn what_is_more_than_a_block_of_somebody_is_told_apart() {
+        let put = |key: &str| {
+            let value = br#"{"name":"x","token":"x","gen":1}"#.to_vec();
+            Event::Put(Item { key: format!("{PREFIX}{key}"), value, created: 1, modified: 1 })
+        };
+        let (mut view, mut fresh) = (View::default(), Fresh::default());
+        let host = put("host/00000000000000000000000000000007");
+        for event in [&host, &put("blk/web/0a050100-24")] {
+            fresh.hear(&view, event);
+            view.take(1, event);
+        }
+        let place: Place = "web 10.5.1.0/24".to_owned().try_into().unwrap();
+        assert_eq!(fresh, Fresh { blocks: [(place, None)].into(), more: false });
+        fresh.hear(&view, &host);
+        assert!(fresh.more, "a host that was known is another now");
+        for key in ["net/web", "blk/web/0a050101-24", "meta"] {
+            let mut fresh = Fresh::default();
+            fresh.hear(&view, &put(key));
+            assert!(fresh.more, "{key}");
+        }
+        let mut fresh = Fresh::default();
+        fresh.hear(&view, &Event::Gone { key: format!("{PREFIX}blk/web/0a050100-24") });
+        assert!(fresh.more);
     }
 }

@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use ropewalk_spec::RawNetwork;
+use ropewalk_spec::{Publish, RawNetwork};
 use serde::{Deserialize, Serialize};
 
 use crate::block::Pool;
@@ -93,6 +93,15 @@ pub struct Block {
     pub until: Option<u64>,
 }
 
+impl Block {
+    /// For how many seconds it is nobody's yet; none when it does not rest.
+    #[must_use]
+    pub fn rest(&self, now: u64) -> Option<u64> {
+        let rests = self.state == BlockState::Quarantine;
+        self.until.filter(|until| rests && *until > now).map(|until| until - now)
+    }
+}
+
 /// A host has addresses in use in a block that the store says is another's.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispute {
@@ -103,6 +112,17 @@ pub struct Dispute {
     pub generation: u64,
 }
 
+/// Ports that lead to a sandbox on all hosts of the cluster.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Public {
+    /// What the sandbox is called.
+    pub name: String,
+    /// The ports.
+    pub ports: Vec<Publish>,
+    /// Since when it is attached (RFC 3339): of two with one port the elder has it.
+    pub since: String,
+}
+
 /// An address that lives on a host which does not own its block.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exception {
@@ -111,4 +131,7 @@ pub struct Exception {
     /// How often it has moved.
     #[serde(rename = "gen")]
     pub generation: u64,
+    /// It is asked for: the owner of its block has not granted it yet.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub asked: bool,
 }

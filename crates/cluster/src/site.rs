@@ -1,6 +1,7 @@
 //! What a host keeps of its cluster in files.
 //!
 //!     /etc/ropewalk/cluster.toml    which store, who this host is: outlives a reboot
+//!     /etc/ropewalk/cluster-networks.json    which networks were defined for it
 //!     /run/ropewalk/cluster.json    its journal, and the networks that were made
 //!
 //! Each is written whole or not at all.  Who makes something of the cluster's holds the host's part in it
@@ -95,6 +96,18 @@ pub struct Progress {
     pub repaired: u64,
 }
 
+/// The networks of the cluster that have a definition on this host.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Defined {
+    /// As of which revision of the store: one that is behind has forgotten, and says nothing of them.
+    pub revision: u64,
+    /// Which.
+    pub networks: BTreeSet<NetworkName>,
+}
+
+/// Where that is kept.
+const DEFINED: &str = "cluster-networks.json";
+
 /// A file cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot use {}: {why}", path.display())]
@@ -160,6 +173,30 @@ impl Site {
         let path = Self::own_store(config);
         absent(&path)?;
         absent(&path.with_extension("lock"))
+    }
+
+    /// The networks of the cluster that were defined here, which a reboot does not forget.
+    ///
+    /// # Errors
+    /// The file cannot be read or understood.
+    pub fn defined(config: &Path) -> Result<Defined, Unusable> {
+        let path = config.join(DEFINED);
+        match text(&path)? {
+            Some(text) => serde_json::from_str(&text).map_err(unusable(&path)),
+            None => Ok(Defined::default()),
+        }
+    }
+
+    /// Writes which they are.
+    ///
+    /// # Errors
+    /// The file cannot be written.
+    pub fn define(config: &Path, defined: &Defined) -> Result<(), Unusable> {
+        let path = config.join(DEFINED);
+        if defined.networks.is_empty() {
+            return absent(&path);
+        }
+        write(&path, &serde_json::to_string(defined).map_err(unusable(&path))?)
     }
 
     /// Whether the store is the host's own.
@@ -249,6 +286,12 @@ impl Memory {
         }))
     }
 
+    /// What somebody has written down of a host that is not a member, or has not quite become one.
+    #[must_use]
+    pub fn left(state: &Path) -> Option<Self> {
+        serde_json::from_str(&text(&Self::path(state)).ok()??).ok()
+    }
+
     /// Forgets it.
     ///
     /// # Errors
@@ -310,7 +353,10 @@ fn write(path: &Path, text: &str) -> Result<(), Unusable> {
         options.open(&draft)?.write_all(text.as_bytes())?;
         std::fs::rename(&draft, path)
     };
-    done().map_err(unusable(path))
+    done().map_err(|error| {
+        let _gone = std::fs::remove_file(&draft);
+        unusable(path)(error)
+    })
 }
 
 fn unusable<E: std::fmt::Display>(path: &Path) -> impl FnOnce(E) -> Unusable {

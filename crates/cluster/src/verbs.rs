@@ -7,13 +7,16 @@
 //!
 //! Never here: the kernel; what is made on hosts (the agents do that).
 
+use std::collections::BTreeMap;
+
 use crate::block::Place;
+use crate::endpoint;
 use crate::id::HostId;
 use crate::keep::{Compare, Fault, Outcome, Store, Txn, Write};
 use crate::key::{Key, PREFIX};
 use crate::own::{Alarm, Journal, Local, Standing, decide, removal};
-use crate::record::{Block, BlockState, Drain, Meta, Net};
-use crate::view::View;
+use crate::record::{Block, BlockState, Drain, Exception, Meta, Net};
+use crate::view::{Kept, View};
 
 /// How often a step that others were quicker with is tried anew.
 const TRIES: usize = 20;
@@ -36,6 +39,39 @@ pub enum Refused {
     /// It cannot be brought along.
     #[error("{0}: it cannot be brought into the cluster")]
     Other(String),
+    /// Its addresses are another network's.
+    #[error("{net} overlaps {other} of network {network} of the cluster")]
+    Overlap {
+        /// Its addresses.
+        net: ipnet::IpNet,
+        /// The other's.
+        other: ipnet::IpNet,
+        /// Which.
+        network: String,
+    },
+    /// The address is another host's.
+    #[error("{ip} of network {network} is on host {host}")]
+    Elsewhere {
+        /// The address.
+        ip: std::net::IpAddr,
+        /// Of which network.
+        network: ropewalk_spec::NetworkName,
+        /// The host.
+        host: String,
+    },
+    /// The block of the address was another host's, which may not know yet that it is no more.
+    #[error("the block of {ip} was host {host}'s, and rests for another {rest} s")]
+    Rests {
+        /// The address.
+        ip: std::net::IpAddr,
+        /// The host.
+        host: String,
+        /// For how long: seconds.
+        rest: u64,
+    },
+    /// What stands there cannot be read.
+    #[error("{0} cannot be read: it is somebody's, and left as it is")]
+    Unreadable(Key),
     /// Nothing of that name is there.
     #[error("the cluster has no {0}")]
     Unknown(String),
@@ -111,15 +147,25 @@ pub async fn remove<S: Store>(store: &mut S, host: &HostId, now: u64) -> Result<
         let view = view(store).await?;
         writable(&view)?;
         let Some(txn) = removal(&view, host, now) else {
-            let at = Write::Delete(crate::at::key(host));
-            store.txn(&Txn { compares: Vec::new(), writes: vec![at] }).await?;
-            return Ok(());
+            return forget_beside(store, host).await;
         };
         if matches!(store.txn(&txn).await?, Outcome::Refused(_)) {
             tries += 1;
         }
     }
     Err(Refused::Busy)
+}
+
+/// Takes away what a host has told beside what is heard.
+async fn forget_beside<S: Store>(store: &mut S, host: &HostId) -> Result<(), Refused> {
+    let keys = [crate::at::key(host), crate::live::key(host)];
+    let writes = keys.into_iter().map(Write::Delete).collect();
+    store.txn(&Txn { compares: Vec::new(), writes }).await?;
+    let told = store.list(endpoint::ENDPOINTS).await?;
+    for txn in endpoint::forgotten(&told, host) {
+        store.txn(&txn).await?;
+    }
+    Ok(())
 }
 
 /// Adds a network.
@@ -131,12 +177,32 @@ pub async fn create<S: Store>(
     name: &ropewalk_spec::NetworkName,
     net: &Net,
 ) -> Result<(), Refused> {
-    writable(&view(store).await?)?;
+    let known = view(store).await?;
+    writable(&known)?;
     let key = Key::Net(name.clone());
+    readable(&known, &key)?;
+    if !known.nets.contains_key(name) {
+        apart(&known, name, net)?;
+    }
     match store.txn(&one(&key, net, Compare::Absent(key.to_string()))).await? {
         Outcome::Done(_) => Ok(()),
         Outcome::Refused(_) => Err(Refused::Exists(name.to_string())),
     }
+}
+
+/// Refuses addresses that another network has.
+fn apart(view: &View, name: &ropewalk_spec::NetworkName, net: &Net) -> Result<(), Refused> {
+    for (other_name, kept) in view.nets.iter().filter(|(other, _)| *other != name) {
+        let pairs = net.pools.iter().flat_map(|a| kept.value.pools.iter().map(move |b| (a, b)));
+        let meets = |a: ipnet::IpNet, b: ipnet::IpNet| a.contains(&b) || b.contains(&a);
+        for (ours, theirs) in pairs {
+            if meets(ours.net, theirs.net) {
+                let (net, other, network) = (ours.net, theirs.net, other_name.to_string());
+                return Err(Refused::Overlap { net, other, network });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Takes a network away: the hosts take it down where no sandbox is on it, and give their blocks up.
@@ -151,6 +217,7 @@ pub async fn forget<S: Store>(
     for _ in 0..TRIES {
         let view = view(store).await?;
         writable(&view)?;
+        readable(&view, &key)?;
         let Some(net) = view.nets.get(name) else {
             return Err(Refused::Unknown(format!("network {name}")));
         };
@@ -183,6 +250,80 @@ pub async fn drain<S: Store>(store: &mut S, host: &HostId, back: bool) -> Result
     Ok(())
 }
 
+/// Asks for an address of a network that is in none of the host's blocks; its agent takes it from there.
+/// Returns whose block it is in, if it is somebody's.
+///
+/// # Errors
+/// The store failed, another host has the address, or its block rests.
+pub async fn ask<S: Store>(
+    store: &mut S,
+    host: &HostId,
+    network: &ropewalk_spec::NetworkName,
+    ip: std::net::IpAddr,
+    now: u64,
+) -> Result<Option<String>, Refused> {
+    let key = Key::Exception(network.clone(), ip);
+    for _ in 0..TRIES {
+        let view = view(store).await?;
+        writable(&view)?;
+        let name = |id: &HostId| {
+            let there = view.hosts.get(id).map(|host| &host.value.name);
+            let name = there.or_else(|| view.gone.get(id).map(|gone| &gone.value.name));
+            name.cloned().unwrap_or_else(|| id.to_string())
+        };
+        let block = view.block_of(network, ip).map(|(_, block)| &block.value);
+        let owner = block.filter(|block| block.state == BlockState::Own).map(|b| name(&b.h));
+        let Some(me) = view.hosts.get(host) else { return Err(Refused::Alarm(Alarm::Removed)) };
+        match view.exceptions.get(&(network.clone(), ip)).map(|known| &known.value.h) {
+            Some(other) if other != host => {
+                let (network, host) = (network.clone(), name(other));
+                return Err(Refused::Elsewhere { ip, network, host });
+            }
+            Some(_) => return Ok(owner),
+            None => {}
+        }
+        if let Some((host, rest)) = block.and_then(|block| Some((name(&block.h), block.rest(now)?)))
+        {
+            return Err(Refused::Rests { ip, host, rest });
+        }
+        let wish = Exception { h: host.clone(), generation: 1, asked: true };
+        let mut txn = one(&key, &wish, Compare::Absent(key.to_string()));
+        txn.compares.push(Compare::Modified(Key::Host(host.clone()).to_string(), me.modified));
+        if let Outcome::Done(_) = store.txn(&txn).await? {
+            return Ok(owner);
+        }
+    }
+    Err(Refused::Busy)
+}
+
+/// Asks no more for an address that was not granted.
+///
+/// # Errors
+/// The store failed.
+pub async fn unask<S: Store>(
+    store: &mut S,
+    host: &HostId,
+    network: &ropewalk_spec::NetworkName,
+    ip: std::net::IpAddr,
+) -> Result<(), Refused> {
+    let view = view(store).await?;
+    let known = view.exceptions.get(&(network.clone(), ip));
+    if let Some(known) = known.filter(|known| known.value.h == *host && known.value.asked) {
+        let key = Key::Exception(network.clone(), ip).to_string();
+        let compares = vec![Compare::Modified(key.clone(), known.modified)];
+        store.txn(&Txn { compares, writes: vec![Write::Delete(key)] }).await?;
+    }
+    Ok(())
+}
+
+/// What cannot be read is left alone.
+fn readable(view: &View, key: &Key) -> Result<(), Refused> {
+    match view.occupied(key) {
+        true => Err(Refused::Unreadable(key.clone())),
+        false => Ok(()),
+    }
+}
+
 /// A store that a later version writes is only read.
 fn writable(view: &View) -> Result<(), Refused> {
     let later = view.meta.as_ref().map(|meta| meta.value.schema).filter(|s| *s > crate::SCHEMA);
@@ -195,6 +336,7 @@ fn writable(view: &View) -> Result<(), Refused> {
 /// A network there is another one, or a block another host's.
 pub fn fits(own: &View, there: &View, host: &HostId) -> Result<(), Refused> {
     for (name, net) in &own.nets {
+        apart(there, name, &net.value)?;
         if there.nets.get(name).is_some_and(|other| other.value != net.value) {
             return Err(Refused::Other(format!("another network is called {name} there")));
         }
@@ -226,6 +368,26 @@ pub async fn bring<S: Store>(store: &mut S, own: &View, host: &HostId) -> Result
     }
     // Done before is done; done by others meanwhile is not.
     fits(own, &view(store).await?, host)
+}
+
+/// What a host has alone, as if it stood in a store of its own: `nets`, with a block for each of its
+/// subnets.
+#[must_use]
+pub fn alone(
+    nets: BTreeMap<ropewalk_spec::NetworkName, (Net, Vec<ipnet::IpNet>)>,
+    host: &HostId,
+) -> View {
+    let mut view = View::default();
+    for (network, (net, subnets)) in nets {
+        for block in subnets {
+            let (h, state) = (host.clone(), BlockState::Own);
+            let value = Block { h, generation: 1, state, until: None };
+            let place = Place { network: network.clone(), block };
+            view.blocks.insert(place, Kept { value, modified: 0 });
+        }
+        view.nets.insert(network, Kept { value: net, modified: 0 });
+    }
+    view
 }
 
 fn owned<'a>(view: &'a View, host: &HostId) -> impl Iterator<Item = &'a Place> {

@@ -12,10 +12,11 @@ use ropewalk_spec::NetworkName;
 use serde::de::DeserializeOwned;
 
 use crate::block::Place;
+use crate::endpoint::Spot;
 use crate::id::HostId;
 use crate::keep::{Event, Item, Listing};
 use crate::key::Key;
-use crate::record::{Block, Dispute, Drain, Exception, Gone, Host, Meta, Net};
+use crate::record::{Block, Dispute, Drain, Exception, Gone, Host, Meta, Net, Public};
 
 /// A value, and the revision that wrote it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,8 +49,12 @@ pub struct View {
     pub disputes: BTreeMap<Place, Kept<Dispute>>,
     /// Addresses outside their hosts' blocks.
     pub exceptions: BTreeMap<(NetworkName, IpAddr), Kept<Exception>>,
+    /// Ports that lead to sandboxes on all hosts.
+    pub publics: BTreeMap<Spot, Kept<Public>>,
     /// Keys that mean nothing, or whose values cannot be read.
     pub unreadable: BTreeSet<String>,
+    /// The network that was heard of last.
+    name: Option<NetworkName>,
 }
 
 impl View {
@@ -57,8 +62,50 @@ impl View {
     #[must_use]
     pub fn new(listing: &Listing) -> Self {
         let mut view = Self { revision: listing.revision, ..Self::default() };
-        listing.items.iter().for_each(|item| view.put(item));
+        view.take_page(&listing.items);
         view
+    }
+
+    /// Takes in more of a list, which is in the order of its keys. Blocks and single addresses, of which
+    /// there may be a hundred thousand, are put into full leaves of their maps: one by one, half of each
+    /// would be empty.
+    pub fn take_page(&mut self, items: &[Item]) {
+        let (mut blocks, mut exceptions) = (Vec::new(), Vec::new());
+        for item in items {
+            match item.key.parse::<Key>() {
+                Ok(Key::Block(place)) => {
+                    if let Some(kept) = kept(item) {
+                        blocks.push((self.shared(place), kept));
+                        continue;
+                    }
+                }
+                Ok(Key::Exception(network, block)) => {
+                    if let Some(kept) = kept(item) {
+                        let block = block.into();
+                        let Place { network, block } = self.shared(Place { network, block });
+                        exceptions.push(((network, block.addr()), kept));
+                        continue;
+                    }
+                }
+                Ok(_) | Err(_) => {}
+            }
+            self.put(item);
+        }
+        self.blocks.append(&mut blocks.into_iter().collect());
+        self.exceptions.append(&mut exceptions.into_iter().collect());
+    }
+
+    /// With a name of the network that others have, too.
+    fn shared(&mut self, place: Place) -> Place {
+        match &self.name {
+            Some(name) if *name == place.network => {
+                Place { network: name.clone(), block: place.block }
+            }
+            Some(_) | None => {
+                self.name = Some(place.network.clone());
+                place
+            }
+        }
     }
 
     /// Takes in what changed at `revision`.
@@ -91,9 +138,13 @@ impl View {
             Ok(Key::Host(id)) => into(&mut self.hosts, id, item),
             Ok(Key::Gone(id)) => into(&mut self.gone, id, item),
             Ok(Key::Drain(id)) => into(&mut self.drains, id, item),
-            Ok(Key::Block(place)) => into(&mut self.blocks, place, item),
+            Ok(Key::Block(place)) => {
+                let place = self.shared(place);
+                into(&mut self.blocks, place, item)
+            }
             Ok(Key::Dispute(place)) => into(&mut self.disputes, place, item),
             Ok(Key::Exception(network, ip)) => into(&mut self.exceptions, (network, ip), item),
+            Ok(Key::Public(spot)) => into(&mut self.publics, spot, item),
             Err(_) => None,
         };
         if read.is_none() {
@@ -113,6 +164,7 @@ impl View {
             Ok(Key::Block(place)) => drop(self.blocks.remove(&place)),
             Ok(Key::Dispute(place)) => drop(self.disputes.remove(&place)),
             Ok(Key::Exception(network, ip)) => drop(self.exceptions.remove(&(network, ip))),
+            Ok(Key::Public(spot)) => drop(self.publics.remove(&spot)),
             Err(_) => {}
         }
     }

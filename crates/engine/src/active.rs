@@ -28,7 +28,7 @@ impl Engine {
         }
         match self.definitions.read(name)? {
             Some(network) => self
-                .make_network(&network, Origin::Command, How::default())
+                .make_network(&self.whole(&network)?, Origin::Command, How::default())
                 .map(|record| record.head()),
             None => Err(self.unknown(name)),
         }
@@ -40,6 +40,6 @@ impl Engine {
         let record = self.store.network(name)?.ok_or_else(|| self.unknown(name))?;
         let changes = self.draft(&record.plan, &mut Snapshot::default())?;
         self.kernel.apply(&changes)?;
-        Ok(())
+        self.lead_anew(&record.network)
     }
 }

@@ -12,11 +12,14 @@ use ropewalk_facts::{Id, IfName, Key, Ns, RouteKey, Snapshot, SysctlPath};
 use ropewalk_kernel::failpoint;
 use ropewalk_spec::names::{self, Seed};
 use ropewalk_spec::{Direct, Endpoint, Network, Publish, SandboxRef};
-use ropewalk_store::{AttachmentKey, AttachmentRecord, Dhcp, NetworkHead, Origin, State, Writer};
+use ropewalk_store::{
+    AttachmentKey, AttachmentRecord, Dhcp, NetworkHead, Origin, State, StoreError, Writer,
+};
 use ropewalk_topology::{HostFacts, Wiring};
 
 use crate::code::Code;
 use crate::fault::Fault;
+use crate::meant::attached;
 use crate::sandbox::{Sandbox, usual_names};
 use crate::view::Attached;
 use crate::{Engine, from};
@@ -127,6 +130,8 @@ impl Engine {
         if let Some(record) = attached(endpoint, there)? {
             return Ok(Attached { row: self.row(&record), changed: false });
         }
+        let now = self.share_now(network, endpoint)?;
+        let network = now.as_ref().unwrap_or(network);
         let mut world = Snapshot::default();
         self.ports_free(&endpoint.publish)?;
         let lan = self.lan_of(network)?;
@@ -152,6 +157,21 @@ impl Engine {
         failpoint::hit("journal attachment ready");
         self.store.put_attachment(&record)?;
         Ok(Attached { row: self.row(&record), changed: true })
+    }
+
+    /// A network of several hosts as it is now that no block can go any more.
+    fn share_now(
+        &self,
+        network: &NetworkHead,
+        endpoint: &Endpoint,
+    ) -> Result<Option<NetworkHead>, Fault> {
+        let shared = network.network.share.is_some();
+        let name = shared.then_some(&network.network.name);
+        let now = name.map(|name| self.store.network_head(name)).transpose()?.flatten();
+        if let Some(now) = &now {
+            endpoint.fits(&now.network)?;
+        }
+        Ok(now)
     }
 
     /// Clears away those records of a sandbox that are `over`: left by a crash, or by a sandbox of
@@ -324,8 +344,16 @@ impl Engine {
         Ok(HostFacts { bridge_netfilter: from::is_set(world, &key), ..HostFacts::default() })
     }
 
-    /// Refuses a port that a process of the host listens on.
+    /// Refuses a port that a process of the host listens on, or that leads to another host's sandbox.
     pub(crate) fn ports_free(&self, publish: &[Publish]) -> Result<(), Fault> {
+        if !publish.is_empty() {
+            self.not_far(publish)?;
+        }
+        self.unheard(publish)
+    }
+
+    /// Refuses a port that a process of the host listens on.
+    pub(crate) fn unheard(&self, publish: &[Publish]) -> Result<(), Fault> {
         for wish in publish {
             let hosts = match wish.host {
                 Some(ip) => vec![ip],
@@ -372,90 +400,60 @@ const NEXT_ADDRESSES: u32 = 3;
 /// Metric of the default routes of a sandbox's second network.
 pub(crate) const SECOND_METRIC: u32 = 2048;
 
-/// An address in each subnet: the one that was asked for, else the next that is free.
+/// An address in each subnet, or of each family in the host's share: the one that was asked for, else
+/// the next that is free.
 fn lease(
     tx: &mut Writer<'_>,
     network: &Network,
     key: &AttachmentKey,
     ips: &[IpAddr],
 ) -> Result<Vec<IpNet>, Fault> {
-    let mut addresses = Vec::new();
+    let mut addresses: Vec<IpNet> = Vec::new();
     for subnet in &network.subnets {
         let wish = ips.iter().find(|ip| subnet.net.contains(*ip)).copied();
-        let ip = tx.lease(&network.name, subnet, wish, key)?;
-        addresses.extend(subnet.on_link(ip));
+        if wish.is_some() || network.share.is_none() {
+            let ip = tx.lease(&network.name, subnet, wish, key)?;
+            addresses.extend(subnet.on_link(ip));
+        }
+    }
+    for v4 in [true, false].into_iter().filter(|_| network.share.is_some()) {
+        let family = |ip: IpAddr| ip.is_ipv4() == v4;
+        let has = network.subnets.iter().any(|subnet| family(subnet.net.addr()));
+        if has && !addresses.iter().any(|net| family(net.addr())) {
+            addresses.push(lease_share(tx, network, key, v4)?);
+        }
     }
     Ok(addresses)
 }
 
-/// The attachment that is wanted, when it is among those that are `there`.
-pub(crate) fn attached(
-    endpoint: &Endpoint,
-    there: Vec<AttachmentRecord>,
-) -> Result<Option<AttachmentRecord>, Fault> {
-    match there.into_iter().find(|record| is_meant(endpoint, record)) {
-        Some(record) => agrees(endpoint, &record).map(|()| Some(record)),
-        None => Ok(None),
-    }
-}
-
-/// True when `record` is what `endpoint` speaks of: the same network, and the same interface if
-/// one is named.
-fn is_meant(endpoint: &Endpoint, record: &AttachmentRecord) -> bool {
-    match &endpoint.ifname {
-        Some(name) => record.ifname == *name,
-        None => record.network == endpoint.network,
-    }
-}
-
-/// In which of the rates `record` is otherwise than `endpoint` asks for.
-fn other_rate(endpoint: &Endpoint, record: &AttachmentRecord) -> Option<String> {
-    let pairs = [
-        ("receives", endpoint.rate_in, record.rate_in),
-        ("sends", endpoint.rate_out, record.rate_out),
-    ];
-    let (does, _, has) = pairs.into_iter().find(|(_, wish, has)| wish.is_some() && wish != has)?;
-    let rate = has.map_or("as fast as it can".to_owned(), |rate| format!("at {rate}"));
-    Some(format!("{} {does} {rate}", record.ifname))
-}
-
-/// In which of the allow lists `record` is otherwise than `endpoint` asks for.
-fn other_list(endpoint: &Endpoint, record: &AttachmentRecord) -> Option<String> {
-    let pairs = [
-        ("receives", &endpoint.allow_in, &record.allow_in),
-        ("sends", &endpoint.allow_out, &record.allow_out),
-    ];
-    let (does, _, has) =
-        pairs.into_iter().find(|(_, wish, has)| !wish.is_empty() && wish != has)?;
-    let what = if has.is_empty() { "anything".to_owned() } else { from::list(has) };
-    Some(format!("{} {does} {what}", record.ifname))
-}
-
-/// Refuses when `record` is otherwise than `endpoint` asks for.
-fn agrees(endpoint: &Endpoint, record: &AttachmentRecord) -> Result<(), Fault> {
-    let ips: Vec<IpAddr> = record.addresses.iter().map(|net| net.addr()).collect();
-    let differs = if record.network != endpoint.network {
-        Some(format!("{} is on network {}", record.ifname, record.network))
-    } else if endpoint.ips.iter().any(|ip| !ips.contains(ip)) {
-        Some(format!("{} has {}", record.ifname, from::list(&record.addresses)))
-    } else if endpoint.mac.is_some() && endpoint.mac != record.mac {
-        Some(format!("{} has another MAC", record.ifname))
-    } else if endpoint.mtu.is_some_and(|mtu| mtu != record.mtu) {
-        Some(format!("{} has MTU {}", record.ifname, record.mtu))
-    } else if let Some(why) = other_rate(endpoint, record) {
-        Some(why)
-    } else if let Some(why) = other_list(endpoint, record) {
-        Some(why)
-    } else {
-        let new = |wish: &&Publish| !record.publish.contains(wish);
-        endpoint.publish.iter().find(new).map(|wish| format!("{wish} is not published"))
-    };
-    match differs {
-        None => Ok(()),
-        Some(why) => {
-            Err(Fault::new(Code::AlreadyAttached, "it is attached already, but otherwise")
-                .cause(why)
-                .or_try(format!("ropewalk detach {} {}", record.sandbox, record.network)))
+/// The next free address of the host's share, from the first of its blocks that has one.
+fn lease_share(
+    tx: &mut Writer<'_>,
+    network: &Network,
+    key: &AttachmentKey,
+    v4: bool,
+) -> Result<IpNet, Fault> {
+    for range in network.share.iter().flat_map(|share| share.ranges(v4)) {
+        let Some(subnet) = network.subnet_of(range.0) else { continue };
+        let mut part = subnet.clone();
+        part.range = Some(range);
+        match tx.lease(&network.name, &part, None, key) {
+            Err(StoreError::Exhausted { .. }) => {}
+            leased => return subnet.on_link(leased?).ok_or_else(|| full(network, v4)),
         }
     }
+    Err(full(network, v4))
+}
+
+/// The fault that every block of this host is full.
+fn full(network: &Network, v4: bool) -> Fault {
+    let blocks = network.share.iter().flat_map(|share| &share.own);
+    let blocks = blocks.filter(|net| net.addr().is_ipv4() == v4);
+    let blocks: Vec<String> = blocks.map(ToString::to_string).collect();
+    let name = &network.name;
+    let what = format!("every address of this host's blocks of network {name} is leased");
+    Fault::new(Code::PoolExhausted, what)
+        .cause(format!("it has {}; the agent asks the cluster for another", blocks.join(", ")))
+        .or_try("again in a few seconds")
+        .or_try("ropewalk cluster status    says when none is free")
 }

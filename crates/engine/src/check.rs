@@ -42,10 +42,11 @@ impl Engine {
         let mut all = Vec::new();
         let networks = self.store.networks()?;
         if !networks.is_empty() {
-            let found = self.kernel.read_all(&Ns::HOST)?;
+            let found = self.read_host()?;
             let others = beside::look(&found);
             for record in &networks {
                 all.extend(self.look_at_network(record, repair)?);
+                all.extend(self.look_at_ways(record, &found, repair)?);
                 all.extend(self.look_beside(record, &others, &found, repair)?);
             }
             all.extend(crate::beside::closed(&others));
@@ -183,7 +184,7 @@ fn parents_of(id: &Id) -> Vec<Id> {
     }
 }
 
-fn finding(
+pub(crate) fn finding(
     owner: &str,
     change: &Change,
     before: &Snapshot,

@@ -11,9 +11,9 @@ use ropewalk_spec::{Declaration, Endpoint, Network, Publish, SandboxRef};
 use ropewalk_store::{NetworkRecord, Origin, State};
 use ropewalk_topology::firewall;
 
-use crate::attach::attached;
 use crate::code::Code;
 use crate::fault::Fault;
+use crate::meant::attached;
 use crate::network::How;
 use crate::view::Done;
 use crate::{Engine, uplink};

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use ropewalk_facts::seen::Scan;
-use ropewalk_facts::{Body, Key, LinkKind, Ns, Snapshot};
+use ropewalk_facts::{Body, Id, Key, LinkKind, Ns, Snapshot};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Change, describe};
 use ropewalk_store::{RepairRecord, State};
@@ -133,7 +133,8 @@ impl Engine {
         let verbs = match heals(&own, &scan, question, &mended) {
             true => {
                 mended.changes = own;
-                mended.forget.clear();
+                // Neighbours are asked for anew, whoever repairs it.
+                mended.forget.retain(|change| matches!(change.key.id, Id::Neigh(_)));
                 vec![REPAIR.to_owned()]
             }
             false => Vec::new(),
@@ -157,6 +158,7 @@ impl Engine {
         let ready = |state: State| state == State::Ready;
         for record in self.store.networks()?.iter().filter(|record| ready(record.state)) {
             all.extend(self.gap(&crate::beside::without_answer(&record.plan)?)?.changes);
+            all.extend(self.gap_of_ways(record)?);
         }
         for record in self.store.attachments()?.iter().filter(|record| ready(record.state)) {
             if near(record.cookie) && self.alive(record) {

@@ -98,7 +98,7 @@ impl Engine {
     pub(crate) fn sweep(&mut self) -> Result<Vec<Done>, Fault> {
         failpoint::hit("sweep");
         let owned = self.owned()?;
-        let found = self.kernel.read_all(&ropewalk_facts::Ns::HOST)?;
+        let found = self.read_host()?;
         let mut done = Vec::new();
         let strays = host::strays(&found, &owned);
         self.free_nics(&found, &strays)?;

@@ -61,15 +61,20 @@ pub(crate) fn facts_by(network: &Network, host: &Snapshot, parent: Option<IfName
 fn near(network: &Network, host: &Snapshot) -> BTreeMap<IpAddr, Near> {
     let Mode::Routed(ways) = &network.mode else { return BTreeMap::new() };
     let all = ways.peers.iter().flat_map(|(ip, peer)| [Some(*ip), peer.also]).flatten();
-    let link = |ip: IpAddr| {
-        let dev = tunnel::on_link(host, ip)?;
-        let mut own = addresses(host, &dev);
+    // No block of a peer's is what another peer is reached by.
+    let main = |r: &&Route| r.key.table == table::MAIN && r.proto != proto::ROPEWALK;
+    let routes: Vec<&Route> = self::routes(host).filter(main).collect();
+    let mut known: BTreeMap<IfName, Vec<IpNet>> = BTreeMap::new();
+    let mut link = |ip: IpAddr| {
+        let dev = tunnel::on_link(&routes, ip)?;
+        let all = known.entry(dev.clone()).or_insert_with(|| addresses(host, &dev));
+        let mut own = all.clone();
         own.retain(|net| net.addr().is_ipv4() == ip.is_ipv4());
         own.sort_by_key(|net| !net.contains(&ip));
         let own = own.first().map(IpNet::addr);
         Some((ip, Near { dev, own }))
     };
-    all.filter_map(link).collect()
+    all.filter_map(&mut link).collect()
 }
 
 /// The bridge that `network` uses, whether it is there or not.
@@ -132,13 +137,20 @@ pub(crate) fn routed<'a>(
     net: IpNet,
     own: Option<&IfName>,
 ) -> Option<&'a Route> {
-    routes(host).find(|route| {
+    leading(host, own).find(|route| overlap(route.key.dst, net))
+}
+
+/// The routes of the main table that lead somewhere, but for default routes and those by `own`.
+pub(crate) fn leading<'a>(
+    host: &'a Snapshot,
+    own: Option<&IfName>,
+) -> impl Iterator<Item = &'a Route> {
+    routes(host).filter(move |route| {
         let through_own = route.hops.iter().any(|hop| hop.dev.as_ref() == own && own.is_some());
         route.key.dst.prefix_len() > 0
             && route.key.table == table::MAIN
             && route.kind == RouteKind::Unicast
             && !through_own
-            && overlap(route.key.dst, net)
     })
 }
 
@@ -241,6 +253,6 @@ fn is_stray(body: &Body, owned: &BTreeSet<Key>) -> bool {
     beside::leaving(body).is_some() || matches!(body, Body::Table(found) if is_ours(&found.key))
 }
 
-fn is_ours(table: &TableKey) -> bool {
+pub(crate) fn is_ours(table: &TableKey) -> bool {
     firewall::tables().any(|ours| ours == *table)
 }

@@ -54,6 +54,10 @@ impl Journal {
         self.0.read()?.network_head(name)
     }
 
+    pub(crate) fn network_heads(&self) -> Result<Vec<NetworkHead>> {
+        self.0.read()?.network_heads()
+    }
+
     pub(crate) fn networks(&self) -> Result<Vec<NetworkRecord>> {
         self.0.read()?.networks()
     }

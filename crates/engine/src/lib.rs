@@ -21,6 +21,7 @@ mod definitions;
 mod detach;
 mod dhcp;
 mod draft;
+mod far;
 mod fault;
 mod fix;
 mod from;
@@ -29,11 +30,15 @@ mod guard;
 mod hand_over;
 mod host;
 mod journal;
+mod known;
 mod lan;
+mod lead;
+mod led;
 mod list;
 mod live;
 mod lodge;
 mod lost;
+mod meant;
 mod moved;
 mod network;
 mod parent;
@@ -43,6 +48,7 @@ mod pods;
 mod publish;
 mod purge;
 mod read;
+mod room;
 mod routes;
 mod sandbox;
 mod spaces;
@@ -74,6 +80,7 @@ pub use fault::{Fault, Words};
 pub use fix::{Command, Repaired, fix_in};
 pub use guard::{COMMAND as GUARD, guard};
 pub use lan::Announced;
+pub use lead::{Lead, Peers};
 pub use list::{ForeignRow, OtherEnd};
 pub use paths::Paths;
 pub use pods::pod;
@@ -99,6 +106,8 @@ pub struct Engine {
     definitions: Definitions,
     /// This process is a guard itself, and needs none.
     guarding: bool,
+    /// What leads to other hosts is ahead of what is written down of it.
+    ways_ahead: bool,
 }
 
 impl Engine {
@@ -112,7 +121,19 @@ impl Engine {
         let cookie = kernel.cookie(&Ns::HOST)?;
         let store = Store::open(&paths.state, &Stamp::of_this_boot(cookie)?)?;
         let store = Rc::new(Journal::new(store));
-        Ok(Self { kernel, store, definitions: Definitions::new(&paths.config), guarding: false })
+        Ok(Self {
+            kernel,
+            store,
+            definitions: Definitions::new(&paths.config),
+            guarding: false,
+            ways_ahead: false,
+        })
+    }
+
+    /// Ways to other hosts are left alone by the looks of this engine: somebody has changed them just
+    /// now ([`Lead`]), and will write it down.
+    pub fn leave_ways(&mut self) {
+        self.ways_ahead = true;
     }
 }
 

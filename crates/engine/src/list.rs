@@ -195,7 +195,7 @@ impl Engine {
     /// # Errors
     /// [`crate::Code::NetworkUnknown`].
     pub fn routes(&mut self, name: &NetworkName) -> Result<Vec<RouteHint>, Fault> {
-        let network = self.made_or_defined(name)?;
+        let network = self.whole(&self.made_or_defined(name)?)?;
         let here = self.told_by_bgp(name)?;
         let mut hints: Vec<_> = here.blocks.iter().map(|net| hint(*net, &here.host)).collect();
         // The other hosts of a routed network are reached in the same way.
@@ -213,7 +213,7 @@ impl Engine {
     /// [`crate::Code::NetworkUnknown`].
     pub fn told_by_bgp(&mut self, name: &NetworkName) -> Result<Told, Fault> {
         let network = self.made_or_defined(name)?;
-        let found = self.kernel.read_all(&Ns::HOST)?;
+        let found = self.read_host()?;
         let host = host::known_by(&found).iter().map(|net| net.addr()).collect();
         let blocks = network.subnets.iter().map(|subnet| subnet.net).collect();
         Ok(Told { network: network.name, blocks, host })

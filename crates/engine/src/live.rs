@@ -13,7 +13,7 @@ use ropewalk_follow::{Follower, Loss, Mark, Places, Reply, Spot, judge, losses, 
 use ropewalk_kernel::{
     Answered, Drops, Ears, Error, Kernel, Lost, Overheard, Probe, Sending, Toward, functions,
 };
-use ropewalk_walk::{Dropped, Ending, Live, Question, Trip, Verdict, World, trip};
+use ropewalk_walk::{Dropped, Ending, Live, Question, Trip, Verdict, World, suspected, trip};
 use ropewalk_wire::heard;
 
 /// How often it is sent.
@@ -51,12 +51,26 @@ pub(crate) fn prove(kernel: &Kernel, scan: &Scan, question: &Question, verdict: 
             let mut seen = judge(&trip, question, &follower.sightings, &reply, drops);
             seen.live.without = without;
             note(verdict, seen);
+            suspect(&world, question, &trip, verdict);
         }
         Err(error) => {
             let without = vec![format!("nothing was sent: {error}")];
             verdict.live = Some(Live { without, ..Live::default() });
         }
     }
+}
+
+/// Where nothing was predicted, nobody said anything and no answer came: what would explain it.
+fn suspect(world: &World, question: &Question, trip: &Trip, verdict: &mut Verdict) {
+    let silent = |live: &Live| !live.agrees && live.sent > 0 && live.answered == 0;
+    let silent = verdict.live.as_ref().is_some_and(silent);
+    if verdict.code != crate::why::FINE || !silent || question.internet {
+        return;
+    }
+    let Some(found) = suspected(world, trip) else { return };
+    found.code.clone_into(&mut verdict.code);
+    (verdict.place, verdict.sentence, verdict.fix) = (found.place, found.sentence, found.fix);
+    "seen-only".clone_into(&mut verdict.certainty);
 }
 
 fn watch(

@@ -29,7 +29,7 @@ impl Engine {
         if self.kernel.open().any(|ns| ns == there) {
             return Ok(changes);
         }
-        let host = self.kernel.read_all(&Ns::HOST)?;
+        let host = self.read_host()?;
         let name = marked(&host, lent).map(|link| link.name.clone());
         let (there, lent) = (there.clone(), lent.clone());
         let here = |change: Change| {
@@ -49,7 +49,7 @@ impl Engine {
 
     /// What the host has that moves with an interface, so that it can be given back with it.
     pub(crate) fn learn_all(&mut self, world: &mut Snapshot) -> Result<(), Fault> {
-        let found = self.kernel.read_all(&Ns::HOST)?;
+        let found = self.read_host()?;
         let missing: Vec<Fact> =
             found.iter().filter(|fact| !world.contains(&fact.key())).cloned().collect();
         missing.into_iter().for_each(|fact| drop(world.insert(fact)));

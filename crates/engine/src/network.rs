@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use ropewalk_facts::{Ns, Route, Snapshot};
 use ropewalk_kernel::{Errno, Error, failpoint};
-use ropewalk_plan::{Change, Plan};
+use ropewalk_plan::Change;
 use ropewalk_spec::{Joins, Network, NetworkName, names};
 use ropewalk_store::{NetworkRecord, Origin, State};
 
@@ -16,7 +16,7 @@ use crate::code::Code;
 use crate::fault::Fault;
 use crate::guard::{self, Guard};
 use crate::hand_over::{Heir, hand_over};
-use crate::view::{self, NetworkView};
+use crate::view::NetworkView;
 use crate::{Engine, beside, host, parent, trial, tunnel, uplink};
 
 impl Engine {
@@ -39,12 +39,42 @@ impl Engine {
         network: &Network,
         trial: Option<Duration>,
     ) -> Result<NetworkView, Fault> {
-        let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
         let lock = self.store.exclusive()?;
+        self.settle_network(network, trial)?;
+        let mut view = self.network(&network.name)?;
+        view.closed = self.closed()?;
+        drop(lock);
+        // The peers that are there already tell.
+        let _put_right = self.try_tunnel(network, trial::SOON, true);
+        Ok(view)
+    }
+
+    /// Makes a network, or gives it the other hosts that it shall have, and shows nothing of it.
+    ///
+    /// # Errors
+    /// As for [`Engine::create_network`].
+    pub fn follow_network(&mut self, network: &Network) -> Result<(), Fault> {
+        let lock = self.store.exclusive()?;
+        let made = self.settle_network(network, None)?;
+        drop(lock);
+        if !made {
+            let _put_right = self.try_tunnel(network, trial::SOON, true);
+        }
+        Ok(())
+    }
+
+    /// Makes a network and its definition. True when it was there before. The caller holds the lock.
+    fn settle_network(
+        &mut self,
+        network: &Network,
+        trial: Option<Duration>,
+    ) -> Result<bool, Fault> {
+        let doing = |fault: Fault| fault.doing(format!("create network {}", network.name));
         let made = self.settled_network(&network.name).map_err(doing)?.is_some();
         let defined = self.definitions.read(&network.name)?;
-        let other = defined.as_ref().filter(|old| *old != network);
-        if let Some(other) = other.filter(|old| !old.differs_in_peers_only(network)) {
+        let bare = network.bare();
+        let other = defined.as_ref().filter(|old| **old != bare);
+        if let Some(other) = other.filter(|old| !changes_into(old, &bare)) {
             return Err(doing(exists(other)));
         }
         let how = How { defines: defined.is_none(), trial };
@@ -52,12 +82,7 @@ impl Engine {
         if other.is_some() || (made && defined.is_none()) {
             self.definitions.write(network).map_err(doing)?;
         }
-        let mut view = self.network(&network.name)?;
-        view.closed = self.closed()?;
-        drop(lock);
-        // The peers that are there already tell.
-        let _put_right = self.try_tunnel(network, trial::SOON, true);
-        Ok(view)
+        Ok(made)
     }
 
     /// Removes the network and the definition that was written for it.
@@ -112,8 +137,11 @@ impl Engine {
         how: How,
     ) -> Result<NetworkRecord, Fault> {
         match self.settled_network(&network.name)? {
+            Some(old) if network.led() && old.network == network.bare() => {
+                return self.follow(&old, network);
+            }
             Some(old) if uplink::same(&old.network, network) => return Ok(old),
-            Some(old) if old.network.differs_in_peers_only(network) => {
+            Some(old) if changes_into(&old.network, network) => {
                 return self.change_peers(&old, network);
             }
             Some(old) => return Err(exists(&old.network)),
@@ -167,6 +195,11 @@ impl Engine {
         if how.defines {
             self.definitions.write(network)?;
         }
+        if network.led() {
+            let found = self.read_host()?;
+            let facts = host::facts_by(network, &found, parent::of(network, &found));
+            self.lead_all(network, &facts)?;
+        }
         let trial = how.trial.filter(|_| uplink::takes_over(network));
         let until = |time: Duration| {
             guard::boot_ms().saturating_add(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
@@ -204,7 +237,7 @@ impl Engine {
         origin: Origin,
         world: &mut Snapshot,
     ) -> Result<NetworkRecord, Fault> {
-        let mut found = self.kernel.read_all(&Ns::HOST)?;
+        let mut found = self.read_host()?;
         self.object(network, &found)?;
         let mut facts = host::facts(network, &found);
         if let Some(name) = facts.parent.as_ref().filter(|_| uplink::takes_over(network)) {
@@ -218,7 +251,7 @@ impl Engine {
         let changes = self.draft(&plan, world)?;
         let plan = ropewalk_topology::uplink::lasting(plan);
         Ok(NetworkRecord {
-            network: uplink::with_gateways(network, &found),
+            network: uplink::with_gateways(network, &found).bare(),
             origin,
             uplink: facts.uplink,
             parent: facts.parent,
@@ -299,6 +332,7 @@ impl Engine {
         leaving.state = State::Leaving;
         failpoint::hit("journal network leaving");
         self.store.put_network(&leaving)?;
+        self.unlead(&record.network)?;
         let mut others: Vec<NetworkRecord> = self
             .store
             .networks()?
@@ -343,7 +377,7 @@ impl Engine {
 }
 
 /// Refuses what the host could not tell apart from `other`.
-fn apart(network: &Network, other: &Network) -> Result<(), Fault> {
+pub(crate) fn apart(network: &Network, other: &Network) -> Result<(), Fault> {
     if let Some((ours, theirs)) = network.overlap(other) {
         let what = format!("{ours} overlaps {theirs} of network {}", other.name);
         return Err(Fault::new(Code::SubnetOverlap, what).or_try("choose another --subnet"));
@@ -353,6 +387,11 @@ fn apart(network: &Network, other: &Network) -> Result<(), Fault> {
         return Err(Fault::new(Code::NetworkExists, what).or_try("choose another name"));
     }
     Ok(())
+}
+
+/// True for what may change while sandboxes are on a network.
+fn changes_into(old: &Network, network: &Network) -> bool {
+    old.differs_in_peers_only(network) || old.grows_into(network)
 }
 
 /// How a network is made.
@@ -387,78 +426,4 @@ pub(crate) fn exists(old: &Network) -> Fault {
         .cause(format!("subnets: {}", subnets.join(", ")))
         .or_try(format!("ropewalk network inspect {}", old.name))
         .or_try(format!("ropewalk network rm {}", old.name))
-}
-
-/// The plan of a network that is only defined.
-pub(crate) fn inactive(network: Network, path: std::path::PathBuf) -> NetworkRecord {
-    NetworkRecord {
-        mtu: network.mtu.unwrap_or_default(),
-        network,
-        origin: Origin::File(path),
-        uplink: None,
-        parent: None,
-        plan: Plan::new(),
-        changes: Vec::new(),
-        state: State::Pending,
-        with_definition: false,
-        trial_until_ms: None,
-        shared: Vec::new(),
-        created_ms: 0,
-    }
-}
-
-impl Engine {
-    /// All networks, made or only defined, by name.
-    ///
-    /// # Errors
-    /// [`Code::StateUnusable`], [`Code::BadFile`].
-    pub fn networks(&self) -> Result<Vec<NetworkView>, Fault> {
-        let mut all = self.store.networks()?;
-        for name in self.definitions.names()? {
-            if !all.iter().any(|record| record.network.name == name) {
-                let network = self.definitions.read(&name)?;
-                all.extend(network.map(|n| inactive(n, self.definitions.path(&name))));
-            }
-        }
-        all.sort_by(|a, b| a.network.name.cmp(&b.network.name));
-        all.iter().map(|record| self.view(record)).collect()
-    }
-
-    /// One network with what is attached to it.
-    ///
-    /// # Errors
-    /// [`Code::NetworkUnknown`].
-    pub fn network(&self, name: &NetworkName) -> Result<NetworkView, Fault> {
-        let record = match self.store.network(name)? {
-            Some(record) => record,
-            None => match self.definitions.read(name)? {
-                Some(network) => inactive(network, self.definitions.path(name)),
-                None => return Err(self.unknown(name)),
-            },
-        };
-        let mut view = self.view(&record)?;
-        view.sandboxes = self.rows(&self.store.attachments_on(name)?);
-        Ok(view)
-    }
-
-    fn view(&self, record: &NetworkRecord) -> Result<NetworkView, Fault> {
-        let name = &record.network.name;
-        let origin = match &record.origin {
-            Origin::Command => self.definitions.path(name).display().to_string(),
-            other @ (Origin::File(_) | Origin::Cni(_)) => view::origin(other),
-        };
-        Ok(view::network(record, origin, self.store.count_on(name)?))
-    }
-
-    /// The fault that there is no such network.
-    pub(crate) fn unknown(&self, name: &NetworkName) -> Fault {
-        let known = self.networks().unwrap_or_default();
-        let names: Vec<&str> = known.iter().map(|view| view.name.as_str()).collect();
-        let fault = Fault::new(Code::NetworkUnknown, format!("there is no network {name}"));
-        if names.is_empty() {
-            fault.or_try(format!("ropewalk network create {name} --subnet 192.168.15.0/24"))
-        } else {
-            fault.cause(format!("there are: {}", names.join(", "))).or_try("ropewalk network ls")
-        }
-    }
 }

@@ -22,8 +22,16 @@ pub(crate) fn of(network: &Network, found: &Snapshot) -> Option<IfName> {
     match network.mode.parent()? {
         Parent::Named(name) => Some(name.clone()),
         Parent::Toward(ip) => tunnel::toward(found, ip).or_else(|| host::uplink(found)),
-        Parent::Uplink => host::uplink(found),
+        Parent::Uplink => lan(network, found).or_else(|| host::uplink(found)),
     }
+}
+
+/// The link of the LAN whose addresses a network of several hosts has: it need not be called the same on all.
+fn lan(network: &Network, found: &Snapshot) -> Option<IfName> {
+    network.share.as_ref().filter(|_| network.mode.on_lan())?;
+    let main = |route: &&Route| route.key.table == table::MAIN;
+    let routes: Vec<&Route> = host::routes(found).filter(main).collect();
+    network.subnets.iter().find_map(|subnet| tunnel::on_link(&routes, subnet.net.addr()))
 }
 
 /// Why `network` cannot hang on its parent, if it cannot. `wireless` tells of a link whether it is.

@@ -99,6 +99,9 @@ impl Engine {
         let (mut record, network) = self.published_on(sandbox)?;
         let ports: Vec<Publish> = ports
             .iter()
+            .map(|port| as_published(&record, *port))
+            .collect::<Vec<_>>()
+            .iter()
             .filter(|port| record.publish.contains(port) || !interrupted.contains(port))
             .copied()
             .collect();
@@ -179,7 +182,7 @@ impl Engine {
 
     /// The attachment that ports of `sandbox` are published on: the first on a network that has
     /// addresses, the one with the best default route before the others.
-    fn published_on(
+    pub(crate) fn published_on(
         &mut self,
         sandbox: &SandboxRef,
     ) -> Result<(AttachmentRecord, NetworkHead), Fault> {
@@ -195,6 +198,12 @@ impl Engine {
         Err(Fault::new(Code::NotAttached, format!("{sandbox} has no address on a network"))
             .or_try(format!("ropewalk attach {sandbox} NETWORK")))
     }
+}
+
+/// A port as it is published: on every host, when it is so and nobody said.
+fn as_published(record: &AttachmentRecord, port: Publish) -> Publish {
+    let wider = port.on_every_host().filter(|wider| record.publish.contains(wider));
+    wider.unwrap_or(port)
 }
 
 /// True for a network to whose sandboxes the host can lead ports.

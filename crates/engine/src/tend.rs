@@ -62,14 +62,15 @@ impl Engine {
         if networks.is_empty() && attachments.is_empty() {
             return Ok(doubts);
         }
-        let mut found = self.kernel.read_all(&Ns::HOST)?;
+        let mut found = self.read_host()?;
         let others = beside::look(&found);
         for record in networks.iter().filter(|record| record.state == State::Ready) {
             let facts = host::facts(&record.network, &found);
             let answer = answer_for(record, &others, &facts)?;
             let mut plan = without_answer(&record.plan)?;
             plan.extend(answer)?;
-            if !self.holds(&plan, &mut found)? {
+            let ways = self.look_at_ways(record, &found, false);
+            if !self.holds(&plan, &mut found)? || ways.is_ok_and(|ways| !ways.is_empty()) {
                 doubts.networks.insert(record.network.name.clone());
             }
         }
@@ -114,11 +115,13 @@ impl Engine {
             only.is_none_or(|doubts| doubts.attachments.contains(&record.key()))
         };
         self.bury(doubted, &mut tended.cleared, &mut tended.faults)?;
-        let found = self.kernel.read_all(&Ns::HOST)?;
+        let found = self.read_host()?;
         let others = beside::look(&found);
         for record in self.store.networks()? {
             if only.is_none_or(|doubts| doubts.networks.contains(&record.network.name)) {
                 let looked = self.look_at_network(&record, true);
+                tended.take(format!("network {}", record.network.name), looked);
+                let looked = self.look_at_ways(&record, &found, true);
                 tended.take(format!("network {}", record.network.name), looked);
                 let looked = self.look_beside(&record, &others, &found, true);
                 tended.take(format!("network {}", record.network.name), looked);

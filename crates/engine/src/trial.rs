@@ -42,7 +42,12 @@ impl Engine {
     pub fn try_tunnels(&mut self, repair: bool) -> Result<Vec<Finding>, Fault> {
         let networks = self.store.networks()?;
         let ready = networks.iter().filter(|record| record.state == State::Ready);
-        Ok(ready.filter_map(|record| self.try_tunnel(&record.network, WAIT, repair)).collect())
+        let mut all = Vec::new();
+        for record in ready {
+            let network = self.whole(&record.network)?;
+            all.extend(self.try_tunnel(&network, WAIT, repair));
+        }
+        Ok(all)
     }
 
     /// The same for the tunnel of `network`, if it has one. What the kernel refuses here, as for a

@@ -3,6 +3,7 @@
 //!
 //! Pure: a snapshot of the host in, facts and objections out.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -39,9 +40,11 @@ pub(crate) fn toward(found: &Snapshot, ip: IpAddr) -> Option<IfName> {
     routes.into_iter().flat_map(|r| &r.hops).find_map(|hop| hop.dev.clone())
 }
 
-/// The link of the host that `ip` is on: no router is between, and no tunnel.
-pub(crate) fn on_link(found: &Snapshot, ip: IpAddr) -> Option<IfName> {
-    let best = ways_to(found, ip).into_iter().next()?;
+/// The link of the host that `ip` is on: no router is between, and no tunnel. `routes` are those of
+/// the host's main table.
+pub(crate) fn on_link(routes: &[&Route], ip: IpAddr) -> Option<IfName> {
+    let leads = routes.iter().filter(|r| r.key.dst.contains(&ip));
+    let best = leads.min_by_key(|r| (std::cmp::Reverse(r.key.dst.prefix_len()), r.key.metric))?;
     let [hop] = best.hops.as_slice() else { return None };
     let direct = best.key.dst.prefix_len() > 0 && hop.via.is_none();
     hop.dev.clone().filter(|_| direct)
@@ -107,9 +110,14 @@ fn taken(network: &Network, tunnel: &Vxlan, found: &Snapshot) -> Option<Fault> {
 /// Says which block of a peer the host has another way to.
 fn routed(network: &Network, tunnel: &Vxlan, found: &Snapshot) -> Option<Fault> {
     let own = names::tunnel(&network.name);
+    let all: Vec<&Route> = host::leading(found, Some(&own)).collect();
+    // The routes to the peers' blocks themselves are as many as these.
+    let ours = all.iter().any(|r| r.proto == proto::ROPEWALK);
+    let blocks: BTreeSet<IpNet> = tunnel.blocks().filter(|_| ours).collect();
+    let mut others = all;
+    others.retain(|r| r.proto != proto::ROPEWALK || !blocks.contains(&r.key.dst));
     tunnel.blocks().find_map(|block| {
-        let route = host::routed(found, block, Some(&own))
-            .filter(|route| route.proto != proto::ROPEWALK || route.key.dst != block)?;
+        let route = others.iter().find(|route| host::overlap(route.key.dst, block))?;
         let what = format!("the host already routes {} of {block}", route.key.dst);
         let cause = format!("it leads to {}", network::ways(route));
         Some(Fault::new(Code::SubnetRouted, what).cause(cause).or_try("choose other --subnets"))

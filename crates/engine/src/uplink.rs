@@ -169,7 +169,7 @@ impl Engine {
     /// Asks the routers of the LAN before the move: those that answer have to afterwards.
     pub(crate) fn gateways(&mut self, record: &NetworkRecord) -> Result<Vec<Gateway>, Fault> {
         let Some(nic) = &record.parent else { return Ok(Vec::new()) };
-        let found = self.kernel.read_all(&Ns::HOST)?;
+        let found = self.read_host()?;
         let mut all = Vec::new();
         for ip in routers(&record.network, nic, &found) {
             all.push(self.ask(ip, nic, BEFORE, None)?);
@@ -246,7 +246,7 @@ impl Engine {
         let Some(nic) = record.parent.as_ref().filter(|_| takes_over(&record.network)) else {
             return Ok(record.changes.clone());
         };
-        let found = self.kernel.read_all(&Ns::HOST)?;
+        let found = self.read_host()?;
         let bridge = bridge_name(&record.network, None);
         Ok(uplink::up_to_date(&record.changes, &found, &bridge, nic))
     }

@@ -1,5 +1,7 @@
 //! What people are shown: rows of plain text, the same for a table and for JSON.
 
+use std::net::IpAddr;
+
 use ropewalk_plan::Change;
 use ropewalk_spec::{Direct, Masquerade, Mode, Network, Parent, Reach, Subnet};
 use ropewalk_store::{AttachmentRecord, NetworkRecord, Origin, State};
@@ -238,38 +240,59 @@ pub(crate) fn masquerade(how: Masquerade) -> String {
     }
 }
 
-fn subnet(subnet: &Subnet) -> SubnetView {
+fn subnet(subnet: &Subnet, network: &Network) -> SubnetView {
+    let text = |(first, last): (IpAddr, IpAddr)| format!("{first}-{last}");
+    // Of a LAN, what this host has of it.
+    let share = network.share.iter().filter(|_| network.mode.on_lan());
+    let ranges = share.flat_map(|share| share.ranges(subnet.is_v4()));
+    let ranges = ranges.filter(|(first, _)| subnet.net.contains(first));
+    let ranges: Vec<String> = ranges.chain(subnet.range).map(text).collect();
     SubnetView {
         net: subnet.net.to_string(),
         gateway: subnet.gateway.map(|ip| ip.to_string()),
-        range: subnet.range.map(|(first, last)| format!("{first}-{last}")),
+        range: (!ranges.is_empty()).then(|| ranges.join(", ")),
     }
 }
 
-pub(crate) fn network(record: &NetworkRecord, origin: String, attachments: usize) -> NetworkView {
-    let network = &record.network;
-    let (reach, bridge) = match &network.mode {
-        Mode::Bridge { bridge, reach } => {
-            let word = match reach {
-                Reach::Open => "open",
-                Reach::Internal => "internal",
-                Reach::L2 => "l2",
-            };
-            (Some(word), Some(bridge_name(network, bridge.as_ref()).to_string()))
-        }
-        Mode::Uplink { .. } => (None, Some(bridge_name(network, None).to_string())),
-        Mode::Routed(_) | Mode::Flat { .. } | Mode::Direct(_) => (None, None),
-        Mode::Vxlan(_) => (None, Some(bridge_name(network, None).to_string())),
-        Mode::Cni { bridge } => (None, bridge.as_ref().map(ToString::to_string)),
-    };
+fn reach(mode: &Mode) -> Option<&'static str> {
+    match mode {
+        Mode::Bridge { reach: Reach::Open, .. } => Some("open"),
+        Mode::Bridge { reach: Reach::Internal, .. } => Some("internal"),
+        Mode::Bridge { reach: Reach::L2, .. } => Some("l2"),
+        Mode::Uplink { .. }
+        | Mode::Routed(_)
+        | Mode::Flat { .. }
+        | Mode::Direct(_)
+        | Mode::Vxlan(_)
+        | Mode::Cni { .. } => None,
+    }
+}
+
+/// The bridge of a network, if it has one.
+pub(crate) fn bridge(network: &Network) -> Option<String> {
+    match &network.mode {
+        Mode::Bridge { bridge, .. } => Some(bridge_name(network, bridge.as_ref()).to_string()),
+        Mode::Uplink { .. } | Mode::Vxlan(_) => Some(bridge_name(network, None).to_string()),
+        Mode::Cni { bridge } => bridge.as_ref().map(ToString::to_string),
+        Mode::Routed(_) | Mode::Flat { .. } | Mode::Direct(_) => None,
+    }
+}
+
+/// `network` is that of the record, with its other hosts.
+pub(crate) fn network(
+    record: &NetworkRecord,
+    network: &Network,
+    origin: String,
+    attachments: usize,
+) -> NetworkView {
     NetworkView {
         name: network.name.to_string(),
         mode: network.mode.word(),
-        reach,
-        bridge,
+        reach: reach(&network.mode),
+        bridge: bridge(network),
         parent: parent(record),
         link_mode: network.mode.direct().and_then(Direct::link_mode),
-        subnets: network.subnets.iter().map(subnet).collect(),
+        subnets: network.subnets.iter().map(|one| subnet(one, network)).collect(),
         masquerade: masquerade(network.masquerade),
         masquerade_in: masquerade(network.masquerade_in),
         mtu: record.mtu,

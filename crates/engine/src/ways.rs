@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use ropewalk_facts::{LinkKind, Ns};
 use ropewalk_plan::{Plan, Step};
-use ropewalk_spec::Mode;
+use ropewalk_spec::{Mode, NetworkName};
 use ropewalk_store::{NetworkRecord, State};
 use ropewalk_topology::beside;
 
@@ -46,6 +46,24 @@ impl Engine {
         }))
     }
 
+    /// Whether this host may lease an address of a network, as far as other hosts are concerned.
+    ///
+    /// # Errors
+    /// [`crate::Code::StateUnusable`], [`crate::Code::NetworkUnknown`].
+    pub fn shares(&self, network: &NetworkName, ip: IpAddr) -> Result<bool, Fault> {
+        let head = self.store.network_head(network)?.ok_or_else(|| self.unknown(network))?;
+        let inside = head.network.subnet_of(ip).is_some();
+        Ok(inside && head.network.shares(ip))
+    }
+
+    /// How many sandboxes are on a network.
+    ///
+    /// # Errors
+    /// [`crate::Code::StateUnusable`].
+    pub fn count_on(&self, network: &NetworkName) -> Result<usize, Fault> {
+        Ok(self.store.count_on(network)?)
+    }
+
     /// Gives routed networks the ways that lead to their peers as the host is now. None when another
     /// verb is at work: come again.
     ///
@@ -71,8 +89,8 @@ impl Engine {
     }
 
     fn review(&mut self, record: &NetworkRecord) -> Result<Option<Finding>, Fault> {
-        let network = &record.network;
-        let found = self.kernel.read_all(&Ns::HOST)?;
+        let network = &self.whole(&record.network)?;
+        let found = self.read_host()?;
         // While the uplink is away, all stays as it was.
         if tunnel::objection(network, &found).is_some() {
             return Ok(None);
@@ -97,10 +115,11 @@ impl Engine {
 /// True for a network whose ways depend on what is on a link.
 fn concerned(record: &NetworkRecord) -> bool {
     let routed = matches!(record.network.mode, Mode::Routed(_));
-    routed && record.state == State::Ready && tunnel::of(&record.network).is_some()
+    let ways = tunnel::of(&record.network).is_some() || record.network.led();
+    routed && record.state == State::Ready && ways
 }
 
 /// What a plan says, but for the answers to others' rules.
-fn own(plan: &Plan) -> Vec<&Step> {
+pub(crate) fn own(plan: &Plan) -> Vec<&Step> {
     plan.steps().iter().filter(|step| !beside::is_answer(&step.key())).collect()
 }

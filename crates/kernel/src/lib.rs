@@ -73,6 +73,7 @@ pub use restore::{Restore, Unwritten};
 pub use socket::{Protocol, Socket};
 pub use source::source_to;
 pub use space::Kernel;
+pub use sys::give_back_memory;
 pub use trial::Refused;
 pub use watch::{Event, Watch};
 

@@ -50,6 +50,18 @@ pub(crate) fn passed_socket() -> Option<OwnedFd> {
     Some(unsafe { OwnedFd::from_raw_fd(FIRST) })
 }
 
+/// From now on memory that is freed goes back to the system, in pieces of 64 KiB and more: glibc keeps what
+/// it once got, and raises the size from which it does not with each large piece (mallopt(3)). Others than
+/// glibc give it back anyway.
+pub fn give_back_memory() {
+    #[cfg(target_env = "gnu")]
+    for limit in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
+        const PIECE: libc::c_int = 64 << 10;
+        // SAFETY: two numbers by value; the allocator takes its own lock.
+        let _taken = unsafe { libc::mallopt(limit, PIECE) };
+    }
+}
+
 fn last() -> Errno {
     Errno::from_io_error(&std::io::Error::last_os_error()).unwrap_or(Errno::IO)
 }

@@ -33,6 +33,8 @@ const FAMILIES: [(Family, &str); 2] = [
     (Family::Iptables, "/proc/thread-self/net/ip_tables_names"),
     (Family::Ip6tables, "/proc/thread-self/net/ip6_tables_names"),
 ];
+/// The tables of arptables-legacy, of which none is changed.
+const ARP: [(Family, &str); 1] = [(Family::Arptables, "/proc/thread-self/net/arp_tables_names")];
 /// The table that is read.
 const FILTER: &str = "filter";
 /// All others.
@@ -50,12 +52,17 @@ impl Kernel {
 
     /// The chains and rules of the filter tables.
     pub(crate) fn read_xt(&self, ns: &Ns) -> Result<Vec<Body>, Error> {
-        self.inside(ns, || tables(|name| name == FILTER))?
+        self.inside(ns, || tables(&FAMILIES, |name| name == FILTER))?
     }
 
-    /// The chains and rules of all tables that are no filter tables. They are seen, never stated.
+    /// The chains and rules of all tables that are no filter tables, and those of ARP. They are seen, never
+    /// stated.
     pub(crate) fn read_xt_others(&self, ns: &Ns) -> Result<Vec<Body>, Error> {
-        self.inside(ns, || tables(|name| OTHERS.contains(&name)))?
+        self.inside(ns, || {
+            let mut all = tables(&FAMILIES, |name| OTHERS.contains(&name))?;
+            all.extend(tables(&ARP, |_| true)?);
+            Ok(all)
+        })?
     }
 
     /// Those of the tables that `ids` are in.
@@ -119,11 +126,11 @@ fn lock() -> Result<File, Error> {
 }
 
 /// What is in the tables that have been made and are wanted.
-fn tables(wanted: impl Fn(&str) -> bool) -> Result<Vec<Body>, Error> {
+fn tables(families: &[(Family, &str)], wanted: impl Fn(&str) -> bool) -> Result<Vec<Body>, Error> {
     let mut all = Vec::new();
-    for (family, path) in FAMILIES {
+    for (family, path) in families {
         for name in made(path)?.lines().filter(|name| wanted(name)) {
-            all.extend(fetch(family, name)?.facts());
+            all.extend(fetch(*family, name)?.facts());
         }
     }
     Ok(all)
@@ -138,12 +145,14 @@ fn read(family: Family, name: &str) -> Result<Option<Table>, Error> {
 
 fn fetch(family: Family, name: &str) -> Result<Table, Error> {
     let (socket, level) = open(family)?;
+    let arp = family == Family::Arptables;
+    let (what, all) = if arp { (Xt::ArpInfo, Xt::ArpEntries) } else { (Xt::Info, Xt::Entries) };
     for _ in 0..TRIES {
-        let mut info = xt::info_question(name);
-        xt_get(socket.as_fd(), level, Xt::Info, &mut info).map_err(refused(Doing::Read))?;
-        let info = Info::read(name, &info).ok_or_else(nonsense)?;
+        let mut info = xt::info_question(family, name);
+        xt_get(socket.as_fd(), level, what, &mut info).map_err(refused(Doing::Read))?;
+        let info = Info::read(family, name, &info).ok_or_else(nonsense)?;
         let mut entries = xt::entries_question(&info);
-        match xt_get(socket.as_fd(), level, Xt::Entries, &mut entries) {
+        match xt_get(socket.as_fd(), level, all, &mut entries) {
             Ok(()) => return Table::read(family, &info, &entries).ok_or_else(nonsense),
             // Its size has changed meanwhile.
             Err(rustix::io::Errno::AGAIN) => {}

@@ -7,10 +7,11 @@ use ropewalk_facts::{IfName, Mac};
 use serde::{Deserialize, Serialize};
 
 use crate::allow::Allow;
+use crate::combined::check_mtu;
 use crate::error::{Form, Object, Problem, SpecError};
 use crate::mode::Mode;
 use crate::name::NetworkName;
-use crate::network::{Network, check_mtu};
+use crate::network::Network;
 use crate::publish::Publish;
 use crate::rate::Rate;
 use crate::raw::{At, one_or_list, one_or_many};
@@ -77,12 +78,15 @@ impl Endpoint {
                 return at.index(index).fail(Problem::Outside { ip: *ip });
             };
             at.index(index).ok(subnet.check(*ip))?;
+            if !network.shares(*ip) {
+                return at.index(index).fail(Problem::NotOurs { ip: *ip });
+            }
             let before = self.ips.iter().take(index);
             if before.filter(|other| subnet.net.contains(*other)).count() > 0 {
                 return at.index(index).fail(Problem::Second { net: subnet.net });
             }
         }
-        if network.mode.on_lan() {
+        if network.mode.on_lan() && network.share.is_none() {
             let asked = |net: &IpNet| self.ips.iter().any(|ip| net.contains(ip));
             let open = network.subnets.iter().filter(|subnet| subnet.range.is_none());
             if let Some(net) = open.map(|subnet| subnet.net).find(|net| !asked(net)) {

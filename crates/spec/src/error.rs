@@ -82,6 +82,8 @@ pub enum Form {
     Sandbox,
     /// Another end of a tunnel.
     Peer,
+    /// A port that leads to another host's sandbox.
+    Far,
 }
 
 impl Form {
@@ -103,6 +105,7 @@ impl Form {
             Self::Allow => "a line of an allow list",
             Self::Sandbox => "a sandbox",
             Self::Peer => "a peer",
+            Self::Far => "a port that leads to another host's sandbox",
         }
     }
 
@@ -125,6 +128,7 @@ impl Form {
             Self::Rate => "10M, 1.5G or, with a burst in bytes, 10M/64k; 8k bits a second at least",
             Self::Allow => "10.9.0.5, tcp:443, '10.9.0.0/24 udp:53-54', icmp, or none for nothing",
             Self::Sandbox => "netns:NAME, a path, pid:N, docker:NAME, podman:NAME or new:NAME",
+            Self::Far => "the port and the sandbox's address: 8080:80/tcp=10.5.2.7",
             Self::Peer => {
                 "the peer's address and its subnets: 192.168.1.12=10.5.2.0/24,fd00:5:2::/64"
             }
@@ -152,6 +156,8 @@ pub enum Problem {
     Missing,
     #[error("{ip} is in no subnet of the network")]
     Outside { ip: IpAddr },
+    #[error("{ip} is not this host's: of this network it has other addresses")]
+    NotOurs { ip: IpAddr },
     #[error("{ip} is not an address that a host can carry")]
     NotHost { ip: IpAddr },
     #[error("{ip} is the gateway of {net}")]
@@ -234,6 +240,7 @@ impl Problem {
                 "choose another subnet, such as one of 10.0.0.0/8 or fd00::/8"
             }
             Self::Outside { .. } | Self::RangeOutside => "choose from the network's subnets",
+            Self::NotOurs { .. } => "choose from the host's own blocks: ropewalk cluster status",
             Self::IsHost { .. }
             | Self::IsGateway { .. }
             | Self::IsNetwork { .. }

@@ -7,9 +7,11 @@
 //! checks again.  Never here: the kernel, files, clocks, chance, which address is free.
 
 mod allow;
+mod combined;
 mod direct;
 mod endpoint;
 mod error;
+mod far;
 mod file;
 mod foreign;
 mod joins;
@@ -23,6 +25,7 @@ mod publish;
 mod rate;
 mod raw;
 mod sandbox;
+mod share;
 mod span;
 mod subnet;
 mod subnets;
@@ -33,6 +36,7 @@ pub use allow::{Allow, Carried};
 pub use direct::Direct;
 pub use endpoint::{Endpoint, RawEndpoint};
 pub use error::{Form, Object, Problem, SpecError};
+pub use far::Far;
 pub use file::{Declaration, FileError, Flaw, to_toml};
 pub use foreign::{Chains, Foreign, Line, Lodged, Own, Sign};
 pub use joins::Joins;
@@ -43,6 +47,7 @@ pub use network::{Network, RawNetwork};
 pub use publish::{PortRange, Proto, Publish, hosts_meet};
 pub use rate::Rate;
 pub use sandbox::SandboxRef;
+pub use share::Share;
 pub use span::Place;
 pub use subnet::Subnet;
 pub use told::{Shared, Told, Way, Wired};

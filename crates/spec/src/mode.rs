@@ -108,7 +108,7 @@ const MODES: [Word; 12] = [
     Word {
         word: "routed",
         meaning: "By a host route to each, without a bridge",
-        options: &["parent", "vni", "port", "peer"],
+        options: &["parent", "vni", "port", "peer", "far"],
     },
     Word {
         word: "flat",
@@ -145,7 +145,7 @@ const MODES: [Word; 12] = [
     Word {
         word: "vxlan",
         meaning: "As members of a bridge, with tunnels to other hosts",
-        options: &["parent", "vni", "port", "peer"],
+        options: &["parent", "vni", "port", "peer", "far"],
     },
     Word { word: CNI, meaning: "As a container runtime told", options: &["bridge"] },
 ];
@@ -225,25 +225,12 @@ impl Mode {
     /// Its ways to other hosts, if it can have any.
     #[must_use]
     pub fn ways(&self) -> Option<&Vxlan> {
-        match self {
-            Self::Routed(ways) | Self::Vxlan(ways) => Some(ways),
-            Self::Bridge { .. }
-            | Self::Flat { .. }
-            | Self::Uplink { .. }
-            | Self::Direct(_)
-            | Self::Cni { .. } => None,
-        }
+        if let Self::Routed(ways) | Self::Vxlan(ways) = self { Some(ways) } else { None }
     }
 
-    pub(crate) fn ways_mut(&mut self) -> Option<&mut Vxlan> {
-        match self {
-            Self::Routed(ways) | Self::Vxlan(ways) => Some(ways),
-            Self::Bridge { .. }
-            | Self::Flat { .. }
-            | Self::Uplink { .. }
-            | Self::Direct(_)
-            | Self::Cni { .. } => None,
-        }
+    /// Its ways to other hosts, to be changed.
+    pub fn ways_mut(&mut self) -> Option<&mut Vxlan> {
+        if let Self::Routed(ways) | Self::Vxlan(ways) = self { Some(ways) } else { None }
     }
 
     /// True when its subnets are those of a LAN that others are on too: addresses are taken from a
@@ -382,6 +369,7 @@ fn given(raw: &RawNetwork) -> Vec<&'static str> {
         ("vni", raw.vni.is_some()),
         ("port", raw.port.is_some()),
         ("peer", !raw.peer.is_empty()),
+        ("far", !raw.far.is_empty()),
     ];
     all.into_iter().filter(|(_, given)| *given).map(|(option, _)| option).collect()
 }

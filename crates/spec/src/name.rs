@@ -5,6 +5,7 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use ropewalk_facts::NameError;
 use serde::{Deserialize, Serialize};
@@ -16,7 +17,7 @@ macro_rules! checked_name {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// The longest name in bytes.
@@ -29,7 +30,7 @@ macro_rules! checked_name {
             pub fn new(name: impl Into<String>) -> Result<Self, NameError> {
                 let name = name.into();
                 check(&name, Self::MAX, $first)?;
-                Ok(Self(name))
+                Ok(Self(name.into()))
             }
 
             /// The name as text.
@@ -68,7 +69,7 @@ macro_rules! checked_name {
         }
         impl From<$name> for String {
             fn from(n: $name) -> Self {
-                n.0
+                n.0.as_ref().to_owned()
             }
         }
     };

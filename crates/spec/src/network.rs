@@ -5,20 +5,23 @@
 //! What is not given has one default, stated at the field.  A checked network writes itself back as
 //! options that read equal.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use ipnet::{IpNet, Ipv4Net};
 use serde::{Deserialize, Serialize};
 
-use crate::direct::Direct;
+use crate::combined::check_combination;
 use crate::error::{Object, Problem, SpecError};
 use crate::joins::Joins;
 use crate::masquerade::Masquerade;
 use crate::mode::{Mode, Reach};
 use crate::name::NetworkName;
 use crate::raw::{At, one_or_list, one_or_many};
+use crate::share::Share;
 use crate::subnet::{ROUTED_V4, Subnet, overlap};
 use crate::subnets;
+use crate::vxlan::{Peer, Vxlan};
 
 /// A network. Made by [`RawNetwork::check`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +50,8 @@ pub struct Network {
     pub joins: Joins,
     /// Its sandboxes may use any address, and send any kind of frame.
     pub allow_spoofing: bool,
+    /// Which of its addresses are this host's, where other hosts have the rest.
+    pub share: Option<Share>,
 }
 
 impl Network {
@@ -103,22 +108,96 @@ impl Network {
     }
 
     /// True when `other` is this network but for what may change while sandboxes are on it: the
-    /// peers of its tunnel.
+    /// peers of its tunnel, the ports that lead to them, and this host's share of its addresses.
     #[must_use]
     pub fn differs_in_peers_only(&self, other: &Self) -> bool {
         let mut same = self.clone();
-        let ways = same.mode.ways_mut().zip(other.mode.ways());
-        let Some((ours, theirs)) = ways else { return false };
-        ours.peers.clone_from(&theirs.peers);
+        if other.share.is_some() {
+            same.share.clone_from(&other.share);
+        }
+        if let Some((ours, theirs)) = same.mode.ways_mut().zip(other.mode.ways()) {
+            ours.peers.clone_from(&theirs.peers);
+            ours.far.clone_from(&theirs.far);
+            if other.share.is_some() {
+                same.subnets.clone_from(&other.subnets);
+            }
+        }
         self != other && same == *other
     }
 
-    /// A subnet of this network and one of `other` that have addresses in common.
+    /// Whether an address may be leased by this host, as far as other hosts are concerned.
+    #[must_use]
+    pub fn shares(&self, ip: IpAddr) -> bool {
+        self.share.as_ref().is_none_or(|share| share.has(ip))
+    }
+
+    /// True when `other` is this network, which has been alone until now, with ways to other hosts: its
+    /// bridge gets a tunnel, and all that is on it stays as it is.
+    #[must_use]
+    pub fn grows_into(&self, other: &Self) -> bool {
+        let alone = matches!(&self.mode, Mode::Bridge { bridge: None, reach: Reach::Open });
+        let (mode, share) = (other.mode.clone(), other.share.clone());
+        let same = Self { mode, share, ..self.clone() };
+        alone && matches!(other.mode, Mode::Vxlan(_)) && same == *other
+    }
+
+    /// A subnet of this network and one of `other` that have addresses in common; of one whose other
+    /// hosts stand beside its definition, all is its own.
     #[must_use]
     pub fn overlap(&self, other: &Self) -> Option<(IpNet, IpNet)> {
-        let ours = self.subnets.iter().map(|subnet| subnet.net);
-        let mut pairs = ours.flat_map(|a| other.subnets.iter().map(move |b| (a, b.net)));
+        let all = |network: &Self| {
+            let nets = network.subnets.iter().map(|subnet| subnet.net);
+            nets.chain(network.pools().iter().copied()).collect::<Vec<_>>()
+        };
+        let theirs = all(other);
+        let mut pairs = all(self).into_iter().flat_map(|a| theirs.iter().map(move |b| (a, *b)));
         pairs.find(|(a, b)| overlap(*a, *b))
+    }
+
+    /// All addresses of all hosts, where the other hosts stand beside the definition; else none.
+    #[must_use]
+    pub fn pools(&self) -> &[IpNet] {
+        self.share.as_ref().map(|share| share.pools.as_slice()).unwrap_or_default()
+    }
+
+    /// True when the other hosts stand beside the definition, and what leads to them beside the record.
+    #[must_use]
+    pub fn led(&self) -> bool {
+        !self.pools().is_empty()
+    }
+
+    /// What other hosts have of it, as far as rules are concerned: that does not change from day to day.
+    #[must_use]
+    pub fn elsewhere(&self) -> Vec<IpNet> {
+        match self.led() {
+            true => self.pools().to_vec(),
+            false => self.mode.ways().into_iter().flat_map(Vxlan::blocks).collect(),
+        }
+    }
+
+    /// With these other hosts, if it can have any.
+    ///
+    /// # Errors
+    /// One of them has what is this host's, or what is of no family of the network's.
+    pub fn with_peers(mut self, peers: BTreeMap<IpAddr, Peer>) -> Result<Self, SpecError> {
+        if let Some(ways) = self.mode.ways_mut() {
+            ways.peers = peers;
+            let object = Object::Network(self.name.to_string());
+            ways.check(&self.subnets, At::field(&object, "peer"))?;
+        }
+        Ok(self)
+    }
+
+    /// Without the other hosts, where they stand beside the definition.
+    #[must_use]
+    pub fn bare(&self) -> Self {
+        let mut bare = self.clone();
+        if self.led()
+            && let Some(ways) = bare.mode.ways_mut()
+        {
+            ways.peers.clear();
+        }
+        bare
     }
 }
 
@@ -167,6 +246,10 @@ pub struct RawNetwork {
     #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub peer: Vec<String>,
+    /// Ports of this host that lead to sandboxes at other ends: `HOST-PORT:PORT[/PROTO]=ADDRESS`.
+    #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub far: Vec<String>,
     /// Subnets.
     #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -212,6 +295,18 @@ pub struct RawNetwork {
     /// No protection against what its sandboxes pretend to be.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub allow_spoofing: bool,
+    /// Blocks and single addresses that are this host's, where other hosts have the rest.
+    #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub own: Vec<String>,
+    /// What of these is not to be leased.
+    #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub without: Vec<String>,
+    /// All addresses of all hosts, where who they are stands beside the definition.
+    #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub pool: Vec<String>,
 }
 
 impl RawNetwork {
@@ -228,12 +323,16 @@ impl RawNetwork {
         let subnets = subnets::Reader { raw: self, mode: &mode, object: &object }.read()?;
         let joins = Joins::read(&name, &self.reach)
             .map_err(|(index, problem)| at("reach").index(index).error(problem))?;
+        let share = Share::read(self, &mode, &subnets, &object)?;
         if let Some(tunnel) = mode.ways() {
             tunnel.check(&subnets, at("peer"))?;
+            let pools = share.as_ref().map(|share| share.pools.as_slice()).unwrap_or_default();
+            tunnel.check_far(pools, at("far"))?;
         }
         let mut network = Network {
             joins,
             allow_spoofing: self.allow_spoofing,
+            share,
             name,
             mtu: self.mtu,
             masquerade: Masquerade::No,
@@ -273,95 +372,6 @@ fn masquerade(
         }
     }
     Ok(read)
-}
-
-/// Options that need each other: what has no gateway has nothing to do at its edge.
-fn check_combination(network: &Network, object: &Object) -> Result<(), SpecError> {
-    let at = |field| At::field(object, field);
-    let no = |wish| wish == Masquerade::No;
-    check_dhcp(network, object)?;
-    if let Some(direct) = network.mode.direct() {
-        check_direct(network, direct, object)?;
-    }
-    // To other networks, its sandboxes and the LAN are one.
-    if matches!(network.mode, Mode::Uplink { .. }) && !network.joins.networks.is_empty() {
-        let mode = network.mode.word();
-        return at("reach").fail(Problem::ConflictMode { mode });
-    }
-    let (without, masquerade, masquerade_in) = match network.mode.reach() {
-        Reach::Open if !network.mode.through_host() => {
-            let mode = network.mode.word();
-            let odd =
-                [("masquerade", network.masquerade), ("masquerade_in", network.masquerade_in)];
-            return match odd.into_iter().find(|(_, wish)| !no(*wish)) {
-                Some((field, _)) => at(field).fail(Problem::ConflictMode { mode }),
-                None => check_mtu(at("mtu"), network.mtu, network.has_v6()),
-            };
-        }
-        Reach::Open => return check_mtu(at("mtu"), network.mtu, network.has_v6()),
-        Reach::Internal => ("internal", no(network.masquerade), true),
-        Reach::L2 => ("l2", no(network.masquerade), no(network.masquerade_in)),
-    };
-    let odd = [
-        ("masquerade", !masquerade),
-        ("masquerade_in", !masquerade_in),
-        ("default_route", network.default_route),
-    ];
-    match odd.into_iter().find(|(_, odd)| *odd) {
-        Some((field, _)) => at(field).fail(Problem::Conflict { with: without }),
-        None => check_mtu(at("mtu"), network.mtu, network.has_v6()),
-    }
-}
-
-/// Options that need an address to be known before a server lends it, and the time to wait for that.
-fn check_dhcp(network: &Network, object: &Object) -> Result<(), SpecError> {
-    let at = |field| At::field(object, field);
-    let (least, most) = DHCP_TIMEOUTS;
-    match network.dhcp_timeout {
-        Some(_) if !network.dhcp => {
-            return at("dhcp_timeout").fail(Problem::Conflict { with: "addresses without dhcp" });
-        }
-        Some(value) if !(least..=most).contains(&value) => {
-            return at("dhcp_timeout").fail(Problem::Seconds { value, least, most });
-        }
-        Some(_) | None => {}
-    }
-    let odd = [
-        ("masquerade", network.masquerade != Masquerade::No),
-        ("masquerade_in", network.masquerade_in != Masquerade::No),
-        ("host_link", network.mode.direct().is_some_and(Direct::host_link)),
-    ];
-    match odd.into_iter().find(|(_, odd)| network.dhcp && *odd) {
-        Some((field, _)) => at(field).fail(Problem::Conflict { with: "dhcp" }),
-        None => Ok(()),
-    }
-}
-
-/// Seconds that a DHCP server can be waited for.
-const DHCP_TIMEOUTS: (u32, u32) = (1, 300);
-
-/// Options that need packets to pass the host.
-fn check_direct(network: &Network, direct: &Direct, object: &Object) -> Result<(), SpecError> {
-    let mode = direct.word();
-    let odd = [
-        ("masquerade", network.masquerade != Masquerade::No),
-        ("masquerade_in", network.masquerade_in != Masquerade::No),
-        ("reach", network.joins != Joins::default()),
-        ("default_route", network.default_route && !direct.leads_out()),
-    ];
-    match odd.into_iter().find(|(_, odd)| *odd) {
-        Some((field, _)) => At::field(object, field).fail(Problem::ConflictMode { mode }),
-        None => Ok(()),
-    }
-}
-
-/// Checks an MTU: IPv4 needs 68 bytes (RFC 791), IPv6 1280 (RFC 8200 §5).
-pub(crate) fn check_mtu(at: At<'_>, mtu: Option<u32>, v6: bool) -> Result<(), SpecError> {
-    let min = if v6 { 1280 } else { 68 };
-    match mtu.filter(|value| !(min..=65535).contains(value)) {
-        Some(value) => at.fail(Problem::Mtu { value, min }),
-        None => Ok(()),
-    }
 }
 
 /// A network as a record writes it: its name among its options.
@@ -404,6 +414,9 @@ impl From<Network> for RawNetwork {
             allow_spoofing: network.allow_spoofing,
             ..Self::default()
         };
+        if let Some(share) = network.share {
+            share.write(&mut raw);
+        }
         network.mode.write(&mut raw);
         raw
     }

@@ -71,14 +71,14 @@ fn bounds(subnet: &Subnet) -> (u128, u128) {
     }
 }
 
-fn number(ip: IpAddr) -> u128 {
+pub(crate) fn number(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => u128::from(u32::from(ip)),
         IpAddr::V6(ip) => u128::from(ip),
     }
 }
 
-fn address(v4: bool, n: u128) -> IpAddr {
+pub(crate) fn address(v4: bool, n: u128) -> IpAddr {
     match u32::try_from(n) {
         Ok(n) if v4 => IpAddr::V4(n.into()),
         Ok(_) | Err(_) => IpAddr::V6(n.into()),

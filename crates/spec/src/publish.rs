@@ -3,6 +3,7 @@
 //!     8080:80            8080 on every address of the host leads to 80 in the sandbox
 //!     [::1]:53:53/udp    only from the host itself
 //!     8000-8010:80-90    ports in pairs
+//!     everywhere:80:80   on every host of the cluster
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -137,6 +138,8 @@ pub struct Publish {
     pub ports: PortRange,
     /// The protocol.
     pub proto: Proto,
+    /// The other hosts of the cluster lead there, too.
+    pub everywhere: bool,
 }
 
 impl Publish {
@@ -155,8 +158,20 @@ impl Publish {
         }
         match host.filter(IpAddr::is_multicast) {
             Some(ip) => Err(Problem::NotHost { ip }),
-            None => Ok(Self { host, host_ports, ports, proto }),
+            None => Ok(Self { host, host_ports, ports, proto, everywhere: false }),
         }
+    }
+
+    /// The same on every host of the cluster; none where it is for one address of this one.
+    #[must_use]
+    pub fn on_every_host(self) -> Option<Self> {
+        self.host.is_none().then_some(Self { everywhere: true, ..self })
+    }
+
+    /// The same on this host alone.
+    #[must_use]
+    pub fn on_this_host(self) -> Self {
+        Self { everywhere: false, ..self }
     }
 
     /// True when a packet to the host could be meant for either.
@@ -181,11 +196,15 @@ pub fn hosts_meet(a: Option<IpAddr>, b: Option<IpAddr>) -> bool {
     a == b || (a.is_ipv4() == b.is_ipv4() && (a.is_unspecified() || b.is_unspecified()))
 }
 
+/// What stands before a port that is published on every host.
+const EVERYWHERE: &str = "everywhere:";
+
 impl fmt::Display for Publish {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.host {
             Some(IpAddr::V4(ip)) => write!(f, "{ip}:")?,
             Some(IpAddr::V6(ip)) => write!(f, "[{ip}]:")?,
+            None if self.everywhere => f.write_str(EVERYWHERE)?,
             None => {}
         }
         write!(f, "{}:{}/{}", self.host_ports, self.ports, self.proto)
@@ -196,6 +215,9 @@ impl FromStr for Publish {
     type Err = Problem;
     fn from_str(s: &str) -> Result<Self, Problem> {
         let bad = || Problem::unreadable(s, Form::Publish);
+        if let Some(rest) = s.strip_prefix(EVERYWHERE) {
+            return rest.parse::<Self>()?.on_every_host().ok_or_else(bad);
+        }
         let (rest, proto) = match s.split_once('/') {
             Some((rest, proto)) => (rest, proto.parse()?),
             None => (s, Proto::Tcp),
@@ -250,6 +272,7 @@ mod tests {
             ("8000-8010:80-90", "8000-8010:80-90/tcp"),
             ("8000-8001", "8000-8001:8000-8001/tcp"),
             ("0.0.0.0:80:80", "0.0.0.0:80:80/tcp"),
+            ("everywhere:8080:80", "everywhere:8080:80/tcp"),
         ] {
             let publish: Publish = text.parse().unwrap();
             assert_eq!(publish.to_string(), full, "{text}");
@@ -282,6 +305,8 @@ mod tests {
             "1.2.3.4:",
             "-",
             "1-2-3",
+            "everywhere:1.2.3.4:80:80",
+            "everywhere:",
         ] {
             assert!(bad.parse::<Publish>().is_err(), "{bad}");
         }

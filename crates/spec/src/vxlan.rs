@@ -2,6 +2,7 @@
 //!
 //!     vni = 42                                    else a number made of the network's name
 //!     port = 4789
+//!     far = ["8080:80/tcp=10.5.2.7"]             a port of this host that leads to a peer's sandbox
 //!     peer = ["192.168.1.12=10.5.2.0/24,fd00:5:2::/64", "192.168.1.13,mtu:1400=10.5.3.0/24"]
 //!
 //! Each host has a block of the network, its own `subnet`; a peer is another host and its blocks. It
@@ -15,6 +16,7 @@ use ipnet::IpNet;
 use ropewalk_facts::IfName;
 
 use crate::error::{Form, Object, Problem, SpecError};
+use crate::far::Far;
 use crate::names;
 use crate::network::RawNetwork;
 use crate::raw::At;
@@ -37,12 +39,15 @@ pub struct Vxlan {
     pub port: u16,
     /// The other hosts, by underlay address, all of one family.
     pub peers: BTreeMap<IpAddr, Peer>,
+    /// Ports of this host that lead to sandboxes of others.
+    pub far: Vec<Far>,
 }
 
 /// Another host of a network.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Peer {
-    /// Its blocks, which overlap neither one another nor anybody else's.
+    /// Its blocks, which overlap neither one another nor anybody else's, and single addresses, which may
+    /// be of others' blocks.
     pub blocks: Vec<IpNet>,
     /// Its address of the other family.
     pub also: Option<IpAddr>,
@@ -51,6 +56,14 @@ pub struct Peer {
 }
 
 impl Peer {
+    /// A peer and where it is, as [`Peer::written`] writes them.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub fn read(text: &str) -> Result<(IpAddr, Self), Problem> {
+        peer(text)
+    }
+
     /// The peer at `host` as it is written.
     #[must_use]
     pub fn written(&self, host: IpAddr) -> String {
@@ -89,13 +102,15 @@ impl Vxlan {
             Some(port) => port,
             None => PORT,
         };
-        Ok(Self { parent, vni, port, peers: peers(&raw.peer, at("peer"))? })
+        let far = far(&raw.far, at("far"))?;
+        Ok(Self { parent, vni, port, peers: peers(&raw.peer, at("peer"))?, far })
     }
 
     pub(crate) fn write(self, raw: &mut RawNetwork) {
         raw.parent = self.parent.map(String::from);
         raw.vni = Some(self.vni);
         raw.port = Some(self.port);
+        raw.far = self.far.iter().map(ToString::to_string).collect();
         raw.peer = self.peers.iter().map(|(host, peer)| peer.written(*host)).collect();
     }
 
@@ -107,12 +122,23 @@ impl Vxlan {
         raw.port = raw.port.filter(|port| *port != PORT);
     }
 
+    /// Checks that ports lead to sandboxes of peers, who are somewhere in `pools` if they are not known.
+    pub(crate) fn check_far(&self, pools: &[IpNet], at: At<'_>) -> Result<(), SpecError> {
+        let there = |far: &Far| {
+            self.blocks().chain(pools.iter().copied()).any(|block| block.contains(&far.to))
+        };
+        match self.far.iter().find(|far| !there(far)) {
+            Some(far) => at.fail(Problem::Outside { ip: far.to }),
+            None => Ok(()),
+        }
+    }
+
     /// Checks the blocks against the network's own `subnets`.
     pub(crate) fn check(&self, subnets: &[Subnet], at: At<'_>) -> Result<(), SpecError> {
         for (index, (host, peer)) in self.peers.iter().enumerate() {
             for block in &peer.blocks {
                 let at = at.index(index);
-                if let Some(own) = subnets.iter().find(|own| overlap(own.net, *block)) {
+                if let Some(own) = subnets.iter().find(|own| meet(own.net, *block)) {
                     let other = own.net;
                     return at.fail(Problem::PeerOverlap { net: *block, other, peer: *host });
                 }
@@ -125,14 +151,36 @@ impl Vxlan {
     }
 }
 
+/// Whether two have an address in common. A single address may live on another host than its block.
+fn meet(a: IpNet, b: IpNet) -> bool {
+    let alone = |net: IpNet| net.prefix_len() == net.max_prefix_len();
+    overlap(a, b) && (a == b || !(alone(a) || alone(b)))
+}
+
 /// Every host makes the same of the same name.
 fn by_name(name: &str) -> u32 {
     let number = names::hash(&["vni", name]) % u64::from(VNI_MAX);
     u32::try_from(number).unwrap_or_default() + 1
 }
 
+fn far(texts: &[String], at: At<'_>) -> Result<Vec<Far>, SpecError> {
+    let mut all: Vec<Far> = Vec::new();
+    for (index, text) in texts.iter().enumerate() {
+        let at = at.index(index);
+        let far: Far = at.ok(text.parse())?;
+        if let Some(other) = all.iter().find(|other| other.publish().conflicts(&far.publish())) {
+            let (ports, holder) = (far.port.to_string(), other.to.to_string());
+            return at.fail(Problem::PublishTwice { ports, holder });
+        }
+        all.push(far);
+    }
+    all.sort();
+    Ok(all)
+}
+
 fn peers(texts: &[String], at: At<'_>) -> Result<BTreeMap<IpAddr, Peer>, SpecError> {
     let mut all: BTreeMap<IpAddr, Peer> = BTreeMap::new();
+    let mut taken = Taken::default();
     for (index, text) in texts.iter().enumerate() {
         let at = at.index(index);
         let (host, Peer { blocks, also, mtu }) = at.ok(peer(text))?;
@@ -140,10 +188,8 @@ fn peers(texts: &[String], at: At<'_>) -> Result<BTreeMap<IpAddr, Peer>, SpecErr
             return at.fail(Problem::Underlay { ip: host, other: *first });
         }
         for net in blocks {
-            let mut known =
-                all.iter().flat_map(|(host, peer)| peer.blocks.iter().map(move |n| (host, n)));
-            if let Some((peer, other)) = known.find(|(_, other)| overlap(**other, net)) {
-                return at.fail(Problem::PeerOverlap { net, other: *other, peer: *peer });
+            if let Some((other, peer)) = taken.take(net, host) {
+                return at.fail(Problem::PeerOverlap { net, other, peer });
             }
             all.entry(host).or_default().blocks.push(net);
         }
@@ -152,6 +198,28 @@ fn peers(texts: &[String], at: At<'_>) -> Result<BTreeMap<IpAddr, Peer>, SpecErr
     }
     all.values_mut().for_each(|peer| peer.blocks.sort());
     Ok(all)
+}
+
+/// Blocks that somebody has. Two that meet stand beside one another in their order.
+#[derive(Default)]
+struct Taken {
+    blocks: BTreeMap<IpNet, IpAddr>,
+    alone: BTreeMap<IpNet, IpAddr>,
+}
+
+impl Taken {
+    /// Takes `net` for `host`, or says who has what meets it.
+    fn take(&mut self, net: IpNet, host: IpAddr) -> Option<(IpNet, IpAddr)> {
+        let alone = net.prefix_len() == net.max_prefix_len();
+        let all = if alone { &mut self.alone } else { &mut self.blocks };
+        let beside = [all.range(..=net).next_back(), all.range(net..).next()];
+        let other = beside.into_iter().flatten().find(|(other, _)| meet(**other, net));
+        let other = other.map(|(other, host)| (*other, *host));
+        if other.is_none() {
+            all.insert(net, host);
+        }
+        other
+    }
 }
 
 fn peer(text: &str) -> Result<(IpAddr, Peer), Problem> {
@@ -241,6 +309,41 @@ mod tests {
         let written = RawNetwork::from(network.clone());
         assert_eq!((written.vni, written.port), (None, None), "as it was written");
         assert_eq!(written.check(), Ok(network));
+    }
+
+    #[test]
+    fn blocks_come_and_go_while_a_network_is_made() {
+        let own = raw(&[]).subnet;
+        let one = RawNetwork { own, ..raw(&[]) }.check().unwrap();
+        let mut more = RawNetwork::from(one.clone());
+        more.subnet.push("10.5.9.0/24".into());
+        more.own.push("10.5.9.0/24".into());
+        more.gateway.clear();
+        let more = more.check().unwrap();
+        assert!(one.differs_in_peers_only(&more) && more.differs_in_peers_only(&one));
+        assert_eq!(RawNetwork::from(more.clone()).check(), Ok(more.clone()));
+        let plain = |network: &Network| {
+            RawNetwork { own: vec![], ..RawNetwork::from(network.clone()) }.check().unwrap()
+        };
+        assert!(!plain(&one).differs_in_peers_only(&plain(&more)));
+        assert!(plain(&one).differs_in_peers_only(&one), "one of an earlier version");
+        let ours = |network: &Network, ip: &str| network.shares(ip.parse().unwrap());
+        assert!(ours(&more, "10.5.9.7") && !ours(&one, "10.5.9.7"));
+        let less = RawNetwork { without: vec!["10.5.9.0/24".into()], ..more.clone().into() };
+        let less = less.check().unwrap();
+        assert!(!ours(&less, "10.5.9.7") && ours(&less, "10.5.1.7"));
+        assert_eq!(RawNetwork::from(less.clone()).check(), Ok(less));
+    }
+
+    #[test]
+    fn a_share_of_a_network_lies_in_it() {
+        let own = |net: &str| RawNetwork { own: vec![net.into()], ..raw(&[]) };
+        let said = |raw: RawNetwork| raw.check().unwrap_err().to_string();
+        assert!(said(own("10.6.0.0/24")).contains("10.6.0.0"));
+        assert!(said(own("10.5.1.1/24")).contains("host bits"));
+        assert!(said(own("one")).contains("one"));
+        let bridge = RawNetwork { mode: None, ..own("10.5.1.0/24") };
+        assert!(said(bridge).contains("mode bridge"));
     }
 
     #[test]

@@ -60,6 +60,14 @@ impl<T: Readable> Tx<'_, T> {
         self.record(&key::network(name))
     }
 
+    /// All networks by name, without what was made of them.
+    ///
+    /// # Errors
+    /// As for [`Tx::network`].
+    pub fn network_heads(&self) -> Result<Vec<NetworkHead>, StoreError> {
+        self.records(key::NETWORKS)
+    }
+
     /// All networks, by name.
     ///
     /// # Errors

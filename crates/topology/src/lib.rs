@@ -26,15 +26,19 @@ pub mod uplink;
 mod vxlan;
 mod wiring;
 
+use std::net::IpAddr;
+
+use ipnet::IpNet;
 use ropewalk_facts::Ns;
 use ropewalk_plan::{Duplicate, Plan};
-use ropewalk_spec::{Mode, Network};
+use ropewalk_spec::{Mode, Network, Peer};
 
 pub use bridge::bridge_name;
 pub use nic::{Nic, moved};
 pub use publish::publish;
 pub use rate::rates;
 pub use told::{of_vlan, shared, told};
+pub use vxlan::Way;
 pub use wiring::{HostFacts, Near, Wiring, high as leg_mac};
 
 /// What the attachments of `network` share, in the host's namespace.
@@ -52,6 +56,51 @@ pub fn network(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
         Mode::Uplink { .. } => uplink::network(network, host),
         // What its attachments share is told, too: [`shared`].
         Mode::Cni { .. } => Ok(Plan::new()),
+    }
+}
+
+/// What leads to the peers of `network`, and nothing else: it is part of what [`network`] says, unless
+/// they stand beside its definition.
+///
+/// # Errors
+/// [`Duplicate`] when two peers have one block.
+pub fn lead(network: &Network, host: &HostFacts) -> Result<Plan, Duplicate> {
+    let mut plan = Plan::new();
+    match &network.mode {
+        Mode::Vxlan(tunnel) => {
+            vxlan::unchanged(&mut plan, network)?;
+            vxlan::lead(&mut plan, network, tunnel, host)?;
+        }
+        Mode::Routed(ways) => {
+            vxlan::unchanged(&mut plan, network)?;
+            routed::lead(&mut plan, network, ways, host)?;
+        }
+        Mode::Bridge { .. }
+        | Mode::Flat { .. }
+        | Mode::Direct(_)
+        | Mode::Uplink { .. }
+        | Mode::Cni { .. } => {}
+    }
+    Ok(plan)
+}
+
+/// What leads to a block of the peer at `ip`; none while this host has no address to begin at, or where
+/// nothing needs to lead there.
+#[must_use]
+pub fn way(
+    network: &Network,
+    host: &HostFacts,
+    peer: (IpAddr, &Peer),
+    block: IpNet,
+) -> Option<Way> {
+    match &network.mode {
+        Mode::Vxlan(tunnel) => vxlan::way(network, tunnel, host, peer, block),
+        Mode::Routed(ways) => routed::way(network, ways, host, peer, block),
+        Mode::Bridge { .. }
+        | Mode::Flat { .. }
+        | Mode::Direct(_)
+        | Mode::Uplink { .. }
+        | Mode::Cni { .. } => None,
     }
 }
 

@@ -23,7 +23,7 @@ use ropewalk_spec::{Network, Peer, Subnet, Vxlan, names};
 use crate::firewall;
 use crate::isolation::{Open, isolation};
 use crate::passage::passage;
-use crate::vxlan::{self, End};
+use crate::vxlan::{self, End, Way};
 use crate::wiring::{HostFacts, Near, Wiring, forwarding, setting};
 
 /// The metric of the route that ends a subnet: the last one that is looked at.
@@ -44,44 +44,84 @@ pub(crate) fn network(
     passage(&mut plan, network)?;
     isolation(&mut plan, network, Open::Lan)?;
     others(&mut plan, network, ways, host)?;
-    vxlan::unchanged(&mut plan, network, ways)?;
+    vxlan::unchanged(&mut plan, network)?;
+    vxlan::far(&mut plan, ways, |(ip, peer), block| match near(ip, peer, block, host) {
+        Some((_, link)) => link.own,
+        None => own(network, block).or(host.underlay),
+    })?;
     Ok(plan)
 }
 
-/// What leads to other hosts.
+/// What leads to other hosts, and this host's end of the tunnel, if one is needed.
 fn others(
     plan: &mut Plan,
     network: &Network,
     ways: &Vxlan,
     host: &HostFacts,
 ) -> Result<(), Duplicate> {
-    let mut far = Vec::new();
+    let far = |(ip, peer): (&IpAddr, &Peer)| {
+        peer.blocks.iter().any(|block| near(*ip, peer, *block, host).is_none())
+    };
+    if let Some(local) = host.underlay.filter(|_| ways.peers.iter().any(far)) {
+        end_of(network, ways, host, local).make(plan)?;
+        let own: BTreeSet<IpAddr> =
+            network.subnets.iter().filter_map(|subnet| own(network, subnet.net)).collect();
+        for ip in own {
+            let address = Addr::global(names::tunnel(&network.name), IpNet::from(ip));
+            plan.ensure(&Ns::HOST, Body::Addr(address))?;
+        }
+    }
+    if network.led() { Ok(()) } else { lead(plan, network, ways, host) }
+}
+
+/// What leads to other hosts: those on a link by themselves, the others by the tunnel.
+pub(crate) fn lead(
+    plan: &mut Plan,
+    network: &Network,
+    ways: &Vxlan,
+    host: &HostFacts,
+) -> Result<(), Duplicate> {
     for (ip, peer) in &ways.peers {
         let mut behind = Vec::new();
         for block in peer.blocks.iter().copied() {
-            let Some((via, link)) = near(*ip, peer, block, host) else {
-                behind.push(block);
-                continue;
-            };
-            let mut route = Route::unicast(RouteKey::main(block), link.dev.clone(), Some(via));
-            route.prefsrc = link.own;
-            route.mtu = vxlan::fits(peer.mtu, host.mtu, block);
-            plan.ensure(&Ns::HOST, Body::Route(route))?;
+            match direct(*ip, peer, block, host) {
+                Some(route) => plan.ensure(&Ns::HOST, Body::Route(route))?,
+                None => behind.push(block),
+            }
         }
-        if !behind.is_empty() {
-            far.push((*ip, peer, behind));
+        if let Some(local) = host.underlay.filter(|_| !behind.is_empty()) {
+            end_of(network, ways, host, local).lead(plan, *ip, peer, &behind)?;
         }
     }
-    let Some(local) = host.underlay.filter(|_| !far.is_empty()) else { return Ok(()) };
-    let end = End { network, tunnel: ways, local, mtu: host.tunnel_mtu, own };
-    end.make(plan)?;
-    let own: BTreeSet<IpAddr> =
-        network.subnets.iter().filter_map(|subnet| own(network, subnet.net)).collect();
-    for ip in own {
-        let address = Addr::global(names::tunnel(&network.name), IpNet::from(ip));
-        plan.ensure(&Ns::HOST, Body::Addr(address))?;
+    Ok(())
+}
+
+/// What leads to a block of the peer at `ip`; by a tunnel, none while this host has no address to begin
+/// at.
+pub(crate) fn way(
+    network: &Network,
+    ways: &Vxlan,
+    host: &HostFacts,
+    (ip, peer): (IpAddr, &Peer),
+    block: IpNet,
+) -> Option<Way> {
+    match direct(ip, peer, block, host) {
+        Some(route) => Some(Way { route, behind: None }),
+        None => Some(end_of(network, ways, host, host.underlay?).way(ip, peer, block)),
     }
-    far.into_iter().try_for_each(|(ip, peer, blocks)| end.lead(plan, ip, peer, &blocks))
+}
+
+/// The route to a block of a peer that is on a link.
+fn direct(ip: IpAddr, peer: &Peer, block: IpNet, host: &HostFacts) -> Option<Route> {
+    let (via, link) = near(ip, peer, block, host)?;
+    let mut route = Route::unicast(RouteKey::main(block), link.dev.clone(), Some(via));
+    route.prefsrc = link.own;
+    route.mtu = vxlan::fits(peer.mtu, host.mtu, block);
+    Some(route)
+}
+
+fn end_of<'a>(network: &'a Network, ways: &'a Vxlan, host: &HostFacts, local: IpAddr) -> End<'a> {
+    End { network, tunnel: ways, local, mtu: host.tunnel_mtu, own }
 }
 
 /// The next hop to a block of a peer, where it is on a link.

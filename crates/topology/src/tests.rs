@@ -388,6 +388,7 @@ fn a_tunnel_leads_to_each_block_of_each_peer() {
     let raw = RawNetwork {
         vni: Some(42),
         peer: vec!["192.168.1.12=10.5.2.0/24,fd00:5:2::/64".into()],
+        far: ["8080:80=10.5.2.7", "81:81=10.5.2.7", "53:53/udp=fd00:5:2::7"].map(Into::into).into(),
         ..raw("vxlan", &["10.5.1.0/24", "fd00:5:1::/64"])
     };
     let underlay = Some("192.168.1.11".parse().unwrap());
@@ -424,6 +425,11 @@ fn a_tunnel_leads_to_each_block_of_each_peer() {
             + element inet ropewalk direct6 { fd00:5:1::/64 . fd00:5:2::/64 }
             + element inet ropewalk direct4 { 10.5.2.0/24 . 10.5.1.0/24 }
             + element inet ropewalk direct6 { fd00:5:2::/64 . fd00:5:1::/64 }
+            + element inet ropewalk far6 { fd00:5:2::7 : fd00:5:1::1 }
+            + element inet ropewalk publish6 { udp . 53 : fd00:5:2::7 . 53 }
+            + element inet ropewalk far4 { 10.5.2.7 : 10.5.1.1 }
+            + element inet ropewalk publish4 { tcp . 81 : 10.5.2.7 . 81 }
+            + element inet ropewalk publish4 { tcp . 8080 : 10.5.2.7 . 80 }
         "#]],
     );
 }
@@ -436,6 +442,7 @@ fn a_routed_network_leads_to_its_peers_directly_or_through_a_tunnel() {
             "192.168.1.13,mtu:1400=10.5.3.0/24,fd00:5:3::/64".into(),
             "192.168.9.14,mtu:1400=10.5.4.0/24".into(),
         ],
+        far: vec!["8080:80=10.5.2.7".into(), "8081:80=10.5.4.7".into()],
         ..raw("routed", &["10.5.1.0/24", "fd00:5:1::/64"])
     };
     let near = [
@@ -452,19 +459,19 @@ fn a_routed_network_leads_to_its_peers_directly_or_through_a_tunnel() {
     let all = changes(&crate::network(&raw.check().unwrap(), &host).unwrap());
     let ways = |line: &&str| {
         let others = ["rwv-web", " up0"].iter().any(|dev| line.contains(dev));
-        others || line.contains("10.5.2.") || line.contains("unreachable")
+        others || line.contains("far4") || line.contains("10.5.2.") || line.contains("unreachable")
     };
     let ways: Vec<&str> = all.lines().filter(ways).collect();
     expect![[r#"
         + route unreachable 10.5.1.0/24 metric 4294967295 proto 114
         + route unreachable fd00:5:1::/64 metric 4294967295 proto 114
-        + route 10.5.2.0/24 via 192.168.1.12 dev up0 proto 114 src 192.168.1.11
-        + route fd00:5:2::/64 via fd00:1::12 dev up0 proto 114 src fd00:1::11
-        + route 10.5.3.0/24 via 192.168.1.13 dev up0 proto 114 src 192.168.1.11 mtu 1400
         + link rwv-web vxlan id 14355478 dstport 4789 local 192.168.1.11 nolearning, address 02:72:17:8a:be:57, mtu 1450, up, altname ropewalk.tunnel.web, group 2048355298
         ~ net/ipv6/conf/rwv-web/accept_ra = 0
         + address 10.5.1.0/32 dev rwv-web
         + address fd00:5:1::/128 dev rwv-web nodad
+        + route 10.5.2.0/24 via 192.168.1.12 dev up0 proto 114 src 192.168.1.11
+        + route fd00:5:2::/64 via fd00:1::12 dev up0 proto 114 src fd00:1::11
+        + route 10.5.3.0/24 via 192.168.1.13 dev up0 proto 114 src 192.168.1.11 mtu 1400
         + fdb 02:72:7e:94:7a:a9 dev rwv-web self dst 192.168.1.13 permanent
         + neigh fd00:5:3:: lladdr 02:72:7e:94:7a:a9 dev rwv-web nud permanent protocol 114
         + route fd00:5:3::/64 via fd00:5:3:: dev rwv-web onlink proto 114 src fd00:5:1:: mtu 1350
@@ -472,8 +479,16 @@ fn a_routed_network_leads_to_its_peers_directly_or_through_a_tunnel() {
         + neigh 10.5.4.0 lladdr 02:72:49:cc:87:0f dev rwv-web nud permanent protocol 114
         + route 10.5.4.0/24 via 10.5.4.0 dev rwv-web onlink proto 114 src 10.5.1.0 mtu 1350
         + element inet ropewalk direct4 { 10.5.1.0/24 . 10.5.2.0/24 }
-        + element inet ropewalk direct4 { 10.5.2.0/24 . 10.5.1.0/24 }"#]].assert_eq(&ways.join("\n"));
+        + element inet ropewalk direct4 { 10.5.2.0/24 . 10.5.1.0/24 }
+        + element inet ropewalk far4 { 10.5.2.7 : 192.168.1.11 }
+        + element inet ropewalk publish4 { tcp . 8080 : 10.5.2.7 . 80 }
+        + element inet ropewalk far4 { 10.5.4.7 : 10.5.1.0 }"#]].assert_eq(&ways.join("\n"));
     assert!(!all.contains("masq"), "{all}");
+    // What is led to at once is part of it.
+    let whole = crate::network(&raw.check().unwrap(), &host).unwrap();
+    let lead = crate::lead(&raw.check().unwrap(), &host).unwrap();
+    assert!(lead.steps().iter().all(|step| whole.steps().contains(step)));
+    assert_eq!(lead.steps().len(), 9 + 10, "ways, and elements both ways");
 }
 
 #[test]

@@ -7,7 +7,7 @@
 //! the peer's tunnel end: nothing is learned, asked for or flooded. The hardware address of a tunnel
 //! end follows from what all hosts know.  Never here: netlink, how peers are found.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use ropewalk_facts::{
@@ -15,8 +15,9 @@ use ropewalk_facts::{
     SysctlPath, VxlanSpec, proto,
 };
 use ropewalk_plan::{Duplicate, Plan};
-use ropewalk_spec::{Network, Peer, Reach, Vxlan, names};
+use ropewalk_spec::{Far, Network, Peer, Reach, Vxlan, names};
 
+use crate::passage::widest;
 use crate::wiring::{HostFacts, Wiring, setting};
 use crate::{bridge, firewall};
 
@@ -28,13 +29,25 @@ pub(crate) fn network(
 ) -> Result<Plan, Duplicate> {
     let mut plan = bridge::network(network, None, Reach::Open, host)?;
     let Some(local) = host.underlay else { return Ok(plan) };
-    let end = End { network, tunnel, local, mtu: host.mtu, own: gateway };
-    end.make(&mut plan)?;
-    for (ip, peer) in &tunnel.peers {
-        end.lead(&mut plan, *ip, peer, &peer.blocks)?;
+    End { network, tunnel, local, mtu: host.mtu, own: gateway }.make(&mut plan)?;
+    if !network.led() {
+        lead(&mut plan, network, tunnel, host)?;
     }
-    unchanged(&mut plan, network, tunnel)?;
+    unchanged(&mut plan, network)?;
+    far(&mut plan, tunnel, |_, block| gateway(network, block))?;
     Ok(plan)
+}
+
+/// What leads to the peers.
+pub(crate) fn lead(
+    plan: &mut Plan,
+    network: &Network,
+    tunnel: &Vxlan,
+    host: &HostFacts,
+) -> Result<(), Duplicate> {
+    let Some(local) = host.underlay else { return Ok(()) };
+    let end = End { network, tunnel, local, mtu: host.mtu, own: gateway };
+    tunnel.peers.iter().try_for_each(|(ip, peer)| end.lead(plan, *ip, peer, &peer.blocks))
 }
 
 /// As on a bridge.
@@ -49,11 +62,60 @@ fn gateway(network: &Network, block: IpNet) -> Option<IpAddr> {
 }
 
 /// Between this host's part of the network and that of the others nothing is changed.
-pub(crate) fn unchanged(plan: &mut Plan, network: &Network, ways: &Vxlan) -> Result<(), Duplicate> {
+pub(crate) fn unchanged(plan: &mut Plan, network: &Network) -> Result<(), Duplicate> {
     let own: Vec<IpNet> = network.subnets.iter().map(|subnet| subnet.net).collect();
-    let theirs: Vec<IpNet> = ways.blocks().collect();
+    let theirs = network.elsewhere();
+    let (own, mut theirs) = (widest(&own, &theirs), widest(&theirs, &own));
+    theirs.retain(|net| !own.contains(net));
     let elements = firewall::direct_between(&own, &theirs);
     elements.into_iter().try_for_each(|element| plan.ensure(&Ns::HOST, element))
+}
+
+/// Ports of this host that lead to sandboxes of others. What `own` says of a peer and a block of it is
+/// the address of this host that is spoken from on the way there.
+pub(crate) fn far(
+    plan: &mut Plan,
+    ways: &Vxlan,
+    own: impl Fn((IpAddr, &Peer), IpNet) -> Option<IpAddr>,
+) -> Result<(), Duplicate> {
+    for Far { port, to } in &ways.far {
+        let peer = ways.peers.iter().find_map(|(ip, peer)| {
+            let block = peer.blocks.iter().find(|block| block.contains(to))?;
+            own((*ip, peer), *block)
+        });
+        let Some(element) = peer.and_then(|own| firewall::far(*to, own)) else { continue };
+        if !plan.states(&element.id().at(Ns::HOST)) {
+            plan.ensure(&Ns::HOST, element)?;
+        }
+        for (from, target) in port.pairs() {
+            let to = SocketAddr::new(*to, target);
+            if let Some(element) = firewall::publish(port.proto.number(), None, from, to) {
+                plan.ensure(&Ns::HOST, element)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What leads to one block of another host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Way {
+    /// The route.
+    pub route: Route,
+    /// By a tunnel: where the host is, and who stands for its end.
+    pub behind: Option<(Fdb, Neigh)>,
+}
+
+/// What leads to a block of the peer at `ip`; none while this host has no address to begin at.
+pub(crate) fn way(
+    network: &Network,
+    tunnel: &Vxlan,
+    host: &HostFacts,
+    (ip, peer): (IpAddr, &Peer),
+    block: IpNet,
+) -> Option<Way> {
+    let end = End { network, tunnel, local: host.underlay?, mtu: host.mtu, own: gateway };
+    Some(end.way(ip, peer, block))
 }
 
 /// This host's end of the tunnels of a network.
@@ -91,6 +153,14 @@ impl End<'_> {
             plan.ensure(&Ns::HOST, Body::Route(self.route(peer, *block)))?;
         }
         Ok(())
+    }
+
+    /// What leads to one block of the peer at `ip`.
+    pub(crate) fn way(&self, ip: IpAddr, peer: &Peer, block: IpNet) -> Way {
+        let dev = self.dev();
+        let mac = names::tunnel_mac(&self.network.name, self.tunnel.vni, ip);
+        let behind = Some((to(&dev, mac, ip), at(&dev, block, mac)));
+        Way { route: self.route(peer, block), behind }
     }
 
     fn dev(&self) -> IfName {

@@ -6,8 +6,10 @@
 //! proves the fix.  Two faults: the first change that gets further, then again from there.
 
 use ropewalk_facts::Ns;
+use ropewalk_facts::nft::Family;
 use serde::Serialize;
 
+use crate::anew;
 use crate::causes;
 use crate::live::Live;
 use crate::question::{Question, called};
@@ -192,8 +194,8 @@ fn search(
     search(&other, question, &after, depth + 1, found)
 }
 
-/// Tables of arptables-legacy and ebtables-legacy, which are not read, where they see what is asked or
-/// passed on: a packet that passes, and one whose next hop is asked for in vain, may hang on them.
+/// Tables of ebtables-legacy, which are not read, and those of arptables-legacy that were not (a snapshot of
+/// before), where they see what is asked or passed on: a packet that passes, and one whose next hop is asked for in vain, may hang on them.
 fn unread(case: &Case<'_>) -> Vec<String> {
     let stops = case.stops();
     let vain = stops.iter().any(|stop| matches!(stop.why, Why::Unresolved { .. }));
@@ -212,7 +214,8 @@ fn unread(case: &Case<'_>) -> Vec<String> {
     ];
     let of = |node: &crate::world::Node| {
         let there = |kind: &str| node.legacy.iter().any(|table| table.starts_with(kind));
-        let named = tools.iter().filter(|(kind, _)| there(kind));
+        let read = node.nft.chains.keys().any(|chain| chain.table.family == Family::Arptables);
+        let named = tools.iter().filter(|(kind, _)| there(kind) && !(read && *kind == "arp/"));
         let at = called(&node.ns).to_owned();
         named.map(|(_, tool)| format!("{at}: tables of {tool} not looked into")).collect::<Vec<_>>()
     };
@@ -261,8 +264,8 @@ fn verdict(
     checked: bool,
 ) -> Verdict {
     let stop = trip.stop();
-    let would = found.after.as_ref().map(|after| way::would(world, trip, after));
-    let Found { causes: found, rest: last, .. } = found;
+    let Found { causes: found, after, rest: last } = found;
+    let would = after.as_ref().map(|after| way::would(world, trip, after));
     let doubts = trip
         .doubts
         .iter()
@@ -296,6 +299,9 @@ fn verdict(
     };
     let advice = causes::advice(&code, &place, &fix);
     fix.extend(rest.iter().flat_map(|c| c.fix.iter().cloned()));
+    if !fix.is_empty() {
+        fix.extend(anew::asked_anew(world, after.as_ref().unwrap_or(trip), &fix));
+    }
     let certainty = match (stop.is_some(), checked, model_gaps.is_empty()) {
         (_, true, true) => "predicted",
         (false, _, false) | (true, true, false) => {

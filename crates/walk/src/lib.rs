@@ -8,6 +8,7 @@
 #![expect(clippy::result_large_err, reason = "where a packet stops is the result, not a failure")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a cause looks at few of many ways to stop")]
 
+mod anew;
 mod causes;
 mod classic;
 mod diagnose;
@@ -22,7 +23,9 @@ pub mod picture;
 mod question;
 mod resolve;
 pub mod route;
+mod suspect;
 mod trace;
+mod track;
 mod trip;
 mod walker;
 mod way;
@@ -34,6 +37,7 @@ pub use live::{Dropped, Last, Live};
 pub use packet::{Ask, BROADCAST, NO_MAC, Packet};
 pub use question::{Question, called, meant, proto, space};
 pub use resolve::Silence;
+pub use suspect::{Suspect, suspected};
 pub use trace::{Ending, Hop, Journey, Limit, Shown, Stop, Trip, Why};
 pub use trip::trip;
 pub use way::{Over, Step, Would};

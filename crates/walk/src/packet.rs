@@ -48,6 +48,8 @@ pub struct Packet {
     pub conn: Option<(usize, bool)>,
     /// It was taken out of tracking here.
     pub untracked: bool,
+    /// The zone of connections that a rule has put it in, until it is looked up (`CT --zone`).
+    pub zone: u16,
 }
 
 /// An address request or answer, ARP or neighbour discovery.
@@ -96,6 +98,7 @@ impl Packet {
             physout: None,
             conn: None,
             untracked: false,
+            zone: 0,
         }
     }
 

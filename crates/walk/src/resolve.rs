@@ -6,7 +6,6 @@
 
 use std::net::IpAddr;
 
-use ropewalk_facts::nft::Family;
 use ropewalk_facts::{IfName, Mac, Ns, RouteKind};
 
 use crate::l2::{Arrival, Frame, Spread};
@@ -49,6 +48,7 @@ impl Walker<'_> {
         if dev.loopback() || dev.noarp() {
             return known(dev.mac());
         }
+        self.needed.insert((ns.clone(), name.clone(), ip));
         if self.depth == 0 {
             self.asked.push((ns.clone(), name.clone(), ip));
         }
@@ -84,6 +84,10 @@ impl Walker<'_> {
                 }
                 Ok(()) => self.mute.push((ns.clone(), name.clone(), ip)),
             }
+        }
+        // Nobody was asked any more: it goes round and round.
+        if self.budget == 0 {
+            return Err(Self::stop(ns, Some(name), Why::Loop, p));
         }
         let because = [reasons, spread.losses].concat();
         Err(Self::stop(ns, Some(name), Why::Unresolved { ip, because }, p))
@@ -125,7 +129,7 @@ impl Walker<'_> {
         p: &mut Packet,
     ) -> Result<(), Stop> {
         let Some(node) = self.node(ns) else { return Ok(()) };
-        for line in node.nft.hooked(&[Family::Arp], hook, None) {
+        for line in node.nft.hooked(nft::ARP, hook, None) {
             let at = At { ns, hook, iif, oif, bridged: false };
             let env = Env {
                 node,
@@ -201,6 +205,7 @@ impl Walker<'_> {
             ask: Some(Ask { from: ip, whose: ip, answer: true }),
             conn: None,
             untracked: false,
+            zone: 0,
             physin: None,
             physout: None,
             ..request.clone()
@@ -243,6 +248,7 @@ impl Walker<'_> {
             ask: Some(Ask { from: ip, whose: ip, answer: true }),
             conn: None,
             untracked: false,
+            zone: 0,
             physin: None,
             physout: None,
             ..request.clone()
@@ -438,6 +444,7 @@ fn question(node: &Node, dev: &IfName, mac: Mac, ip: IpAddr, p: &Packet) -> Pack
         physout: None,
         conn: None,
         untracked: false,
+        zone: 0,
     }
 }
 

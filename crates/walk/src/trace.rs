@@ -1,5 +1,6 @@
 //! What a walk leaves behind: hops in order, and how it ended.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use ropewalk_facts::nft::ChainKey;
@@ -275,6 +276,8 @@ pub struct Trip {
     pub nats: Vec<(Ns, Who, Tuple)>,
     /// Whose hardware addresses were asked for on the way.
     pub asked: Vec<(Ns, IfName, IpAddr)>,
+    /// Whose hardware addresses were needed, by questions and by tunnels on the way, too.
+    pub needed: BTreeSet<(Ns, IfName, IpAddr)>,
     /// Neighbours where nobody may look that were asked in vain, with nothing in the way.
     pub mute: Vec<(Ns, IfName, IpAddr)>,
     /// Connections that were looked up: where, and as what.

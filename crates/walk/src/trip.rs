@@ -12,7 +12,7 @@ use ropewalk_facts::seen::{Listener, Tuple};
 use crate::packet::Packet;
 use crate::question::{Question, proto};
 use crate::trace::{Ending, Journey, Limit, Stop, Trip, Why};
-use crate::walker::Walker;
+use crate::walker::{Conn, Life, Walker};
 use crate::world::{Node, World};
 
 /// The port that a client is given when none is asked for.
@@ -79,6 +79,10 @@ fn one(world: &World, question: &Question, leg: usize) -> (Trip, usize) {
     let end = taken(&walker, end);
     let request = walker.journey(end);
     let reply = reply(&mut walker, question, &from, &request);
+    let (request, reply) = match third(&mut walker, question, reply.as_ref()) {
+        Some(third) => (third, None),
+        None => (request, reply),
+    };
     let trip = Trip {
         request,
         reply,
@@ -91,9 +95,25 @@ fn one(world: &World, question: &Question, leg: usize) -> (Trip, usize) {
         nats: std::mem::take(&mut walker.nats),
         looked_up: std::mem::take(&mut walker.looked_up),
         asked: std::mem::take(&mut walker.asked),
+        needed: std::mem::take(&mut walker.needed),
         mute: std::mem::take(&mut walker.mute),
     };
     (trip, walker.legs)
+}
+
+/// The third packet of TCP, where some connection on the way has not seen the second: that one went another
+/// way. Only where it does not get through.
+fn third(walker: &mut Walker<'_>, q: &Question, reply: Option<&Journey>) -> Option<Journey> {
+    let passed = reply.is_some_and(|reply| !matches!(reply.end, Ending::Stopped(_)));
+    let half = |c: &Conn| c.orig.proto == proto::TCP && c.life == Life::New;
+    if !passed || !walker.conns.values().flatten().any(half) {
+        return None;
+    }
+    walker.budget = Walker::patience(walker.world);
+    let packet = Packet { flags: 0x10, ..first_packet(walker.world, q) };
+    let end = walker.travel(&q.from(), packet, None);
+    let journey = walker.journey(end);
+    matches!(journey.end, Ending::Stopped(_)).then_some(journey)
 }
 
 fn first_packet(world: &World, q: &Question) -> Packet {
@@ -134,7 +154,7 @@ fn taken(walker: &Walker<'_>, end: Ending) -> Ending {
     }
     let Ending::Delivered { ns, dev, packet } = &end else { return end };
     let Some(node) = walker.node(ns) else { return end };
-    let why = match taker(node, packet) {
+    let why = match taker(node, dev, packet) {
         _ if packet.dport == 0 => return end,
         Some(l) if l.backlog.is_some_and(|(waiting, room)| waiting > room) => Why::Overflow,
         Some(_) => return end,
@@ -149,8 +169,12 @@ fn taken(walker: &Walker<'_>, end: Ending) -> Ending {
 }
 
 /// The socket that takes the packet.
-fn taker<'n>(node: &'n Node, p: &Packet) -> Option<&'n Listener> {
-    node.listeners.iter().find(|l| l.proto == p.proto && l.port == p.dport && hears(l, p.dst))
+fn taker<'n>(node: &'n Node, dev: &ropewalk_facts::IfName, p: &Packet) -> Option<&'n Listener> {
+    let index = node.devs.get(dev).map(|dev| dev.seen.index);
+    let bound = |l: &Listener| l.dev == 0 || Some(l.dev) == index;
+    node.listeners
+        .iter()
+        .find(|l| l.proto == p.proto && l.port == p.dport && hears(l, p.dst) && bound(l))
 }
 
 /// True when a socket takes what is sent to an address.
@@ -204,7 +228,17 @@ fn from_outside(
     let near = node.addrs_of(dev).any(|a| a.key.net.contains(&back.dst));
     // A translated source that nobody has is no way back either.
     let nobody = request_source(walker, packet) && walker.world.owners(back.dst).next().is_none();
-    if !near && (private(back.dst) || nobody) {
+    // Who translates some addresses of his own site (fc00::/7) for the world meant all of them.
+    let site = |ip: IpAddr| matches!(ip, IpAddr::V6(ip) if ip.is_unique_local());
+    let lacks = site(back.dst) && !site(back.src) && crate::causes::translates_v6(node);
+    // Nor is one of the sender's own that a route of his names, and that is not of the link.
+    let hinted = |r: &ropewalk_facts::Route| !r.derived && r.prefsrc == Some(back.dst);
+    let fits = |a: &ropewalk_facts::Addr| a.scope.0 == 0 && a.key.net.addr().is_ipv6() == back.v6();
+    let named = node.owns(back.dst)
+        && node.routes.iter().any(hinted)
+        && node.addrs_of(dev).any(fits)
+        && !node.addrs_of(dev).any(|a| a.key.net.addr() == back.dst);
+    if !near && (private(back.dst) || nobody || lacks || named) {
         let why = Why::NoWayBack(back.dst);
         return Ending::Stopped(Box::new(Walker::stop(ns, Some(dev), why, packet)));
     }

@@ -349,6 +349,26 @@ impl Node {
         value.trim().parse().unwrap_or(0)
     }
 
+    /// The queues for programs (NFQUEUE) that a program has asked for. None where that was not read.
+    #[must_use]
+    pub fn queues(&self) -> Option<Vec<u16>> {
+        let all = self.settings.get(ropewalk_facts::seen::QUEUES);
+        if all.is_none() {
+            self.look();
+        }
+        Some(all?.split_whitespace().filter_map(|n| n.parse().ok()).collect())
+    }
+
+    /// Sources that rules have noted in a list (`xt_recent`). None where that was not read.
+    #[must_use]
+    pub fn recent(&self, list: &str) -> Option<Vec<IpAddr>> {
+        let all = self.settings.get(&format!("{}{list}", ropewalk_facts::seen::RECENT));
+        if all.is_none() {
+            self.look();
+        }
+        Some(all?.split_whitespace().filter_map(|ip| ip.parse().ok()).collect())
+    }
+
     /// A setting of a link.
     #[must_use]
     pub fn conf(&self, v6: bool, dev: &str, leaf: &str) -> i64 {

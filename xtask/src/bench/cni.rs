@@ -3,6 +3,7 @@
 //!
 //!     bridge        bridge + host-local                a chain is as many processes as it has plugins
 //!     chain         bridge with ipMasq, portmap, firewall
+//!     ropewalk      the same as a chain, in one process: ropewalk's own type
 //!     ptp, macvlan  an address of each family: how long an ADD takes by the clock
 //!
 //! Each side has a private network of its own, in which as many containers are present as asked for.
@@ -45,18 +46,16 @@ pub(crate) fn run(words: &[&str]) -> Result<(), Fault> {
             let ours = apart(|| side(&programs, true, scenario, *present, wish.runs))?;
             let few = (*present).min(wish.debian_present);
             let theirs = apart(|| side(&programs, false, scenario, few, wish.runs))?;
-            rows.push(Row::of(
-                "ADD",
-                scenario,
-                [*present, few],
-                [&floor[0], &ours.add, &theirs.add],
-            ));
-            rows.push(Row::of(
-                "DEL",
-                scenario,
-                [*present, few],
-                [&floor[1], &ours.del, &theirs.del],
-            ));
+            let mut beside = |scenario, ours: &Side| {
+                let present = [*present, few];
+                rows.push(Row::of("ADD", scenario, present, [&floor[0], &ours.add, &theirs.add]));
+                rows.push(Row::of("DEL", scenario, present, [&floor[1], &ours.del, &theirs.del]));
+            };
+            beside(scenario, &ours);
+            if scenario == Scenario::Chain {
+                let own = apart(|| side(&programs, true, Scenario::Own, *present, wish.runs))?;
+                beside(Scenario::Own, &own);
+            }
             if let (Some(ours), Some(theirs)) = (ours.calls, theirs.calls) {
                 eprintln!(
                     "{} ADD with {present} present: {} processes and {} system calls, Debian's {} and {}",
@@ -139,6 +138,7 @@ impl Wish {
 enum Scenario {
     Bridge,
     Chain,
+    Own,
     Ptp,
     Macvlan,
 }
@@ -148,6 +148,7 @@ impl Scenario {
         match self {
             Self::Bridge => "bridge",
             Self::Chain => "chain",
+            Self::Own => "ropewalk",
             Self::Ptp => "ptp",
             Self::Macvlan => "macvlan",
         }
@@ -157,6 +158,7 @@ impl Scenario {
         match self {
             Self::Bridge => &["bridge"],
             Self::Chain => &["bridge", "portmap", "firewall"],
+            Self::Own => &["ropewalk"],
             Self::Ptp => &["ptp"],
             Self::Macvlan => &["macvlan"],
         }
@@ -165,7 +167,7 @@ impl Scenario {
     /// Where its addresses come from.
     fn ranges(self) -> &'static str {
         match self {
-            Self::Bridge | Self::Chain => r#""subnet": "10.66.0.0/16""#,
+            Self::Bridge | Self::Chain | Self::Own => r#""subnet": "10.66.0.0/16""#,
             Self::Ptp | Self::Macvlan => {
                 r#""ranges": [[{"subnet": "10.66.0.0/16"}], [{"subnet": "fd00:66::/64"}]]"#
             }
@@ -305,7 +307,7 @@ impl Node {
         let ranges = self.scenario.ranges();
         let conf = format!(
             r#"{{"cniVersion": "1.0.0", "name": "bench", "type": "{plugin}", "bridge": "cni0",
-                "isGateway": true, "ipMasq": {masq}, "master": "{MASTER}", "mode": "bridge",
+                "network": {{"subnet": "10.66.0.0/16"}}, "isGateway": true, "ipMasq": {masq}, "master": "{MASTER}", "mode": "bridge",
                 "ipam": {{"type": "host-local", "dataDir": "{DIR}/leases", {ranges},
                 "routes": [{{"dst": "0.0.0.0/0"}}]}}, "runtimeConfig": {{"portMappings":
                 [{{"hostPort": {port}, "containerPort": 80, "protocol": "tcp"}}]}}{before}}}"#

@@ -1,10 +1,12 @@
 //! `cargo xtask bench attach [--runs N] [--present N] [--json]`: what an attachment costs; `rate`,
-//! `protect` and `why` have files of their own.
+//! `protect`, `why` and `cluster` have files of their own.
 //!
 //!     ropewalk attach   beside   floor      whole processes, in turn, medians
 //!
 //! The floor makes the same kernel requests and nothing else. See docs/reference/bench.md.
 
+#[cfg(feature = "cluster")]
+mod cluster;
 mod cni;
 mod figures;
 mod floor;
@@ -84,6 +86,23 @@ pub(crate) fn protect(words: &[&str]) -> Result<(), Fault> {
 /// As [`attach`].
 pub(crate) fn why(words: &[&str]) -> Result<(), Fault> {
     why::run(words)
+}
+
+/// How soon, and for how much, hosts of a cluster follow their store.
+///
+/// # Errors
+/// As [`attach`].
+#[cfg(feature = "cluster")]
+pub(crate) fn cluster(words: &[&str]) -> Result<(), Fault> {
+    cluster::run(words)
+}
+
+/// The same task, built with what it needs.
+#[cfg(not(feature = "cluster"))]
+pub(crate) fn cluster(words: &[&str]) -> Result<(), Fault> {
+    let mut command = Command::new("cargo");
+    command.args(["run", "--quiet", "--package", "xtask", "--features", "cluster", "--"]);
+    crate::test::call(command.args(["bench", "cluster"]).args(words))
 }
 
 /// What is asked for on the command line.

@@ -12,6 +12,7 @@ use crate::Fault;
 
 /// What the tests need, and nothing the product needs.
 const PACKAGES: &[&str] = &[
+    "arptables",
     "busybox-static",
     "conntrack",
     "containerd",

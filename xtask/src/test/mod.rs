@@ -1,6 +1,6 @@
 //! `cargo xtask test`: everything that must hold, from a fresh Debian 12 with Rust on it.
 //!
-//!     packages · tools · fmt · clippy · tidy · deny · build · nextest and doc
+//!     packages · tools · fmt · tidy · deny · build · nextest, doc and clippy
 //!
 //! Each stage prints its name before and its time after; the first failure ends the run.
 //! Kernel and engine tests need root and run always: no stage leaves one out.
@@ -21,11 +21,10 @@ const STAGES: &[Stage] = &[
     ("packages", debian::ensure),
     ("tools", tools::ensure),
     ("fmt", || cargo(&["fmt", "--all", "--check"])),
-    ("clippy", || cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"])),
     ("tidy", crate::tidy::run),
     ("deny", || cargo(&["deny", "--workspace", "check", "licenses", "bans", "sources"])),
     ("build", || cargo(&["build", "--workspace", "--all-targets"])),
-    ("nextest and doc", tests),
+    ("nextest, doc, clippy", tests),
 ];
 
 /// Runs every stage in turn.
@@ -53,9 +52,9 @@ pub(crate) fn run() -> Result<(), Fault> {
 fn print_times(times: &[(&str, Duration)], whole: Duration) {
     println!();
     for (name, took) in times {
-        println!("{name:>15} {:>7.1} s", took.as_secs_f64());
+        println!("{name:>20} {:>7.1} s", took.as_secs_f64());
     }
-    println!("{:>15} {:>7.1} s", "whole", whole.as_secs_f64());
+    println!("{:>20} {:>7.1} s", "whole", whole.as_secs_f64());
 }
 
 /// Tests make network namespaces and start engines; without root they would all fail one by one.
@@ -70,16 +69,21 @@ fn need_root() -> Result<(), Fault> {
     }
 }
 
-/// The tests; the pages are made beside them, in the time in which tests wait for the kernel.
+/// The tests; what reads the source is done beside them, in the time in which they wait for the kernel.
 fn tests() -> Result<(), Fault> {
-    let pages = std::thread::spawn(|| {
+    let readers = std::thread::spawn(|| {
         // Cargo locks the folder while it looks at what is built: the tests' turn comes first.
         std::thread::sleep(Duration::from_secs(5));
-        doc().map_err(|fault| fault.to_string())
+        doc().and_then(|()| clippy()).map_err(|fault| fault.to_string())
     });
     let tested = cargo(&["nextest", "run", "--workspace"]);
-    let made = pages.join().unwrap_or_else(|_| Err("the thread that made the pages died".into()));
-    tested.and(made.map_err(Fault::from))
+    let read = readers.join().unwrap_or_else(|_| Err("a thread of the stage died".into()));
+    tested.and(read.map_err(Fault::from))
+}
+
+fn clippy() -> Result<(), Fault> {
+    let all = ["--workspace", "--all-targets", "--features", "xtask/cluster"];
+    cargo(&[&["clippy", "--quiet"], &all[..], &["--", "-D", "warnings"]].concat())
 }
 
 fn doc() -> Result<(), Fault> {

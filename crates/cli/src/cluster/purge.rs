@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use ropewalk_cluster::keep::etcd::Etcd;
-use ropewalk_cluster::{Memory, Site, verbs};
+use ropewalk_cluster::{Defined, Memory, Site, verbs};
 use ropewalk_engine::{Done, Engine, Fault, Paths};
 
 use super::{now, unusable, wait};
@@ -36,6 +36,7 @@ pub(crate) fn purge(mut engine: Engine, json: bool) -> Result<Answer, Fault> {
     };
     Memory::forget(&paths.state).map_err(unusable)?;
     Site::forget_store(&paths.config).map_err(unusable)?;
+    Site::define(&paths.config, &Defined::default()).map_err(unusable)?;
     if let Ok(Some(site)) = site.as_ref().map(|site| site.as_ref().filter(|site| !site.alone())) {
         done.push(gone(site));
     }

@@ -6,12 +6,15 @@ use std::collections::BTreeMap;
 
 use ropewalk_cluster::at::{AT, At};
 use ropewalk_cluster::keep::Store as _;
+use ropewalk_cluster::live::{LIVE, Live};
 use ropewalk_cluster::{Host, HostId, Kept, Memory, Pool, Site, View, verbs};
 use ropewalk_engine::{Fault, Paths};
 
 use super::{member, now, unusable, wait};
 use crate::show::cluster::{Far, HostRow, NetRow, Status};
 
+/// How many records that cannot be read are named.
+const MANY: usize = 3;
 /// Clocks that are so many seconds apart are worth a word.
 const APART: u64 = 30;
 
@@ -22,14 +25,22 @@ pub(super) fn status() -> Result<Status, Fault> {
     let memory = Memory::read(&paths.state, &site).map_err(unusable)?;
     let listed = wait(async {
         let view = verbs::view(&mut store).await?;
-        Ok::<_, ropewalk_cluster::keep::Fault>((view, At::all(&store.list(AT).await?)))
+        let far = At::all(&store.list(AT).await?);
+        let up = Live::all(&store.list(LIVE).await?);
+        Ok::<_, ropewalk_cluster::keep::Fault>((view, far, up))
     })?;
     let away = listed.as_ref().err().map(ToString::to_string);
-    let (view, far) = listed.unwrap_or_default();
-    let hosts = hosts(&view, &far, &site);
+    let (view, far, up) = listed.unwrap_or_default();
+    let mut hosts = hosts(&view, &far, &site);
+    for host in hosts.iter_mut().filter(|_| !site.alone()) {
+        host.up = Some(up.contains_key(&host.id));
+    }
     let ahead = hosts.iter().filter(|host| !host.here);
     let ahead = ahead.filter_map(|host| Some((host, host.ahead_s?)));
     let ahead = ahead.map(|(host, s)| format!("the clock of host {} is {s} s ahead", host.name));
+    let odd = view.unreadable.iter().take(MANY).map(|key| format!("{key} cannot be read"));
+    let more = view.unreadable.len().saturating_sub(MANY);
+    let more = (more > 0).then(|| format!("{more} further records cannot be read"));
     let alarms = memory.alarms.iter().map(ToString::to_string);
     Ok(Status {
         cluster: site.cluster.clone(),
@@ -37,7 +48,7 @@ pub(super) fn status() -> Result<Status, Fault> {
         host: site.name.clone(),
         standing: memory.journal.standing,
         away: away.or(memory.away),
-        alarms: alarms.chain(memory.faults).chain(ahead).collect(),
+        alarms: alarms.chain(memory.faults).chain(ahead).chain(odd).chain(more).collect(),
         progress: memory.progress,
         now: now(),
         networks: networks(&view),
@@ -57,6 +68,7 @@ fn hosts(view: &View, far: &BTreeMap<HostId, At>, site: &Site) -> Vec<HostRow> {
             here: *id == site.id,
             addresses: host.value.addresses.clone(),
             draining: view.drains.contains_key(id),
+            up: None,
             far: at.map(|at| Far {
                 at: at.at,
                 caught_up: at.revision >= newest,

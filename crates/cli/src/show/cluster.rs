@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ropewalk_cluster::own::Standing;
-use ropewalk_cluster::{HostId, Progress, Site};
+use ropewalk_cluster::{Endpoint, HostId, Progress, Site};
 use ropewalk_spec::NetworkName;
 use serde::Serialize;
 
@@ -37,6 +37,9 @@ pub(crate) struct HostRow {
     pub(crate) blocks: Vec<String>,
     /// Whether it shall own nothing any more.
     pub(crate) draining: bool,
+    /// Whether its agent says that it is up; none in a cluster of one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) up: Option<bool>,
     /// How far it has said it is.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) far: Option<Far>,
@@ -55,6 +58,15 @@ pub(crate) struct Far {
     pub(crate) took_ms: u64,
     pub(crate) repaired: u64,
     pub(crate) alarms: usize,
+}
+
+/// An attachment to a network of it.
+#[derive(Debug, Serialize)]
+pub(crate) struct EndpointRow {
+    pub(crate) network: NetworkName,
+    pub(crate) host: String,
+    #[serde(flatten)]
+    pub(crate) endpoint: Endpoint,
 }
 
 /// A pool of a network of it.
@@ -99,13 +111,20 @@ pub(crate) fn hosts(all: &[HostRow]) -> String {
     let row = |host: &HostRow| {
         let name = format!("{}{}", host.name, if host.here { " (this one)" } else { "" });
         let addresses = host.addresses.iter().map(ToString::to_string).collect();
-        vec![cell(name), addresses, host.blocks.clone(), cell(state(host)), cell(host.id.as_str())]
+        vec![
+            cell(name),
+            addresses,
+            host.blocks.clone(),
+            cell(state(host)),
+            cell(host.id.to_string()),
+        ]
     };
     table(&["HOST", "ADDRESS", "BLOCKS", "STATE", "ID"], &all.iter().map(row).collect::<Vec<_>>())
 }
 
 /// How far it is, in words.
 fn state(host: &HostRow) -> String {
+    let down = if host.up == Some(false) { "down, " } else { "" };
     let far = match &host.far {
         None => "not heard of".to_owned(),
         Some(far) if far.caught_up => format!("in step, {} ms", far.took_ms),
@@ -118,7 +137,25 @@ fn state(host: &HostRow) -> String {
         (true, false) => ", draining",
         (true, true) => ", drained",
     };
-    format!("{far}{alarms}{drained}")
+    format!("{down}{far}{alarms}{drained}")
+}
+
+/// What is attached to its networks.
+pub(crate) fn endpoints(all: &[EndpointRow]) -> String {
+    let row = |row: &EndpointRow| {
+        let Endpoint { name, id, addresses, mac, published, .. } = &row.endpoint;
+        vec![
+            cell(row.network.as_str()),
+            cell(&row.host),
+            cell(name),
+            addresses.iter().map(ToString::to_string).collect(),
+            cell(mac.clone().unwrap_or_default()),
+            published.clone(),
+            cell(id),
+        ]
+    };
+    let heads = ["NETWORK", "HOST", "NAME", "ADDRESS", "MAC", "PUBLISHED", "SANDBOX"];
+    table(&heads, &all.iter().map(row).collect::<Vec<_>>())
 }
 
 fn networks(all: &[NetRow]) -> String {
@@ -137,11 +174,12 @@ fn networks(all: &[NetRow]) -> String {
 /// A host that has joined.
 pub(crate) fn joined(site: &Site) -> String {
     let addresses: Vec<String> = site.addresses.iter().map(ToString::to_string).collect();
-    format!(
-        "host {} joined the cluster at {}; the others reach it at {}\n\
-         next: systemctl start ropewalk-agent    or: ropewalk agent\n",
-        site.name,
-        site.store,
-        addresses.join(", ")
-    )
+    let (name, store, addresses) = (&site.name, &site.store, addresses.join(", "));
+    let done = match site.alone() {
+        true => format!("host {name} is a cluster of one"),
+        false => {
+            format!("host {name} joined the cluster at {store}; the others reach it at {addresses}")
+        }
+    };
+    format!("{done}\nnext: systemctl start ropewalk-agent    or: ropewalk agent\n")
 }

@@ -110,6 +110,9 @@ pub(crate) struct Detach {
 pub(crate) struct Opened {
     #[command(flatten)]
     pub(crate) what: Ports,
+    /// On every host of the cluster
+    #[arg(long)]
+    pub(crate) everywhere: bool,
     #[command(flatten)]
     pub(crate) trial: Trial,
 }
@@ -119,7 +122,8 @@ Ports:
   8080:80              port 8080 of the host, at each of its addresses, leads to 80
   127.0.0.1:8080:80    only at this address; IPv6 as [::1]:8080:80
   53:53/udp            udp or sctp instead of tcp
-  8000-8010:80-90      ports in pairs";
+  8000-8010:80-90      ports in pairs
+  everywhere:8080:80   on every host of the cluster";
 
 #[derive(Args, Debug)]
 #[command(after_help = PORTS)]

@@ -6,13 +6,14 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use ropewalk_spec::NetworkName;
 
-use super::values::network;
+use super::values::{Taken, network, taken};
 
 #[derive(Args, Debug)]
 #[command(after_help = "\
 Examples:
   ropewalk join here
   ropewalk join etcd://192.168.1.10,192.168.1.11,192.168.1.12
+  ropewalk join etcd://192.168.1.10 --network web=10.9.0.0/16
   ropewalk join etcds://ops@etcd.lan --ca ca.crt --password-file etcd.password
   ropewalk join etcds://etcd.lan --ca ca.crt --cert host.crt --key host.key")]
 pub(crate) struct Join {
@@ -25,6 +26,10 @@ pub(crate) struct Join {
     /// store from, and one of the other family on the same interface
     #[arg(long, value_name = "ADDRESS")]
     pub(crate) address: Vec<IpAddr>,
+    /// Take a network of this host along: it becomes the cluster's, its subnet this host's block of
+    /// POOL, or of what the cluster has as that network; addresses stay
+    #[arg(long, value_name = "NAME[=POOL,…]", value_parser = taken)]
+    pub(crate) network: Vec<Taken>,
     /// Who signed the certificates of the store, PEM
     #[arg(long, value_name = "FILE")]
     pub(crate) ca: Option<PathBuf>,
@@ -45,6 +50,8 @@ pub(crate) struct Join {
 pub(crate) enum ClusterVerb {
     /// Show the cluster: its hosts, who owns what, and what is wrong
     Status,
+    /// List what is attached to networks of the cluster, on all hosts
+    Ps(ClusterPs),
     /// Add a network, of which every host gets a block and makes its part
     Create(ClusterCreate),
     /// Take a network away, on every host where no sandbox is on it
@@ -63,16 +70,20 @@ pub(crate) struct ClusterCreate {
     /// All its addresses, IPv4 or IPv6; may be given once for each
     #[arg(long, value_name = "PREFIX", required = true)]
     pub(crate) subnet: Vec<String>,
-    /// The length of the prefix of a host's block of IPv4
-    #[arg(long, value_name = "LENGTH", default_value_t = 24)]
+    /// The part of a LAN that is kept for it (flat); may be given once for each subnet
+    #[arg(long, value_name = "RANGE")]
+    pub(crate) range: Vec<String>,
+    /// The length of the prefix of a host's block of IPv4; 24 unless given, or 29 (flat)
+    #[arg(long, value_name = "LENGTH")]
     #[arg(value_parser = clap::value_parser!(u8).range(8..=30))]
-    pub(crate) block: u8,
-    /// The same of IPv6
-    #[arg(long, value_name = "LENGTH", default_value_t = 64)]
+    pub(crate) block: Option<u8>,
+    /// The same of IPv6; 64 unless given, or 125 (flat)
+    #[arg(long, value_name = "LENGTH")]
     #[arg(value_parser = clap::value_parser!(u8).range(16..=126))]
-    pub(crate) block6: u8,
-    /// How its sandboxes are connected: routed leads to hosts on the same link without a tunnel
-    #[arg(long, default_value = "vxlan", value_parser = ["routed", "vxlan"])]
+    pub(crate) block6: Option<u8>,
+    /// How its sandboxes are connected: routed leads to hosts on the same link without a tunnel, flat
+    /// gives addresses of the hosts' own LAN
+    #[arg(long, default_value = "vxlan", value_parser = ["flat", "routed", "vxlan"])]
     pub(crate) mode: String,
     /// The number of its tunnels, else one made of its name
     #[arg(long)]
@@ -83,6 +94,13 @@ pub(crate) struct ClusterCreate {
     /// Its MTU, else what fits through the uplink, or the tunnels (vxlan)
     #[arg(long)]
     pub(crate) mtu: Option<u32>,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ClusterPs {
+    /// Of this network alone
+    #[arg(value_parser = network)]
+    pub(crate) name: Option<NetworkName>,
 }
 
 #[derive(Args, Debug)]

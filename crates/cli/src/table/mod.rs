@@ -21,12 +21,12 @@ use ropewalk_spec::NetworkName;
 
 pub(crate) use attachment::{Announce, Attach, Detach, Opened, Ports};
 pub(crate) use cluster::{
-    ClusterCreate, ClusterName, ClusterVerb, HostDrain, HostName, HostVerb, Join,
+    ClusterCreate, ClusterName, ClusterPs, ClusterVerb, HostDrain, HostName, HostVerb, Join,
 };
 pub(crate) use files::{File, PlanFile};
 pub(crate) use lab::{DemoArgs, Exec, LabVerb};
 pub(crate) use network::{Create, Name, NetworkVerb};
-pub(crate) use values::Unfit;
+pub(crate) use values::{Taken, Unfit};
 pub(crate) use why::{Capture, Explain, Fix, Snapshot, Target, Undo, Why};
 
 /// Builds, explains, verifies and removes container networks on Linux

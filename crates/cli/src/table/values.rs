@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::Args;
+use ipnet::IpNet;
 use ropewalk_facts::{IfName, Mac, NameError};
 use ropewalk_lab::BadName;
 use ropewalk_spec::{Allow, Form, NetworkName, Problem, Publish, Rate, SandboxRef};
@@ -84,6 +85,27 @@ pub(crate) fn time(text: &str) -> Result<Duration, Unfit> {
         what: format!("{text:?} is not a time"),
         help: Some("write 30s or 2m, up to an hour".into()),
     })
+}
+
+/// A network that is taken along, and all its addresses.
+#[derive(Clone, Debug)]
+pub(crate) struct Taken {
+    pub(crate) name: NetworkName,
+    pub(crate) pools: Vec<IpNet>,
+}
+
+/// `NAME[=POOL,…]`
+pub(crate) fn taken(text: &str) -> Result<Taken, Unfit> {
+    let (name, pools) = text.split_once('=').unwrap_or((text, ""));
+    let pool = |text: &str| {
+        let net = text.parse::<IpNet>().map_err(|_| unreadable(text, Form::Subnet))?;
+        match net == net.trunc() {
+            true => Ok(net),
+            false => Err(Problem::HostBits { net, right: net.trunc() }),
+        }
+    };
+    let pools = pools.split(',').filter(|text| !text.is_empty()).map(pool);
+    Ok(Taken { name: parsed(name)?, pools: pools.collect::<Result<_, _>>()? })
 }
 
 fn unreadable(text: &str, form: Form) -> Problem {

@@ -6,7 +6,7 @@
 //! Never here: what either does.
 
 use super::etcd::{Etcd, EtcdWatch};
-use super::{Embedded, EmbeddedWatch, Fault, Listing, News, Outcome, Store, Txn, Watch};
+use super::{Embedded, EmbeddedWatch, Fault, Item, News, Outcome, Store, Txn, Watch};
 
 /// A store.
 #[derive(Debug)]
@@ -29,10 +29,10 @@ pub enum EitherWatch {
 impl Store for Either {
     type Watch = EitherWatch;
 
-    async fn list(&mut self, prefix: &str) -> Result<Listing, Fault> {
+    async fn pages(&mut self, prefix: &str, each: impl FnMut(Vec<Item>)) -> Result<u64, Fault> {
         match self {
-            Self::Here(store) => store.list(prefix).await,
-            Self::Etcd(store) => store.list(prefix).await,
+            Self::Here(store) => store.pages(prefix, each).await,
+            Self::Etcd(store) => store.pages(prefix, each).await,
         }
     }
 
@@ -49,6 +49,13 @@ impl Store for Either {
         match self {
             Self::Here(store) => store.txn(txn).await,
             Self::Etcd(store) => store.txn(txn).await,
+        }
+    }
+
+    async fn alive(&mut self, key: &str, value: &[u8]) -> Result<(), Fault> {
+        match self {
+            Self::Here(store) => store.alive(key, value).await,
+            Self::Etcd(store) => store.alive(key, value).await,
         }
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::memory::Memory;
-use super::{Fault, Listing, News, Outcome, Store, Txn, Watch};
+use super::{Fault, Item, Listing, News, Outcome, Store, Txn, Watch};
 
 /// How often a watch looks whether the file is another one.
 const POLL: Duration = Duration::from_millis(100);
@@ -48,7 +48,10 @@ impl Embedded {
             file.sync_all()?;
             std::fs::rename(&draft, &self.0)
         };
-        done().map_err(|error| failed(&self.0, &error))
+        done().map_err(|error| {
+            let _gone = std::fs::remove_file(&draft);
+            failed(&self.0, &error)
+        })
     }
 
     /// Nobody else writes until it is dropped.
@@ -76,8 +79,10 @@ impl Embedded {
 impl Store for Embedded {
     type Watch = EmbeddedWatch;
 
-    async fn list(&mut self, prefix: &str) -> Result<Listing, Fault> {
-        Ok(self.read()?.list(prefix))
+    async fn pages(&mut self, prefix: &str, mut each: impl FnMut(Vec<Item>)) -> Result<u64, Fault> {
+        let Listing { items, revision } = self.read()?.list(prefix);
+        each(items);
+        Ok(revision)
     }
 
     async fn watch(&mut self, prefix: &str, from: u64) -> Result<EmbeddedWatch, Fault> {
@@ -95,6 +100,10 @@ impl Store for Embedded {
             self.write(&memory)?;
         }
         Ok(outcome)
+    }
+
+    async fn alive(&mut self, _: &str, _: &[u8]) -> Result<(), Fault> {
+        Ok(())
     }
 }
 

@@ -60,3 +60,11 @@ pub enum Fault {
         why: String,
     },
 }
+
+impl Fault {
+    /// Whether it is about who asks: a password, or certificates.
+    #[must_use]
+    pub fn of_access(&self) -> bool {
+        matches!(self, Self::Refused { .. } | Self::Certificates { .. })
+    }
+}

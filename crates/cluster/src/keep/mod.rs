@@ -130,8 +130,22 @@ pub trait Store {
     /// A watch on it.
     type Watch: Watch;
 
+    /// Shows all items under a prefix, as they were at one revision, a page at a time in the order of
+    /// their keys. Returns the revision.
+    fn pages(
+        &mut self,
+        prefix: &str,
+        each: impl FnMut(Vec<Item>),
+    ) -> impl Future<Output = Result<u64, Fault>>;
+
     /// All items under a prefix.
-    fn list(&mut self, prefix: &str) -> impl Future<Output = Result<Listing, Fault>>;
+    fn list(&mut self, prefix: &str) -> impl Future<Output = Result<Listing, Fault>> {
+        async move {
+            let mut items = Vec::new();
+            let revision = self.pages(prefix, |page| items.extend(page)).await?;
+            Ok(Listing { items, revision })
+        }
+    }
 
     /// What changes under a prefix from a revision on.
     fn watch(
@@ -142,6 +156,10 @@ pub trait Store {
 
     /// Does a transaction. After a fault it is open whether it was done.
     fn txn(&mut self, txn: &Txn) -> impl Future<Output = Result<Outcome, Fault>>;
+
+    /// Has a key be there for as long as this is called every ten seconds, and half a minute longer.
+    /// A store of one host's own keeps none: who could ask is there.
+    fn alive(&mut self, key: &str, value: &[u8]) -> impl Future<Output = Result<(), Fault>>;
 }
 
 /// What changes in a store.

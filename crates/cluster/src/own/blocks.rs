@@ -82,18 +82,18 @@ impl Work<'_> {
 
     /// Holds what the store says is ours: a claim that went through, or what an earlier run had.
     pub(super) fn adopt(&mut self) {
-        if self.settling() {
-            return;
-        }
+        let settling = self.settling();
         let view = self.view;
         let me = self.journal.host.clone();
         for (place, block) in view.blocks.iter().filter(|(_, block)| is_own(&block.value, &me)) {
             let given = self.journal.given.get(place).copied();
             if given.is_some_and(|given| given >= block.value.generation) {
                 // It was given up, and may be another's since: the store does not know any more.
-                self.forgotten();
+                if !settling {
+                    self.forgotten();
+                }
                 self.rest(place, given.unwrap_or_default(), block.modified);
-            } else if !self.journal.held.contains_key(place) {
+            } else if !settling && !self.journal.held.contains_key(place) {
                 let (generation, state) = (block.value.generation, HeldState::Own);
                 let held = Held { generation, state, without: Default::default() };
                 self.journal.held.insert(place.clone(), held);

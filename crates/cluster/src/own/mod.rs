@@ -47,6 +47,8 @@ pub struct Local {
     pub used: BTreeMap<Place, usize>,
     /// Addresses outside the host's blocks that it has or wants to have.
     pub exceptions: BTreeSet<(NetworkName, IpAddr)>,
+    /// Addresses of the host's blocks that another may have: they are not leased any more.
+    pub freed: BTreeSet<(NetworkName, IpAddr)>,
 }
 
 /// Something that a person should know.
@@ -197,7 +199,7 @@ impl Work<'_> {
 }
 
 /// That what is under `key` is as it was seen, or not there as it was not seen.
-fn found(key: &Key, modified: Option<u64>) -> Compare {
+pub(crate) fn found(key: &Key, modified: Option<u64>) -> Compare {
     match modified {
         Some(modified) => Compare::Modified(key.to_string(), modified),
         None => Compare::Absent(key.to_string()),

@@ -43,7 +43,9 @@ pub fn removal(view: &View, host: &HostId, now: u64) -> Option<Txn> {
         .map(|((network, ip), kept)| (Key::Exception(network.clone(), *ip), kept.modified));
     let disputes = view.disputes.iter().filter(|(_, kept)| kept.value.h == *host);
     let disputes = disputes.map(|(place, kept)| (Key::Dispute(place.clone()), kept.modified));
-    for (key, modified) in exceptions.chain(disputes).take(MOST) {
+    let publics = view.publics.iter().filter(|(spot, _)| spot.host == *host);
+    let publics = publics.map(|(spot, kept)| (Key::Public(spot.clone()), kept.modified));
+    for (key, modified) in exceptions.chain(disputes).chain(publics).take(MOST) {
         compares.push(found(&key, Some(modified)));
         writes.push(Write::Delete(key.to_string()));
     }

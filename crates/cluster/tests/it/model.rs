@@ -1,4 +1,5 @@
-//! Hosts under a scheduler that crashes, delays, repeats, reorders, removes, restores and wipes.
+//! Hosts under a scheduler that crashes, delays, repeats, reorders, removes, restores and wipes; in a third
+//! of the worlds their clocks are hours apart.
 //!
 //!     ROPEWALK_MODEL_STEPS=1000000  ROPEWALK_MODEL_SEED=7     what `cargo xtask cluster-model` sets
 
@@ -27,6 +28,9 @@ fn live(seed: u64, forgetful: bool) {
     let mut dice = Dice(seed);
     let count = 2 + dice.roll(5);
     let mut world = World::new(count);
+    if dice.roll(3) == 0 {
+        world.skew = (0..count).map(|_| [-3600, 0, 3600][dice.roll(3)]).collect();
+    }
     for step in 0..LIFE {
         let n = dice.roll(count);
         match dice.roll(40) {

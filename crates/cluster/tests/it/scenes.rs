@@ -218,3 +218,38 @@ fn nothing_is_claimed_or_given_up_while_a_store_is_told_again() {
     world.rest();
     assert_eq!(world.hosts[0].journal.held.len(), 5);
 }
+
+#[test]
+fn an_address_of_anothers_block_is_granted_when_nobody_has_it() {
+    let mut world = settled(2);
+    let web: ropewalk_spec::NetworkName = "web".parse().unwrap();
+    let ip = *world.hosts[0].used.first().unwrap();
+    let block = world.hosts[0].journal.held.keys().next().unwrap().block;
+    world.hosts[1].exceptions.insert(ip);
+    world.rest();
+    assert!(!world.hosts[1].journal.leases(&web, ip), "it is in use");
+    assert!(world.hosts[1].alarms.iter().any(|alarm| matches!(alarm, Alarm::Taken { .. })));
+    world.hosts[0].used.clear();
+    world.rest();
+    assert!(world.hosts[1].journal.leases(&web, ip) && !world.hosts[0].journal.leases(&web, ip));
+    // Neither a store put back nor one that is empty takes it away.
+    for to in [world.backups[0].clone(), Memory::default()] {
+        world.restore(to);
+        world.rest();
+        assert!(
+            world.hosts[1].journal.leases(&web, ip) && !world.hosts[0].journal.leases(&web, ip)
+        );
+    }
+    world.hosts[1].exceptions.clear();
+    world.rest();
+    assert!(!world.hosts[1].journal.leases(&web, ip) && world.hosts[0].journal.leases(&web, ip));
+    // What nobody wants any more is not left behind.
+    let other = block.hosts().find(|other| *other != ip).unwrap();
+    world.hosts[1].exceptions.insert(other);
+    world.list(1);
+    world.decide(1, usize::MAX);
+    world.hosts[1].exceptions.clear();
+    world.rest();
+    let listed = world.store.list("").items;
+    assert!(listed.iter().all(|item| !item.key.contains("/exc/")), "{listed:?}");
+}

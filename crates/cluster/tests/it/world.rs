@@ -47,6 +47,8 @@ pub(crate) struct World {
     /// Sent, and not there yet.
     pub(crate) under_way: Vec<Txn>,
     pub(crate) now: u64,
+    /// By how much the hosts' clocks are wrong, in seconds; those that are not named are right.
+    pub(crate) skew: Vec<i64>,
     pub(crate) backups: Vec<Memory>,
     /// The store has forgotten something once.
     pub(crate) restored: bool,
@@ -86,6 +88,7 @@ impl World {
             hosts: (0..hosts).map(machine).collect(),
             under_way: Vec::new(),
             now: 1_000_000,
+            skew: Vec::new(),
             restored: false,
             unaware: BTreeSet::new(),
         }
@@ -108,6 +111,11 @@ impl World {
         }
     }
 
+    /// What a host takes for the time.
+    fn clock(&self, n: usize) -> u64 {
+        self.now.saturating_add_signed(self.skew.get(n).copied().unwrap_or_default())
+    }
+
     pub(crate) fn local(&self, n: usize) -> Local {
         let host = &self.hosts[n];
         let web: ropewalk_spec::NetworkName = "web".parse().unwrap();
@@ -116,8 +124,13 @@ impl World {
             let block = ipnet::IpNet::new(*ip, LEN).unwrap().trunc();
             *used.entry(Place { network: web.clone(), block }).or_default() += 1;
         }
+        // What is leased no more, as it was written down, and nobody has.
+        let out = host.journal.held.values().flat_map(|held| &held.without);
+        let freed =
+            out.filter(|ip| !host.used.contains(*ip)).map(|ip| (web.clone(), *ip)).collect();
         Local {
-            now: self.now,
+            freed,
+            now: self.clock(n),
             wants: BTreeMap::from([((web.clone(), POOL.parse().unwrap()), host.wants)]),
             used,
             exceptions: host.exceptions.iter().map(|ip| (web.clone(), *ip)).collect(),
@@ -271,7 +284,9 @@ impl World {
                     self.arrive(0, false);
                 }
             }
-            let settling = self.hosts.iter().any(|host| host.journal.settling(self.now).is_some());
+            let clock = |n: usize| self.clock(n);
+            let mut hosts = self.hosts.iter().enumerate();
+            let settling = hosts.any(|(n, host)| host.journal.settling(clock(n)).is_some());
             if !busy && !settling {
                 return self.agree();
             }

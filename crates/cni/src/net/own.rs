@@ -9,7 +9,7 @@
 //! ports, rates, addresses and the hardware address.
 
 use ipnet::IpNet;
-use ropewalk_engine::{Attached, NetworkView};
+use ropewalk_engine::Attached;
 use ropewalk_spec::{Endpoint, Network, NetworkName, RawEndpoint, RawNetwork};
 use serde_json::Value;
 
@@ -25,9 +25,9 @@ use crate::outcome::{Interface, Ip, Outcome, Route};
 pub(crate) fn add(task: &mut Task<'_>) -> Result<Outcome, Fault> {
     let wish = Wanted::read(task)?;
     let whom = task.whom(None)?;
-    let (done, network) =
+    let (done, bridge) =
         task.engine.attach_called(&whom.cni, &wish.endpoint, wish.network.as_ref())?;
-    Ok(outcome(task, &done, &network))
+    Ok(outcome(task, &done, bridge.as_deref()))
 }
 
 /// DEL: the record says all.
@@ -131,10 +131,10 @@ fn field(conf: &Conf, name: &str) -> Option<Value> {
     all.remove(name).filter(|value| !value.is_null())
 }
 
-fn outcome(task: &Task<'_>, done: &Attached, network: &NetworkView) -> Outcome {
+fn outcome(task: &Task<'_>, done: &Attached, bridge: Option<&str>) -> Outcome {
     let row = &done.row;
     let one = |name: &str| Interface { name: name.to_owned(), ..Interface::default() };
-    let mut interfaces: Vec<Interface> = network.bridge.iter().map(|name| one(name)).collect();
+    let mut interfaces: Vec<Interface> = bridge.map(one).into_iter().collect();
     interfaces.extend(row.leg.iter().map(|name| one(name)));
     let netns = task.call.netns.as_ref().map(|path| path.display().to_string());
     interfaces.push(Interface {

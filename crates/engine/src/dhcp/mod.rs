@@ -117,7 +117,7 @@ impl Engine {
         let Some(parent) = network.parent.as_ref().filter(|_| is_flat(network)) else {
             return Ok(None);
         };
-        let found = self.kernel.read_all(&Ns::HOST)?;
+        let found = self.read_host()?;
         let one = IpNet::from(IpAddr::from(lease.net.addr()));
         Ok(parent::astray(&found, one, parent))
     }

@@ -66,7 +66,7 @@ impl Engine {
             return Ok(Some(name));
         }
         // One with a metric is not found by the key of one without.
-        Ok(host::uplink(&self.kernel.read_all(&Ns::HOST)?))
+        Ok(host::uplink(&self.read_host()?))
     }
 
     /// True when the host has a link of this name.

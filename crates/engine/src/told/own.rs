@@ -13,11 +13,11 @@ use ropewalk_store::{Cni, Origin, State};
 use crate::Engine;
 use crate::fault::Fault;
 use crate::network::How;
-use crate::view::{Attached, NetworkView};
+use crate::view::{self, Attached};
 
 impl Engine {
     /// Attaches the container that a runtime calls `cni`; `network` is made before, unless it is
-    /// there. Attached so already, nothing changes.
+    /// there. Attached so already, nothing changes. Returns the network's bridge, too, if it has one.
     ///
     /// # Errors
     /// As for [`Engine::attach`]; [`crate::Code::NetworkExists`] for one that is otherwise.
@@ -26,12 +26,13 @@ impl Engine {
         cni: &Cni,
         endpoint: &Endpoint,
         network: Option<&Network>,
-    ) -> Result<(Attached, NetworkView), Fault> {
+    ) -> Result<(Attached, Option<String>), Fault> {
         if let Some(network) = network {
             self.define(cni, network)?;
         }
         let done = self.attach_from(endpoint, Origin::Cni(cni.clone()))?;
-        Ok((done, self.network(&endpoint.network)?))
+        let head = self.store.network_head(&endpoint.network)?;
+        Ok((done, head.and_then(|head| view::bridge(&head.network))))
     }
 
     /// Makes a network that a runtime's configuration defines. Nothing is locked where it is there.

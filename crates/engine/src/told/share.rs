@@ -37,7 +37,7 @@ impl Engine {
         }
         let mut list = old.as_ref().map(|old| old.shared.clone()).unwrap_or_default();
         list.extend(wanted.iter().filter(|one| !list.contains(one)).cloned().collect::<Vec<_>>());
-        let found = self.kernel.read_all(&Ns::HOST)?;
+        let found = self.read_host()?;
         let yielding = yielding(&list, &found, force_address)?;
         unfit(network, &found).or_else(|| blind(&list, &found)).map_or(Ok(()), Err)?;
         let facts = host::facts(network, &found);

@@ -4,9 +4,13 @@
 
 use std::fs;
 
-use ropewalk_facts::seen::{InVlan, NeighTable, Scan, Xdp};
-use ropewalk_facts::{Body, Fact, IfName, IpvlanMode, LinkKind, Ns, SysctlPath};
-use ropewalk_walk::Question;
+use ropewalk_facts::nft::{
+    Base, Bytes, Chain, CmpOp, Expr, Family, Payload, Reg, Rule, RuleKey, TableKey, Verdict,
+    VerdictCode,
+};
+use ropewalk_facts::seen::{Classic, Filter, InVlan, NeighTable, Scan, Xdp};
+use ropewalk_facts::{Body, Fact, IfName, IpvlanMode, LinkKind, Mac, Neigh, Ns, SysctlPath};
+use ropewalk_walk::{Question, Suspect, World, suspected, trip};
 use serde::Deserialize;
 
 #[derive(Deserialize)]
@@ -260,4 +264,157 @@ fn tables_that_are_not_read_are_named_where_the_answer_hangs_on_them() {
         assert!(said.model_gaps.iter().any(|gap| gap.contains(tool)), "{said:?}");
     }
     assert_eq!(said("ip/filter").model_gaps, Vec::<String>::new());
+}
+
+#[test]
+fn a_ping_right_after_the_fix_waits_for_no_question_that_was_asked_before() {
+    let stuck = |name: &str, state| {
+        let mut case = case(name);
+        let mut facts: Vec<Fact> = case.scan.facts.iter().cloned().collect();
+        for fact in &mut facts {
+            if let Body::Neigh(neigh) = &mut fact.body
+                && neigh.mac.is_none()
+            {
+                neigh.state = state;
+            }
+        }
+        case.scan.facts = facts.into_iter().collect();
+        ropewalk_engine::why_in(&case.scan, &case.question).unwrap().fix
+    };
+    let (open, given_up) = (1, 0x20);
+    for (name, line) in [
+        ("veth-not-enslaved", "ip netns exec c1 ip neigh del 10.50.0.3 dev eth0"),
+        ("rp-filter-strict", "ip netns exec g ip neigh del 172.31.5.2 dev eth0"),
+        ("nd-bridge", "ip netns exec c1 ip neigh del fd50::3 dev eth0"),
+    ] {
+        let fix = stuck(name, open);
+        assert!(fix.len() > 1 && fix.last().unwrap() == line, "{name}: {fix:?}");
+        assert!(stuck(name, given_up).iter().all(|fix| !fix.contains("neigh")), "{name}");
+    }
+    // A gateway that is nobody's is not asked for any more.
+    let fix = stuck("gateway-unreachable", open);
+    assert!(fix.iter().all(|fix| !fix.contains("neigh")), "{fix:?}");
+}
+
+#[test]
+fn where_nobody_answers_who_was_written_down_or_is_not_translated_is_suspected() {
+    let suspect = |case: &Case| -> Option<Suspect> {
+        let world = World::new(&case.scan);
+        suspected(&world, &trip(&world, &case.question))
+    };
+    let mut case = healthy();
+    assert_eq!(suspect(&case), None);
+    let mut facts: Vec<Fact> = case.scan.facts.iter().cloned().collect();
+    for fact in &mut facts {
+        if let Body::Neigh(neigh) = &mut fact.body
+            && neigh.key.ip.to_string() == "172.31.0.1"
+        {
+            neigh.state = Neigh::PERMANENT;
+        }
+    }
+    case.scan.facts = facts.into_iter().collect();
+    let found = suspect(&case).unwrap();
+    assert_eq!((found.code, found.place.as_str()), ("NEIGH_WRONG_MAC", "h:eth0"));
+    assert_eq!(found.fix, ["ip netns exec h ip neigh del 172.31.0.1 dev eth0"]);
+    // What a site keeps to itself (fc00::/7) leaves for the world.
+    let found = suspect(&self::case("healthy-v6")).unwrap();
+    assert_eq!((found.code, found.place.as_str()), ("NO_SNAT", "h:eth0"));
+    assert!(found.sentence.contains("fd50::2") && found.fix[0].contains("-s fd50::/64 -o eth0"));
+}
+
+#[test]
+fn a_chain_that_was_there_before_any_translated_sees_what_is_translated() {
+    let said = |first: bool| {
+        let mut case = case("publish-healthy");
+        let h = Ns::new("netns:h");
+        let key = TableKey::new(Family::Inet, "t").chain("b");
+        let base =
+            Base { kind: "filter".into(), hook: 0, priority: -100, drop: false, devs: vec![] };
+        let exprs = vec![
+            Expr::Payload { what: Payload { base: 1, offset: 16, len: 4 }, dreg: Reg(0) },
+            Expr::Cmp { sreg: Reg(0), op: CmpOp::Eq, data: Bytes(vec![10, 50, 0, 2]) },
+            Expr::Verdict(Verdict { code: VerdictCode::Drop, chain: None }),
+        ];
+        let rule = Rule { key: RuleKey { chain: key.clone(), tag: "#1".into() }, exprs, at: None };
+        let translates = TableKey::new(Family::Ip, "nat").chain("PREROUTING");
+        let mut made = vec![key.clone(), translates];
+        if !first {
+            made.reverse();
+        }
+        case.scan.seen.get_mut(&h).unwrap().chains = made;
+        case.scan.facts.insert(Body::Chain(Chain { key, base: Some(base) }).at(h.clone()));
+        case.scan.facts.insert(Body::NftRule(rule).at(h));
+        ropewalk_engine::why_in(&case.scan, &case.question).unwrap()
+    };
+    let (before, after) = (said(true), said(false));
+    assert_eq!((before.code.as_str(), before.place.as_str()), ("FILTER_DROP", "h:inet/t/b"));
+    assert_eq!(after.code, "OK", "of one priority the later chain comes first: {after:?}");
+}
+
+#[test]
+fn what_a_filter_of_tc_sends_out_of_another_link_is_gone_unless_it_arrives() {
+    let said = |to: &str, how: u32| {
+        let mut case = case("same-bridge-forward-off");
+        let seen = case.scan.seen.get_mut(&Ns::new("netns:h")).unwrap();
+        let name = |name: &str| IfName::new(name).unwrap();
+        let to = Some(seen.devices[&name(to)].index);
+        let device = seen.devices.get_mut(&name("vc1")).unwrap();
+        // Everything of IPv4, and that is c1's to c2.
+        let code = vec![Classic(6, 0, 0, how)];
+        let (out, proto, direct, acts, always) = (false, 0x0800, true, false, None);
+        device.filters = vec![Filter { out, proto, direct, acts, code, always, to }];
+        device.tc_in = vec!["u32".to_owned()];
+        let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+        assert_eq!(said.model_gaps, Vec::<String>::new());
+        (said.code, said.place)
+    };
+    let (stolen, passes) = (4, 0);
+    assert_eq!(said("eth0", passes).0, "OK");
+    assert_eq!(said("vc2", stolen).0, "OK", "the bridge would send it there, too");
+    assert_eq!(said("br0", stolen).0, "OK", "the bridge sends it there");
+    let back = said("vc1", stolen);
+    assert_eq!(back, ("TC_DROP".to_owned(), "h:vc1".to_owned()), "it goes back to its sender");
+}
+
+#[test]
+fn a_tunnel_that_sends_from_an_address_of_others_sends_nothing() {
+    let mut case = case("healthy-vxlan");
+    let mut facts: Vec<Fact> = case.scan.facts.iter().cloned().collect();
+    for fact in facts.iter_mut().filter(|fact| fact.ns == Ns::new("netns:w1")) {
+        if let Body::Link(link) = &mut fact.body
+            && let LinkKind::Vxlan(spec) = &mut link.kind
+        {
+            spec.local = Some("172.31.0.50".parse().unwrap());
+        }
+    }
+    // Nobody knows anybody yet.
+    facts.retain(|fact| !matches!(fact.body, Body::Neigh(_)));
+    case.scan.facts = facts.into_iter().collect();
+    let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    assert_eq!((said.code.as_str(), said.place.as_str()), ("WRONG_SOURCE", "w1:vx0"), "{said:#?}");
+    assert!(said.fix.iter().any(|fix| fix.contains("local 172.31.0.2 ")), "{:?}", said.fix);
+}
+
+#[test]
+fn a_member_of_the_wrong_bridge_is_named_though_that_bridge_answered_for_the_right_one() {
+    let mut case = case("wrong-bridge");
+    let mac = Mac([2, 0, 0, 0, 0, 7]);
+    let mut facts: Vec<Fact> = case.scan.facts.iter().cloned().collect();
+    for fact in &mut facts {
+        if let Body::Link(link) = &mut fact.body
+            && link.name.as_str() == "br1"
+        {
+            link.mac = Some(mac);
+        }
+        if let Body::Neigh(neigh) = &mut fact.body
+            && neigh.key.ip.to_string() == "10.50.0.1"
+        {
+            neigh.mac = Some(mac);
+        }
+    }
+    case.scan.facts = facts.into_iter().collect();
+    let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    assert_eq!((said.code.as_str(), said.place.as_str()), ("WRONG_BRIDGE", "h:vc1"), "{said:#?}");
+    let forget = "ip netns exec c1 ip neigh del 10.50.0.1 dev eth0";
+    assert!(said.fix.iter().any(|fix| fix == forget), "{:?}", said.fix);
 }

@@ -226,3 +226,59 @@ fn a_peer_that_is_not_on_a_link_any_more_is_reached_through_a_tunnel() {
     host.engine().remove_network(&"web".parse().unwrap()).unwrap();
     same(&before, &host.snapshot());
 }
+
+#[test]
+fn blocks_come_and_go_while_sandboxes_are_there() {
+    let host = Host::new();
+    let before = host.snapshot();
+    for mode in ["routed", "vxlan"] {
+        crate::attach::outside(&host);
+        let begun = host.snapshot();
+        let one = RawNetwork {
+            mode: Some(mode.into()),
+            own: vec!["10.9.1.0/29".into(), "fd00:9::/64".into()],
+            ..bridge("web", &["10.9.1.0/29", "fd00:9::/64"])
+        };
+        host.create(&one);
+        let room = if mode == "routed" { 6 } else { 5 };
+        for n in 0..room {
+            host.attach(&format!("new:a{n}"), "web").unwrap();
+        }
+        let (code, text) = said(host.attach("new:b", "web"));
+        assert_eq!(code, Code::PoolExhausted, "{text}");
+        assert!(text.contains("10.9.1.0/29") && text.contains("asks the cluster"), "{text}");
+        let wider = ["10.9.1.0/29", "10.9.7.0/29", "fd00:9::/64"].map(str::to_owned).to_vec();
+        let wider = RawNetwork { own: wider.clone(), subnet: wider, ..one.clone() };
+        // One in dispute is there, and nothing is leased from it.
+        let disputed = RawNetwork { without: vec!["10.9.7.0/29".into()], ..wider.clone() };
+        host.create(&disputed);
+        let (code, _) = said(host.attach("new:b", "web"));
+        assert_eq!(code, Code::PoolExhausted);
+        host.create(&wider);
+        let row = host.attach("new:b", "web").unwrap().row;
+        let inside = |net: &String, of: &str| net.starts_with(of);
+        assert!(row.addresses.iter().any(|net| inside(net, "10.9.7.")), "{row:?}");
+        assert_eq!(row.addresses.len(), 2, "one of each family: {row:?}");
+        let ip = row.addresses.iter().find(|net| inside(net, "10.9.7.")).unwrap();
+        let ip = ip.split('/').next().unwrap();
+        assert!(host.works(&format!("ip netns exec a0 ping -c1 -W5 {ip}")), "{mode}");
+        // It goes when nobody has an address of it, and not before; the others stay as they are.
+        let (code, text) = said(host.engine().create_network(&network(&one)));
+        assert_eq!((code, text.contains("10.9.7.0/29")), (Code::NetworkInUse, true), "{text}");
+        host.engine().detach(&"netns:b".parse().unwrap(), None).unwrap();
+        host.create(&one);
+        let routes = host.sh("ip route show");
+        assert!(routes.contains("10.9.1.") && !routes.contains("10.9.7."), "{routes}");
+        let (code, _) = said(host.attach("new:b", "web"));
+        assert_eq!(code, Code::PoolExhausted);
+        assert!(host.engine().check().unwrap().is_empty());
+        let all = (0..room).map(|n| format!("netns:a{n}"));
+        for name in all {
+            host.engine().detach(&name.parse().unwrap(), None).unwrap();
+        }
+        host.engine().remove_network(&"web".parse().unwrap()).unwrap();
+        same(&begun, &host.snapshot());
+        host.sh("ip link del up0; ip netns del lan");
+    }
+    same(&before, &host.snapshot());
+}

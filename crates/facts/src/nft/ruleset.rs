@@ -25,6 +25,8 @@ pub enum Family {
     Iptables,
     /// IPv6, likewise.
     Ip6tables,
+    /// ARP, likewise.
+    Arptables,
 }
 
 impl Family {
@@ -40,6 +42,7 @@ impl Family {
             Self::Netdev => "netdev",
             Self::Iptables => "iptables",
             Self::Ip6tables => "ip6tables",
+            Self::Arptables => "arptables",
         }
     }
 
@@ -49,7 +52,7 @@ impl Family {
         match self {
             Self::Inet => 1,
             Self::Ip | Self::Iptables => 2,
-            Self::Arp => 3,
+            Self::Arp | Self::Arptables => 3,
             Self::Netdev => 5,
             Self::Bridge => 7,
             Self::Ip6 | Self::Ip6tables => 10,
@@ -59,7 +62,7 @@ impl Family {
     /// True for tables of iptables-legacy.
     #[must_use]
     pub fn is_legacy(self) -> bool {
-        matches!(self, Self::Iptables | Self::Ip6tables)
+        matches!(self, Self::Iptables | Self::Ip6tables | Self::Arptables)
     }
 
     /// The family of nf_tables with this kernel number.

@@ -72,7 +72,7 @@ pub struct InVlan {
     pub untagged: bool,
 }
 
-/// A filter of tc that is a program of BPF.
+/// A filter of tc that is a program of BPF, or what one of another kind (`u32`, `matchall`) asks for, as one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Filter {
     /// On the way out, else on the way in.
@@ -90,6 +90,9 @@ pub struct Filter {
     /// What it always returns, where it is of the newer kind and so simple.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub always: Option<u32>,
+    /// What it takes goes out of the link with this index instead (`mirred egress redirect`).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u32>,
 }
 
 /// An instruction of classic BPF (`struct sock_filter`): code, jumps, number.

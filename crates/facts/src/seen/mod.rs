@@ -83,6 +83,11 @@ impl Scan {
     }
 }
 
+/// Among the settings: the queues for programs that a program has asked for, with spaces between.
+pub const QUEUES: &str = "nfnetlink_queue";
+/// Among the settings: what the path of a list of addresses begins with that rules have filled.
+pub const RECENT: &str = "xt_recent/";
+
 /// What was seen in one namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Seen {

@@ -9,9 +9,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use ropewalk_facts::seen::InVlan;
-use ropewalk_facts::{Body, MemberVlan, Ns, Snapshot, SysctlPath};
+use ropewalk_facts::{Body, IfName, MemberVlan, Ns, Snapshot, SysctlPath};
 use ropewalk_wire::Error as WireError;
-use ropewalk_wire::nl::Request;
+use ropewalk_wire::nl::{Message, Request};
 use ropewalk_wire::rt::{self, Links};
 
 use super::RETRIES;
@@ -59,6 +59,24 @@ pub(crate) struct Look {
     pub(crate) facts: Vec<Body>,
 }
 
+/// What is asked for, and what of the answers is left out.
+#[derive(Clone, Copy)]
+struct Dumps<'a> {
+    all: &'a [Request],
+    out: &'a dyn Fn(&Body) -> bool,
+}
+
+impl<'a> Dumps<'a> {
+    fn new(all: &'a [Request]) -> Self {
+        Self { all, out: &|_| false }
+    }
+
+    fn keep(&self, message: &Message<'_>, links: &Links) -> bool {
+        // What cannot be read is for who reads all.
+        !rt::decode(message, links).is_ok_and(|all| all.iter().any(self.out))
+    }
+}
+
 impl Kernel {
     /// Reads everything of one namespace. The other ends of veths are named where their
     /// namespaces are open.
@@ -66,11 +84,51 @@ impl Kernel {
     /// # Errors
     /// [`Error::UnknownNs`], or the kernel's refusal.
     pub fn read_all(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
-        let mut facts = self.read_rt(ns, &rt::dumps()?, None)?.facts;
+        self.read_all_but(ns, &|_| false)
+    }
+
+    /// As [`Kernel::read_all`], without those routes, neighbours and forwarding entries that are to be
+    /// left out: where there are many, they are not kept for a moment.
+    ///
+    /// # Errors
+    /// As for [`Kernel::read_all`].
+    pub fn read_all_but(
+        &mut self,
+        ns: &Ns,
+        out: &dyn Fn(&Body) -> bool,
+    ) -> Result<Snapshot, Error> {
+        let mut facts = self.read_rt(ns, Dumps { all: &rt::dumps()?, out }, None)?.facts;
         facts.extend(self.inside(ns, settings)??);
         facts.extend(self.read_nft(ns)?);
         facts.extend(self.read_xt(ns)?);
         Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
+    }
+
+    /// Shows each route that bears a mark (`proto`), and each neighbour and forwarding entry of `devs`,
+    /// and keeps none of them. What is disturbed is shown again.
+    ///
+    /// # Errors
+    /// As for [`Kernel::read_all`].
+    pub fn each_way(
+        &mut self,
+        ns: &Ns,
+        proto: u8,
+        devs: &[IfName],
+        mut each: impl FnMut(Body),
+    ) -> Result<(), Error> {
+        self.learn_links(ns)?;
+        let space = self.space_mut(ns)?;
+        let indices: Vec<u32> = devs.iter().filter_map(|dev| space.links.index(dev)).collect();
+        for request in rt::ways_dumps(proto, &indices)? {
+            let links = &space.links;
+            let show = |message: Message<'_>| -> Option<()> {
+                // One on a link that has come just now is not of those that were asked for.
+                rt::decode(&message, links).into_iter().flatten().for_each(&mut each);
+                None
+            };
+            space.rt.dump(&request, show)?;
+        }
+        Ok(())
     }
 
     /// The messages about the links of a namespace, whose names are known from now on.
@@ -84,7 +142,7 @@ impl Kernel {
 
     /// All that rtnetlink tells of a namespace, of whose links these are the messages.
     pub(crate) fn look(&mut self, ns: &Ns, links: Vec<Reply>) -> Result<Look, Error> {
-        self.read_rt(ns, &rt::dumps()?, Some(links))
+        self.read_rt(ns, Dumps::new(&rt::dumps()?), Some(links))
     }
 
     /// The settings and the rules of a namespace, those of all tables of iptables among them; `false`
@@ -124,7 +182,7 @@ impl Kernel {
     /// # Errors
     /// As for [`Kernel::read_all`].
     pub fn read_links(&mut self, ns: &Ns) -> Result<Snapshot, Error> {
-        let facts = self.read_rt(ns, &[rt::addresses_dump()], None)?.facts;
+        let facts = self.read_rt(ns, Dumps::new(&[rt::addresses_dump()]), None)?.facts;
         Ok(facts.into_iter().map(|body| body.at(ns.clone())).collect())
     }
 
@@ -132,7 +190,7 @@ impl Kernel {
     fn read_rt(
         &mut self,
         ns: &Ns,
-        dumps: &[Request],
+        dumps: Dumps<'_>,
         mut links: Option<Vec<Reply>>,
     ) -> Result<Look, Error> {
         for _ in 0..RETRIES {
@@ -147,15 +205,16 @@ impl Kernel {
     fn try_read_rt(
         &mut self,
         ns: &Ns,
-        dumps: &[Request],
+        dumps: Dumps<'_>,
         links: Option<Vec<Reply>>,
     ) -> Result<Look, Error> {
         let known = links.is_some();
         let mut replies = links.map_or_else(|| self.learn_links(ns), Ok)?;
         let numbers = self.see_peers(ns, &replies, known)?;
         let space = self.space_mut(ns)?;
-        for request in dumps {
-            replies.extend(space.rt.dump(request, |m| Some(Reply::of(&m)))?);
+        for request in dumps.all {
+            let keep = |m: Message<'_>| dumps.keep(&m, &space.links).then(|| Reply::of(&m));
+            replies.extend(space.rt.dump(request, keep)?);
         }
         let filters: Result<Vec<_>, _> =
             replies.iter().filter_map(|r| rt::filters_at(&r.message()).transpose()).collect();

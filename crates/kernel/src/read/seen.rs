@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ropewalk_facts::seen::{Device, Listener, Seen, SeenRoute, Tuple, Unusable};
+use ropewalk_facts::seen::{Device, Listener, QUEUES, RECENT, Seen, SeenRoute, Tuple, Unusable};
 use ropewalk_facts::{IfName, Ns, Peer, Route, RouteKey};
 use ropewalk_wire::rt::seen::{self as wire, Way};
 use ropewalk_wire::rt::{self, Links, OtherEnd};
@@ -258,6 +258,7 @@ fn heard(seen: &mut Seen) {
     if let Some(count) = heard.filter(|count| *count != "0") {
         seen.settings.insert(HEARD.to_owned(), count.to_owned());
     }
+    noted(seen);
     for (family, file) in LEGACY {
         let names = std::fs::read_to_string(file).unwrap_or_default();
         seen.legacy.extend(names.lines().map(|name| format!("{family}/{name}")));
@@ -265,6 +266,24 @@ fn heard(seen: &mut Seen) {
     if seen.devices.values().any(|device| device.kind == "bridge") {
         let modules = std::fs::read_to_string("/proc/modules").unwrap_or_default();
         seen.legacy.extend(ebtables(&modules));
+    }
+}
+
+/// The queues that programs have asked for, and the lists of addresses that rules have filled.
+fn noted(seen: &mut Seen) {
+    let net = "/proc/thread-self/net";
+    let first = |line: &str| line.split_whitespace().next().map(str::to_owned);
+    if let Ok(queues) = std::fs::read_to_string(format!("{net}/netfilter/nfnetlink_queue")) {
+        let asked: Vec<String> = queues.lines().filter_map(first).collect();
+        seen.settings.insert(QUEUES.to_owned(), asked.join(" "));
+    }
+    let lists = std::fs::read_dir(format!("{net}/xt_recent"));
+    for list in lists.into_iter().flatten().flatten() {
+        let text = std::fs::read_to_string(list.path()).unwrap_or_default();
+        let source = |line: &str| first(line.strip_prefix("src=")?);
+        let all: Vec<String> = text.lines().filter_map(source).collect();
+        let name = list.file_name().to_string_lossy().into_owned();
+        seen.settings.insert(format!("{RECENT}{name}"), all.join(" "));
     }
 }
 

@@ -10,13 +10,18 @@ use rustix::io::Errno;
 use super::last;
 
 /// Options of the tables of iptables, of both families (include/uapi/linux/netfilter_ipv4/
-/// ip_tables.h, netfilter_ipv6/ip6_tables.h): the first two to be read, the others to be set.
+/// ip_tables.h, netfilter_ipv6/ip6_tables.h), and those of arptables (netfilter_arp/arp_tables.h) that
+/// are read.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Xt {
     /// `IPT_SO_GET_INFO`.
     Info,
     /// `IPT_SO_GET_ENTRIES`.
     Entries,
+    /// `ARPT_SO_GET_INFO`.
+    ArpInfo,
+    /// `ARPT_SO_GET_ENTRIES`.
+    ArpEntries,
     /// `IPT_SO_SET_REPLACE`.
     Replace,
     /// `IPT_SO_SET_ADD_COUNTERS`.
@@ -28,6 +33,9 @@ impl Xt {
         match self {
             Self::Info | Self::Replace => 64,
             Self::Entries | Self::AddCounters => 65,
+            // ARPT_BASE_CTL
+            Self::ArpInfo => 96,
+            Self::ArpEntries => 97,
         }
     }
 }

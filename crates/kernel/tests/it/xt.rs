@@ -85,14 +85,24 @@ fn what_iptables_shows_is_what_was_written_and_the_rest_stays_to_the_byte() {
 #[test]
 fn a_table_that_nobody_made_is_not_made_by_reading() {
     let net = Private::enter();
-    let names = "cat /proc/net/ip_tables_names /proc/net/ip6_tables_names";
+    let names =
+        "cat /proc/net/ip_tables_names /proc/net/ip6_tables_names /proc/net/arp_tables_names";
     let mut kernel = Kernel::new().unwrap();
     assert_eq!(rules(&mut kernel), []);
+    assert!(kernel.read_all_rules(&Ns::HOST).unwrap().iter().next().is_none());
     let refused = kernel.execute(&changes(Family::Iptables)).unwrap_err();
     assert!(refused.to_string().contains("ENOENT"), "{refused}");
     assert_eq!(net.sh(names), "");
     net.sh("iptables-legacy -w -S");
     assert_eq!(rules(&mut kernel).len(), 3);
+    // Those of ARP are seen with all rules, and never stated.
+    net.sh("arptables-legacy -P FORWARD DROP; arptables-legacy -A INPUT -s 10.0.0.1 -j DROP");
+    assert_eq!(rules(&mut kernel).len(), 3);
+    let all = kernel.read_all_rules(&Ns::HOST).unwrap();
+    let base = |fact: &Fact| fact.body.as_chain().and_then(|chain| chain.base.clone());
+    let dropping = all.iter().filter(|fact| base(fact).is_some_and(|base| base.drop));
+    assert_eq!(dropping.count(), 1, "{all:?}");
+    assert_eq!(all.iter().count(), 7, "{all:?}");
 }
 
 #[test]

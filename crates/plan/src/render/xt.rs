@@ -5,7 +5,9 @@
 use std::net::IpAddr;
 
 use ropewalk_facts::Body;
-use ropewalk_facts::nft::{Bytes, CmpOp, Expr, MetaKey, Rule, TableKey, Verdict, VerdictCode};
+use ropewalk_facts::nft::{
+    Bytes, CmpOp, Expr, Family, MetaKey, Rule, TableKey, Verdict, VerdictCode,
+};
 
 use super::sh::line;
 use crate::Change;
@@ -46,10 +48,12 @@ fn words(body: &Body, make: bool) -> Option<(&'static str, Words)> {
 
 /// The program, and its first words.
 fn head(table: &TableKey) -> (&'static str, Words) {
-    let v6 = table.family == ropewalk_facts::nft::Family::Ip6tables;
+    let others = [(Family::Ip6tables, "ip6tables-legacy"), (Family::Arptables, "arptables-legacy")];
+    let other = others.into_iter().find(|(family, _)| *family == table.family);
+    let tool = other.map_or("iptables-legacy", |(_, tool)| tool);
     let words = Words::default().say("-w");
     let words = if table.table == "filter" { words } else { words.say("-t").word(&table.table) };
-    (if v6 { "ip6tables-legacy" } else { "iptables-legacy" }, words)
+    (tool, words)
 }
 
 /// Addresses, protocol, interfaces, comment and verdict; what else there is has no words here.

@@ -149,7 +149,8 @@ impl Forge {
             | Family::Bridge
             | Family::Netdev
             | Family::Iptables
-            | Family::Ip6tables => vec![],
+            | Family::Ip6tables
+            | Family::Arptables => vec![],
         };
         let mut exprs = if self.dice.chance(50) {
             let set = self.set_of_sources(ns, &chain.key)?;

@@ -6,6 +6,7 @@ mod alone;
 mod faults;
 mod matrix;
 mod oracle;
+mod tutorial;
 
 use std::fs;
 use std::io::Write as _;
@@ -39,6 +40,13 @@ container.green = {}
 
 const HOSTS: [&str; 3] = ["h1", "h2", "h3"];
 const CONTAINERS: [(&str, &str); 3] = [("h1", "red"), ("h2", "blue"), ("h3", "green")];
+/// Asks a member by its gateway for JSON.
+const ASK: &str = r#"ask() {
+    exec 3<>/dev/tcp/192.168.1.12/2379
+    printf 'POST %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s' "$1" ${#2} "$2" >&3
+    cat <&3; exec 3>&-
+}
+"#;
 /// How long to wait on a loaded machine.
 const DEADLINE: Duration = Duration::from_secs(100);
 /// How long between two looks.
@@ -118,6 +126,22 @@ impl Cluster {
         self.agents = HOSTS.iter().map(|host| agent(host)).collect();
     }
 
+    /// A store of one member begins on h1, which is 192.168.1.11, and these become members with an agent.
+    pub(crate) fn joined(&mut self, hosts: &[&str]) {
+        let (client, peer) = ("http://192.168.1.11:2379", "http://192.168.1.11:2380");
+        let line = format!(
+            "etcd --name e1 --data-dir /run/etcd --listen-client-urls {client} \
+             --advertise-client-urls {client} --listen-peer-urls {peer} \
+             --initial-advertise-peer-urls {peer} --initial-cluster e1={peer} --log-level error"
+        );
+        self.stores.push(Running::on("h1", &line));
+        for host in hosts {
+            let join = format!("ropewalk join etcd://192.168.1.11 --name {host}");
+            until("it joins", || self.run(host, &join).status == Some(0));
+        }
+        self.agents = hosts.iter().map(|host| Running::on(host, "ropewalk agent")).collect();
+    }
+
     /// A lab alone.
     pub(crate) fn lab(text: &str) -> Self {
         let host = Host::new();
@@ -155,8 +179,12 @@ impl Cluster {
 
     /// The address of the container of that host.
     fn address(&self, host: &str) -> String {
+        let container = CONTAINERS.iter().find(|(on, _)| *on == host).map(|(_, name)| *name);
+        let container = format!("netns:{}", container.expect("a host of the lab"));
         let rows = self.json(host, "ps");
-        let address = rows[0]["addresses"][0].as_str().expect("an address");
+        let rows = rows.as_array().expect("rows");
+        let row = rows.iter().find(|row| row["sandbox"] == *container).expect("its container");
+        let address = row["addresses"][0].as_str().expect("an address");
         address.split('/').next().expect("an address").to_owned()
     }
 
@@ -187,6 +215,17 @@ impl Cluster {
             .lines()
             .filter(|line| line.contains("onlink"))
             .count()
+    }
+
+    /// What the first host knows of a host.
+    fn host_row(&self, name: &str) -> Value {
+        let all = self.json("h1", "host ls").as_array().cloned().unwrap_or_default();
+        all.into_iter().find(|host| host["name"] == name).unwrap_or_default()
+    }
+
+    /// Whether these words are in the memory of a host's agent: quicker than to ask the store.
+    fn remembers(&self, host: &str, words: &str) -> bool {
+        self.ok(host, "cat /run/ropewalk/cluster.json").contains(words)
     }
 
     pub(crate) fn alarms(&self, host: &str) -> Vec<String> {
@@ -238,26 +277,54 @@ pub(crate) fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 #[test]
 fn a_host_leaves_another_is_removed_and_returns() {
-    let cluster = Cluster::new();
+    let mut cluster = Cluster::new();
     let refused = cluster.run("h1", "ropewalk join etcd://192.168.1.11");
     assert!(refused.err.contains("is a member already"), "{}", refused.err);
     cluster.ok("h1", "ropewalk cluster create over --subnet 10.5.0.0/16");
     cluster.made("over");
-    cluster.ok("h2", "ropewalk attach netns:blue over");
+    cluster.ok("h2", "ropewalk attach netns:blue over --publish 8080:80");
     let refused = cluster.run("h2", "ropewalk leave");
     assert!(refused.err.contains("ropewalk detach netns:blue over"), "{}", refused.err);
 
+    // The others are told of it; where somebody takes that away, it is told again.
+    let of_blue = |cluster: &Cluster| cluster.json("h1", "cluster ps over")[0]["name"] == "blue";
+    until("it is told", || of_blue(&cluster));
+    let row = cluster.json("h1", "cluster ps over")[0].clone();
+    let own = cluster.json("h2", "ps")[0].clone();
+    assert_eq!(
+        (&row["host"], &row["id"], &row["mac"], &row["published"]),
+        (&"h2".into(), &own["sandbox"], &own["mac"], &own["published"]),
+        "{row}"
+    );
+    let all = r#"{"key":"L3JvcGV3YWxrL2VwLw==","range_end":"L3JvcGV3YWxrL2VwMA=="}"#;
+    cluster.script("h2", &format!("{ASK} ask /v3/kv/deleterange '{all}' | grep -q ' 200 '"));
+    assert!(!of_blue(&cluster), "nobody has looked yet");
+    cluster.ok("h2", "ropewalk sync");
+    until("it is told again", || of_blue(&cluster));
+
+    // A host of which nothing is heard is down, and the ways to it stay.
+    let up = |cluster: &Cluster, name: &str| cluster.host_row(name)["up"] == true;
+    until("all are up", || HOSTS.iter().all(|host| up(&cluster, host)));
+    cluster.agents[2].kill();
+    let revoke = r#"ask /v3/lease/leases '{}' | tr '{}' '\n\n' | sed -n 's/^"ID":"\([0-9]*\)"$/\1/p' >/run/leases
+        while read id; do ask /v3/lease/revoke "{\"ID\":\"$id\"}"; done </run/leases"#;
+    cluster.script("h2", &format!("{ASK} {revoke}"));
+    assert!(!up(&cluster, "h3"), "{}", cluster.ok("h2", "cat /run/leases"));
+    until("the others say that they are up", || up(&cluster, "h1") && up(&cluster, "h2"));
+    assert!(!up(&cluster, "h3") && cluster.ways("h1") == 2);
+    cluster.agents[2] = agent("h3");
+
     // Drained, it owns nothing once nothing is attached there.
     cluster.ok("h1", "ropewalk host drain h2");
-    let row = |name: &str| -> Value {
-        let hosts = cluster.json("h1", "host ls");
-        let all = hosts.as_array().cloned().unwrap_or_default();
-        all.into_iter().find(|host| host["name"] == name).unwrap_or_default()
-    };
     cluster.ok("h2", "ropewalk sync");
-    assert_eq!(row("h2")["blocks"].as_array().map(Vec::len), Some(1), "blue is there");
+    assert_eq!(cluster.host_row("h2")["blocks"].as_array().map(Vec::len), Some(1), "blue is there");
     cluster.ok("h2", "ropewalk detach netns:blue");
-    until("it is drained", || row("h2")["blocks"].as_array().is_some_and(Vec::is_empty));
+    until("it is told that it is gone", || {
+        cluster.ok("h1", "ropewalk cluster ps --json") == "[]\n"
+    });
+    until("it is drained", || {
+        cluster.host_row("h2")["blocks"].as_array().is_some_and(Vec::is_empty)
+    });
     assert_eq!(cluster.ok("h2", "ropewalk network ls --json"), "[]\n");
     cluster.ok("h1", "ropewalk host drain h2 --back");
     cluster.made("over");
@@ -291,6 +358,48 @@ fn a_host_leaves_another_is_removed_and_returns() {
     });
 }
 
+/// What answers at that port of a host, asked from somewhere.
+fn answer(cluster: &Cluster, from: &str, at: &str) -> String {
+    let ask = format!("timeout 2 bash -c \"exec 3<>/dev/tcp/{at}; cat <&3\"");
+    cluster.run(from, &ask).out.trim().to_owned()
+}
+
+/// A port that is published on every host leads to the one sandbox from each of them.
+fn published_everywhere(cluster: &Cluster) {
+    let serve = "sh -c \"while :; do echo it is blue | nc -l -N 80; done\"";
+    let _server = Running::on("h2/blue", serve);
+    cluster.ok("h3", "ropewalk publish netns:green 9090:81");
+    cluster.ok("h2", "ropewalk publish netns:blue 8080:80 9090:80 --everywhere");
+    // From another host, from the host itself, from a sandbox of the network.
+    for (from, at) in [
+        ("h1", "192.168.1.13/8080"),
+        ("h3", "192.168.1.13/8080"),
+        ("h3/green", "192.168.1.13/8080"),
+        ("h3", "192.168.1.11/8080"),
+        ("h1", "192.168.1.12/8080"),
+        ("h3", "192.168.1.11/9090"),
+    ] {
+        until(&format!("{from} is answered at {at}"), || answer(cluster, from, at) == "it is blue");
+    }
+    // What is published there already stays; it is said, and over when it goes.
+    let said = |host: &str| cluster.remembers(host, "it is published for netns:green");
+    until("h3 says that the port is taken", || said("h3"));
+    cluster.ok("h3", "ropewalk unpublish netns:green 9090:81");
+    until("it leads there", || answer(cluster, "h1", "192.168.1.13/9090") == "it is blue");
+    until("h3 is content", || !said("h3"));
+    // What leads away is nobody else's.
+    let taken = cluster.run("h1", "ropewalk publish netns:red 8080:80");
+    assert!(taken.err.contains("of network over, on another host"), "{}", taken.err);
+    let taken = cluster.run("h1", "ropewalk publish netns:red 8080:80 --everywhere");
+    assert!(taken.err.contains("it leads to blue on h2"), "{}", taken.err);
+    cluster.ok("h2", "ropewalk unpublish netns:blue 8080:80 9090:80");
+    for host in HOSTS {
+        until(&format!("{host} leads nothing there any more"), || {
+            !cluster.ok(host, "nft list map inet ropewalk publish4").contains("elements")
+        });
+    }
+}
+
 #[test]
 fn what_is_broken_is_whole_again_and_networks_come_and_go() {
     let cluster = Cluster::new();
@@ -303,6 +412,19 @@ fn what_is_broken_is_whole_again_and_networks_come_and_go() {
         cluster.ok(host, &format!("ropewalk attach netns:{container} over"));
     }
     cluster.reach();
+    published_everywhere(&cluster);
+    // A network on the host's own ways is not made there; the others have it.
+    let on_own =
+        cluster.run("h1", "ropewalk cluster create clash --subnet 10.77.0.0/24 --block 26");
+    assert!(on_own.err.contains("[subnet-routed]"), "{on_own:?}");
+    cluster.ok("h2", "ropewalk cluster create clash --subnet 10.77.0.0/24 --block 26");
+    let words = "the host already routes 10.77.0.0/24";
+    let clash = || cluster.remembers("h1", words);
+    until("h1 says why not", clash);
+    assert!(cluster.ok("h1", "ropewalk cluster status").contains(words));
+    until("h3 has it", || cluster.ok("h3", "ropewalk network ls").contains("clash"));
+    cluster.ok("h2", "ropewalk cluster rm clash");
+    until("h1 is content", || !clash());
     // Two blocks for three hosts: one of them says that there is none, the others have theirs.
     cluster.ok("h2", "ropewalk cluster create few --subnet 10.6.0.0/24 --block 25");
     let without =

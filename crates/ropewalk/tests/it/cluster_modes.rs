@@ -44,18 +44,7 @@ fn cluster(before: &[(&str, &str)]) -> Cluster {
     for (place, line) in before {
         cluster.ok(place, line);
     }
-    let (client, peer) = ("http://192.168.1.11:2379", "http://192.168.1.11:2380");
-    let line = format!(
-        "etcd --name e1 --data-dir /run/etcd --listen-client-urls {client} \
-         --advertise-client-urls {client} --listen-peer-urls {peer} \
-         --initial-advertise-peer-urls {peer} --initial-cluster e1={peer} --log-level error"
-    );
-    cluster.stores.push(Running::on("h1", &line));
-    for host in HOSTS {
-        let join = format!("ropewalk join etcd://192.168.1.11 --name {host}");
-        until("it joins", || cluster.run(host, &join).status == Some(0));
-    }
-    cluster.agents = HOSTS.iter().map(|host| Running::on(host, "ropewalk agent")).collect();
+    cluster.joined(&HOSTS);
     cluster
 }
 
@@ -94,7 +83,7 @@ fn reach(cluster: &Cluster) {
 
 #[test]
 fn a_routed_network_leads_directly_on_a_lan_and_by_tunnel_behind_a_router() {
-    let cluster = cluster(&[("h2", "ip link set eth0 mtu 1480")]);
+    let mut cluster = cluster(&[("h2", "ip link set eth0 mtu 1480")]);
     let create =
         "ropewalk cluster create web --mode routed --subnet 10.5.0.0/16 --subnet fd00:5::/48";
     cluster.ok("h1", create);
@@ -150,7 +139,84 @@ fn a_routed_network_leads_directly_on_a_lan_and_by_tunnel_behind_a_router() {
         // The host itself reaches them, too.
         cluster.ok("h1", &format!("ping -c1 -W5 {to}"));
     }
+    // A block of six is full with the seventh: another one is claimed, and reached from elsewhere.
+    cluster.ok("h1", "ropewalk cluster create few --mode routed --subnet 10.6.0.0/24 --block 29");
+    peers(&cluster, "h1", "few", 1);
+    for n in 0..6 {
+        cluster.ok("h1", &format!("ropewalk attach new:few{n} few"));
+    }
+    until("a seventh has room", || {
+        let ran = cluster.run("h1", "ropewalk attach new:few6 few");
+        assert!(ran.status == Some(0) || ran.err.contains("[pool-exhausted]"), "{ran:?}");
+        ran.status == Some(0)
+    });
+    let view = cluster.json("h1", "network inspect few");
+    assert_eq!(view["subnets"].as_array().map(Vec::len), Some(2), "{view}");
+    let rows = view["sandboxes"].as_array().expect("rows").clone();
+    let is = |row: &&Value| row["sandbox"].as_str().is_some_and(|name| name.ends_with("few6"));
+    let seventh = rows.iter().find(is).expect("a row")["addresses"][0].clone();
+    let seventh = seventh.as_str().and_then(|net| net.split('/').next()).expect("one").to_owned();
+    for place in ["h2", "h3"] {
+        until("it is reached", || {
+            cluster.run(place, &format!("ping -c1 -W1 {seventh}")).status == Some(0)
+        });
+    }
+    // A port leads on from any host, directly and by tunnel, over both families.
+    let serve = "sh -c \"while :; do echo it is green | nc -l -N 80; done\"";
+    let serve6 = "sh -c \"while :; do echo it is green | nc -6 -l -N 80; done\"";
+    let mut servers = vec![Running::on("h3/green", serve), Running::on("h2/blue", serve6)];
+    cluster.ok("h3", "ropewalk publish netns:green 8080:80 --everywhere");
+    cluster.ok("h2", "ropewalk publish netns:blue 8081:80 --everywhere");
+    for at in ["192.168.1.12/8080", "192.168.1.11/8080", "fd00:1::11/8081", "fd00:2::13/8081"] {
+        until(&format!("it is answered at {at}"), || {
+            let ask = format!("timeout 2 bash -c \"exec 3<>/dev/tcp/{at}; cat <&3\"");
+            cluster.run("router", &ask).out == "it is green\n"
+        });
+    }
+    servers.clear();
+    moved(&cluster);
     for host in HOSTS {
         assert_eq!(cluster.ok(host, "ropewalk check --json"), "[]\n", "{host}");
     }
+    let far = format!("ropewalk attach new:away few --ip {}", nobodys(&blocks(&cluster)));
+    cluster.stores.clear();
+    let refused = cluster.run("h3", &far);
+    assert!(refused.err.contains("[cluster-store]"), "{refused:?}");
+    cluster.ok("h3", "ropewalk attach new:away few");
+}
+
+/// The blocks that hosts have, each with its network before it, while the store is there.
+fn blocks(cluster: &Cluster) -> Vec<String> {
+    let status = cluster.json("h1", "cluster status");
+    let hosts = status["hosts"].as_array().expect("hosts").iter();
+    let blocks = hosts.flat_map(|host| host["blocks"].as_array().expect("blocks"));
+    blocks.filter_map(|block| block.as_str().map(str::to_owned)).collect()
+}
+
+/// An address of network `few` whose block is nobody's.
+fn nobodys(taken: &[String]) -> String {
+    let free = (0..32).rev().map(|n| format!("10.6.0.{}/29", n * 8));
+    let mut free = free.filter(|block| !taken.contains(&format!("few {block}")));
+    let block = free.next().expect("a free block");
+    block.replace("/29", "").rsplit_once('.').map_or_else(String::new, |(begin, last)| {
+        format!("{begin}.{}", last.parse::<u8>().expect("a number") + 3)
+    })
+}
+
+/// Addresses that are in no block of their host: asked for by number, and moved with a container.
+fn moved(cluster: &Cluster) {
+    let far = nobodys(&blocks(cluster));
+    cluster.ok("h1", &format!("ropewalk attach new:far few --ip {far}"));
+    let gone = cluster.ok("h1", "ropewalk detach netns:red web --json");
+    let gone: Value = serde_json::from_str(&gone).expect("JSON");
+    let red = gone[0]["addresses"][0].as_str().and_then(|net| net.split('/').next());
+    let red = red.expect("an address").to_owned();
+    cluster.ok("h2", &format!("ropewalk attach new:moved web --ip {red}"));
+    for (place, to) in [("h2", &far), ("h3", &far), ("h1", &red), ("h3/green", &red)] {
+        until("it is reached", || {
+            cluster.run(place, &format!("ping -c1 -W1 {to}")).status == Some(0)
+        });
+    }
+    let again = cluster.run("h3", &format!("ropewalk attach new:twice web --ip {red}"));
+    assert!(again.err.contains("is on host h2"), "{again:?}");
 }

@@ -35,6 +35,17 @@ fn a_container_is_attached_by_name_and_its_port_published() {
     let links = host.net.sh("ip link");
     assert!(links.contains("alias web:eth0\n"), "{links}");
     assert!(links.contains("altname ropewalk.docker-web.eth0\n"), "{links}");
+    // What is broken in the container is ropewalk's own to put right.
+    let pid = docker.sh("docker inspect --format '{{.State.Pid}}' web");
+    host.net.sh(&format!("nsenter -t {} -n ip link set eth0 down", pid.trim()));
+    let ran = ropewalk_with("why host 192.168.15.2:80 --no-live --json", &vars);
+    let said: serde_json::Value = serde_json::from_str(&ran.out).expect("an answer");
+    let found = (&said["code"], &said["where"]);
+    assert_eq!(found, (&"LINK_DOWN".into(), &"web:eth0".into()), "{said:#}");
+    assert_eq!(said["verbs"], serde_json::json!(["ropewalk repair"]), "{said:#}");
+    let ran = ropewalk_with("repair", &vars);
+    assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);
+    assert_eq!(host.net.sh(page).trim(), "hello");
     docker.sh("docker rm -f web");
     let ran = ropewalk_with("detach docker:web", &vars);
     assert_eq!(ran.status, Some(0), "{}{}", ran.out, ran.err);

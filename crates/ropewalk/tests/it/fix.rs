@@ -154,6 +154,9 @@ fn what_is_ropewalks_own_is_repaired_by_its_own_verb() {
     let leg = host.json("ps")[1]["leg"].as_str().expect("a leg").to_owned();
     for breaks in [format!("ip link set {leg} nomaster"), format!("ip link set {leg} down")] {
         host.net.sh(&breaks);
+        // It is asked for while it is broken, and the question is still open.
+        host.net.sh("ip -n red neigh flush all");
+        let _unanswered = host.net.try_sh("ip netns exec red ping -n -c1 -W0.2 10.9.0.3");
         let before = all(&host, "host red blue");
         let said = asked(&host, "fix red blue --visible host,red,blue");
         assert_eq!(said["verbs"], json!(["ropewalk repair"]), "{breaks}: {said:#}");
@@ -162,6 +165,8 @@ fn what_is_ropewalks_own_is_repaired_by_its_own_verb() {
         assert!(page.contains(&format!("{own}{by_hand}")), "{breaks}: {page}");
         let done = asked(&host, "fix red blue --visible host,red,blue --apply");
         assert_eq!(done["after"]["code"], "OK", "{breaks}: {done:#}");
+        let open = host.net.sh("ip -n red neigh show nud incomplete");
+        assert_eq!(open, "", "{breaks}: it is not waited for");
         host.ok("check");
         host.ok("undo");
         same(&all(&host, "host red blue"), &before, &breaks);

@@ -1,7 +1,7 @@
 //! What the kernel here may lack, in the virtual machine, in one boot: ipvlan, VLANs and dummies
 //! killed at every step, a card that is hardware, a radio, and the CNI plugins that need such.
 //!
-//! The processor is emulated: each is done once, and only here.
+//! The processor is emulated: each is done once, and only here, by `cargo xtask machine`.
 #![expect(clippy::print_stdout, reason = "how far it has come, for whoever waits")]
 
 use ropewalk_conformance::{Wish, link, run};
@@ -24,13 +24,12 @@ fn ipvlans_vlans_dummies_a_card_and_a_radio() {
     plugins_keep_the_contract();
     a_radio_is_no_wire();
     a_card_whose_sandbox_dies_comes_back();
-    for (mode, ips) in [
-        ("ipvlan", "--ip 10.0.0.50 --ip fd00:aa::32"),
-        ("vlan --vlan 10", "--ip 10.0.0.50 --ip fd00:aa::32"),
-        ("dummy", "--ip 10.0.0.50 --ip fd00:aa::32"),
-    ] {
-        are_killed_everywhere(mode, ips);
-    }
+    // All of this kind are made in the same steps: one of them stands for a network, another for what is on it.
+    let network = "network create own --subnet 10.0.0.0/24 --subnet fd00:aa::/64 --mode";
+    is_killed_everywhere("", &format!("{network} dummy"), "network rm own");
+    let network = format!("{network} ipvlan --range 10.0.0.48/28 --range fd00:aa::30/124");
+    let attach = "attach new:blue own --ip 10.0.0.50 --ip fd00:aa::32";
+    is_killed_everywhere(&network, attach, "detach new:blue");
 }
 
 /// The checks of the conformance suite for which the kernel here lacks something.
@@ -105,48 +104,32 @@ fn a_card_whose_sandbox_dies_comes_back() {
     println!("a card: given back by gc");
 }
 
-/// A network of `mode`, an attachment and its end: each killed at every step, then `gc`.
-fn are_killed_everywhere(mode: &str, ips: &str) {
+/// What `line` makes and `back` takes away, once `first` is done: each killed at every step, then `gc`.
+fn is_killed_everywhere(first: &str, line: &str, back: &str) {
     let host = crash::host();
-    let range = match mode {
-        "dummy" => "",
-        _ => "--range 10.0.0.48/28 --range fd00:aa::30/124",
-    };
-    let network = format!(
-        "network create own --mode {mode} --subnet 10.0.0.0/24 --subnet fd00:aa::/64 {range}"
-    );
-    let attach = format!("attach new:blue own {ips}");
     let mut count = 0;
     host.unharmed(|| {
-        // The host has no part in such a network: they are all made in the same steps.
-        let verbs = [(network.as_str(), "network rm own"), (&attach, "detach new:blue")];
-        let verbs = if mode == "dummy" { &verbs[..] } else { &verbs[1..] };
-        if mode != "dummy" {
-            host.ok(&network);
+        if !first.is_empty() {
+            host.ok(first);
         }
-        for (line, back) in verbs.iter().copied() {
-            let none = host.scene();
-            host.ok(line);
-            let all = host.scene();
-            let mut goes = false;
-            for (line, back) in [(back, line), (line, back)] {
-                let (start, end) = if goes { (&none, &all) } else { (&all, &none) };
-                let steps = killed_each(line, |at| {
-                    host.ok("gc");
-                    let now = host.scene();
-                    if now == *end && line != attach {
-                        host.ok(back);
-                    }
-                    start.same(&host.scene(), &format!("{at}, then gc"));
-                    host.is_healthy(at);
-                });
-                assert!(steps.len() > 2, "{line}: {steps:?}");
-                end.same(&host.scene(), &format!("{line}: not killed any more"));
-                count += steps.len();
-                goes = true;
-            }
+        let none = host.scene();
+        host.ok(line);
+        let all = host.scene();
+        for (line, back, start, end) in [(back, line, &all, &none), (line, back, &none, &all)] {
+            let steps = killed_each(line, |at| {
+                host.ok("gc");
+                let now = host.scene();
+                if now == *end && !line.starts_with("attach") {
+                    host.ok(back);
+                }
+                start.same(&host.scene(), &format!("{at}, then gc"));
+                host.is_healthy(at);
+            });
+            assert!(steps.len() > 2, "{line}: {steps:?}");
+            end.same(&host.scene(), &format!("{line}: not killed any more"));
+            count += steps.len();
         }
-        host.ok("detach new:blue");
+        host.ok(back);
     });
-    println!("{mode}: killed {count} times");
+    println!("{line}: killed {count} times");
 }

@@ -11,6 +11,7 @@ mod bad_input;
 mod capture;
 mod chance;
 mod cluster;
+mod cluster_flat;
 mod cluster_modes;
 mod cni;
 mod crash;

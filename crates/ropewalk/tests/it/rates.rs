@@ -71,6 +71,9 @@ fn rates_are_shown_checked_repaired_and_removed() {
     assert_eq!(host.json("ps")[0]["rate_out"], json!("1.5M/64k"));
     let ps = host.ok("ps");
     assert!(ps.contains("RATES") && ps.contains("in 10M") && ps.contains("out 1.5M/64k"), "{ps}");
+    // What shapes is no doubt of a packet's way.
+    let why = host.json("why red 10.9.0.1 --no-live --visible host,red");
+    assert_eq!((&why["code"], &why["certainty"]), (&json!("OK"), &json!("predicted")), "{why:#}");
     let again = "attach new:red web --rate-in 11M";
     host.refuses(again, 1, &["eth0 receives at 10M", "[already-attached]"]);
     let leg = red["leg"].as_str().expect("a leg");

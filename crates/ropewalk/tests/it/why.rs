@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::host::Host;
 
-/// A server that is ended with the test.
+/// A process that is ended with the test.
 struct Server(Child);
 
 impl Server {
@@ -27,6 +27,18 @@ impl Server {
         }
         panic!("nc never listened");
     }
+}
+
+/// A process with a network for itself, as services have that shall have none.
+fn walled_off() -> Server {
+    let mut command = Command::new("unshare");
+    command.args(["-n", "sleep", "60"]);
+    let service = Server(command.stdin(Stdio::null()).spawn().expect("unshare"));
+    let net = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/net")).expect("a namespace");
+    while net(service.0.id()) == net(std::process::id()) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    service
 }
 
 impl Drop for Server {
@@ -198,6 +210,7 @@ fn a_service_that_is_not_there_and_one_that_listens_elsewhere() {
     assert_eq!(asked(&host, "blue 10.9.0.2:81")["code"], "NO_LISTENER");
     drop(server);
     assert_eq!(asked(&host, "lan 10.0.0.1:8080")["code"], "NO_LISTENER");
+    let _service = walled_off();
     assert_eq!(asked(&host, "blue 10.9.0.99")["code"], "NO_SUCH_HOST");
 }
 
@@ -227,6 +240,23 @@ fn a_snapshot_is_asked_as_the_machine_was() {
     assert_eq!(asked(&host, "red 198.51.100.8")["code"], "OK");
     let then = "red 198.51.100.8 --snapshot /run/ropewalk/s.json";
     assert_eq!(asked(&host, then)["code"], "IP_FORWARD_OFF");
+}
+
+#[test]
+fn a_rule_of_arptables_legacy_is_named_and_its_own_command_lifts_it() {
+    let (host, _server) = wired();
+    host.net.sh("arptables-legacy -A INPUT -i rw-web -s 10.9.0.7 -j DROP
+        arptables-legacy -A INPUT -i rw-web --opcode Request -s 10.9.0.2 -j DROP
+        ip -n red neigh flush all; ip neigh flush all");
+    let said = asked(&host, "red 198.51.100.8 --no-live");
+    let found = (&said["code"], &said["where"]);
+    let place = "host:legacy/filter/INPUT";
+    assert_eq!(found, (&"ARP_FILTER_DROP".into(), &place.into()), "{said:#}");
+    assert_eq!(said["certainty"], "predicted", "{said:#}");
+    let fix = "arptables-legacy -t filter -D INPUT 2";
+    assert_eq!(said["fix"], serde_json::json!([fix]), "{said:#}");
+    host.net.sh(fix);
+    host.net.sh(PING);
 }
 
 #[test]

@@ -117,6 +117,14 @@ pub fn publish(proto: u8, at: Option<IpAddr>, port: u16, to: SocketAddr) -> Opti
     Some(element(&v.name(stem), key, None, Some(value)))
 }
 
+/// What is led by a published port to `to`, a sandbox of another host, takes the address `source` of
+/// this one: so its answers come back here.
+#[must_use]
+pub fn far(to: IpAddr, source: IpAddr) -> Option<Body> {
+    let v = same(to, source)?;
+    Some(element(&v.name(sets::FAR), octets(to), None, Some(octets(source))))
+}
+
 fn version(addr: IpAddr) -> Version {
     if addr.is_ipv4() { Version::V4 } else { Version::V6 }
 }
@@ -149,7 +157,7 @@ pub(super) fn name(dev: &IfName) -> Vec<u8> {
 /// one: without it a link that still is lets through nothing that it did not.
 #[must_use]
 pub fn leads(key: &ElementKey) -> bool {
-    let stems = [sets::MASQ, sets::PUBLISH, sets::PUBLISH_AT];
+    let stems = [sets::MASQ, sets::PUBLISH, sets::PUBLISH_AT, sets::FAR];
     let names = stems.iter().flat_map(|stem| Version::BOTH.map(|v| table().set(v.name(stem))));
     names.into_iter().any(|set| set == key.set)
 }

@@ -39,8 +39,8 @@ use ropewalk_plan::{Duplicate, Plan};
 
 pub use allow::{Held, allowed};
 pub use element::{
-    bridged, direct, direct_between, gateway, hosted, inside, internal, joined, leads, masquerade,
-    masquerade_in, publish, snat, snat_in,
+    bridged, direct, direct_between, far, gateway, hosted, inside, internal, joined, leads,
+    masquerade, masquerade_in, publish, snat, snat_in,
 };
 pub use own::{bridged_leg, guest, routed_leg, wire_leg};
 pub use rules::{CONNECTIONS, HOPS_BURST, HOPS_RATE, TRIAL};
@@ -75,7 +75,8 @@ pub fn facts() -> Vec<Body> {
             | Family::Ip6
             | Family::Netdev
             | Family::Iptables
-            | Family::Ip6tables => rules::inet(&table),
+            | Family::Ip6tables
+            | Family::Arptables => rules::inet(&table),
         });
     }
     all

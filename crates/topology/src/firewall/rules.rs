@@ -98,7 +98,8 @@ fn publish() -> Vec<Tagged> {
 }
 
 /// What the source becomes. In words:
-/// multicast and broadcast stay; a sandbox that reaches its own network by a published port gets
+/// multicast and broadcast stay; what a published port leads to another host gets the host's address
+/// on the way there, so that the answer comes back by it; a sandbox that reaches its own network by a published port gets
 /// the host's address, so that the answer comes back here; else within a network all stays; a host
 /// process that came by 127.0.0.1 gets the host's address; then what the networks ask for,
 /// traffic out before traffic in.
@@ -108,6 +109,10 @@ fn postrouting() -> Vec<Tagged> {
         ("multicast4".into(), stay(Line::new().daddr_from(Version::V4, &[224, 0, 0, 0]))),
         ("multicast6".into(), stay(Line::new().daddr_from(Version::V6, &LINK_LOCAL))),
     ];
+    rules.extend(both("far", |v| {
+        let line = Line::new().dnatted().ip(v).addr(v, Side::Destination, 0);
+        line.snat(v, &v.name(sets::FAR))
+    }));
     rules.extend(both("hairpin", |v| {
         Line::new().dnatted().pair(v, &v.name(sets::DIRECT)).masquerade()
     }));

@@ -34,6 +34,9 @@ pub(super) const JOINED: &str = "joined";
 pub(super) const HOSTED: &str = "hosted";
 /// (group, address): the gateway of a network, which answers a ping.
 pub(super) const GATEWAYS: &str = "gateways";
+/// By the address of another host's sandbox that a published port leads to: the address of this host
+/// that its answers come back to.
+pub(super) const FAR: &str = "far";
 
 /// Sandboxes with an allow list, by address; in the table of frames by leg: with any list.
 pub(super) const HELD: &str = "held";
@@ -112,7 +115,8 @@ pub(super) fn all(table: &TableKey) -> Vec<Set> {
         | Family::Ip6
         | Family::Netdev
         | Family::Iptables
-        | Family::Ip6tables => [vec![legs, own4, own6], inet(table)].concat(),
+        | Family::Ip6tables
+        | Family::Arptables => [vec![legs, own4, own6], inet(table)].concat(),
     }
 }
 
@@ -140,6 +144,7 @@ fn inet(table: &TableKey) -> Vec<Set> {
             set(table, &v.name(SNAT), &[ip], &[ip], true),
             set(table, &v.name(MASQ_IN), &[ip], &[], true),
             set(table, &v.name(SNAT_IN), &[ip], &[ip], true),
+            set(table, &v.name(FAR), &[ip], &[ip], false),
             set(table, &v.name(PUBLISH), &[proto, port], &[ip, port], false),
             set(table, &v.name(PUBLISH_AT), &[ip, proto, port], &[ip, port], false),
         ]);

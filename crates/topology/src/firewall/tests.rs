@@ -134,6 +134,7 @@ fn the_rules_in_the_language_of_nft() {
         add map snat4 { type ipv4_addr : ipv4_addr; flags interval; }
         add set masq_in4 { type ipv4_addr; flags interval; }
         add map snat_in4 { type ipv4_addr : ipv4_addr; flags interval; }
+        add map far4 { type ipv4_addr : ipv4_addr; }
         add map publish4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
         add map publish_at4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
         add set held_out6 { type ipv6_addr; }
@@ -149,6 +150,7 @@ fn the_rules_in_the_language_of_nft() {
         add map snat6 { type ipv6_addr : ipv6_addr; flags interval; }
         add set masq_in6 { type ipv6_addr; flags interval; }
         add map snat_in6 { type ipv6_addr : ipv6_addr; flags interval; }
+        add map far6 { type ipv6_addr : ipv6_addr; }
         add map publish6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
         add map publish_at6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
         add chain raw { type filter hook prerouting priority -300; policy accept; }
@@ -183,6 +185,8 @@ fn the_rules_in_the_language_of_nft() {
         add rule publish meta nfproto ipv6 dnat ip6 to meta l4proto . th dport map @publish6 comment "any6"
         add rule postrouting ip daddr >= 224.0.0.0 return comment "multicast4"
         add rule postrouting ip6 daddr >= fe80:: return comment "multicast6"
+        add rule postrouting ct status dnat snat ip to ip daddr map @far4 comment "far4"
+        add rule postrouting ct status dnat snat ip6 to ip6 daddr map @far6 comment "far6"
         add rule postrouting ct status dnat ip saddr . ip daddr @direct4 masquerade comment "hairpin4"
         add rule postrouting ct status dnat ip6 saddr . ip6 daddr @direct6 masquerade comment "hairpin6"
         add rule postrouting ip saddr . ip daddr @direct4 return comment "direct4"

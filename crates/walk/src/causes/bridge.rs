@@ -1,7 +1,7 @@
 //! Bridges: members that are none, addresses in the wrong place, flags of members, wrong stations.
 
 use ropewalk_facts::seen::Port;
-use ropewalk_facts::{IfName, LinkKind, Ns, Route};
+use ropewalk_facts::{IfName, LinkKind, NeighKey, Ns, Route};
 
 use super::edit::{self, node};
 use super::{evidence, place, within};
@@ -166,6 +166,13 @@ pub(super) fn not_on_bridge(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 let alone = own
                     .is_some_and(|own| n.members(own).count() == 1 && index(own) > index(bridge));
                 let (at, to, name) = (ns.clone(), (*bridge).clone(), dev.name().clone());
+                let learned = learned(case.world, n, dev, bridge);
+                let known: Vec<Ns> = learned.iter().map(|(ns, _)| ns.clone()).collect();
+                let forget = learned.iter().map(|(ns, key)| {
+                    within(ns, &format!("ip neigh del {} dev {}", key.ip, key.dev))
+                });
+                let mut fix = vec![within(ns, &format!("ip link set {name} master {bridge}"))];
+                fix.extend(forget);
                 let (code, sentence) = match &dev.link.master {
                     None => (
                         "NOT_ON_BRIDGE",
@@ -199,7 +206,7 @@ pub(super) fn not_on_bridge(case: &Case<'_>, add: &mut Vec<Candidate>) {
                             .map_or("no master".to_owned(), |m| format!("master {m}")),
                         &format!("ip link show dev {name}"),
                     )],
-                    fix: vec![within(ns, &format!("ip link set {name} master {bridge}"))],
+                    fix,
                     rank: if alone || own.is_none() { 4 } else { 5 },
                     change: Some(Box::new(move |w: &mut World| {
                         node(w, &at, |n| {
@@ -209,11 +216,31 @@ pub(super) fn not_on_bridge(case: &Case<'_>, add: &mut Vec<Candidate>) {
                             }
                             n.fdb.retain(|f| f.key.dev != name || f.key.own);
                         });
+                        for ns in &known {
+                            let gone =
+                                |key: &NeighKey| learned.contains(&(ns.clone(), key.clone()));
+                            node(w, ns, |n| n.neighs.retain(|x| !gone(&x.key)));
+                        }
                     })),
                 });
             }
         }
     }
+}
+
+/// What the other end of a member has learned of the addresses of a bridge while it was on another: that
+/// answers for them, too, but with its own hardware address.
+fn learned(world: &World, n: &Node, member: &Dev, bridge: &IfName) -> Vec<(Ns, NeighKey)> {
+    /// `NUD_NOARP`, `NUD_PERMANENT`
+    const FIXED: u16 = 0x40 | 0x80;
+    let Some(peer) = member.other() else { return Vec::new() };
+    let Some(far) = world.node(&peer.ns) else { return Vec::new() };
+    let own = |ip| n.addrs_of(bridge).any(|a| a.key.net.addr() == ip);
+    let found = far.neighs.iter().filter(|x| {
+        let stated = x.key.proxy || x.state & FIXED != 0;
+        x.key.dev == peer.name && !stated && x.mac.is_some() && own(x.key.ip)
+    });
+    found.map(|x| (peer.ns.clone(), x.key.clone())).collect()
 }
 
 /// Both bridges have addresses of one subnet.

@@ -19,7 +19,6 @@ pub(super) fn filter(case: &Case<'_>, add: &mut Vec<Candidate>) {
         let Why::Filter { who, decision, hook, bridged } = &stop.why else { continue };
         let code = code(case, stop, who, decision, *bridged);
         let chain = if who.rule.is_some() { &who.chain } else { &who.base };
-        let table = format!("{} {}", chain.table.family.name(), chain.table.table);
         let what = match (&who.rule, decision) {
             (Some(_), Decision::Reject) => "a rule refuses",
             (Some(_), _) => "a rule drops",
@@ -53,16 +52,20 @@ pub(super) fn filter(case: &Case<'_>, add: &mut Vec<Candidate>) {
             code,
             place: chain_place(&stop.ns, chain),
             sentence,
-            evidence: vec![evidence(
-                &stop.ns,
-                chain.chain.clone(),
-                what,
-                &format!("nft -a list chain {table} {}", chain.chain),
-            )],
+            evidence: vec![evidence(&stop.ns, chain.chain.clone(), what, &shown(chain))],
             fix,
             rank: if top == Some(stop) { 5 } else { 6 },
             change: Some(change),
         });
+    }
+}
+
+/// The command that shows a chain.
+fn shown(chain: &ChainKey) -> String {
+    let (family, table, name) = (chain.table.family, &chain.table.table, &chain.chain);
+    match iptables(chain).filter(|_| family.is_legacy()) {
+        Some(tool) => format!("{tool} -t {table} -n --line-numbers -L {name}"),
+        None => format!("nft -a list chain {} {table} {name}", family.name()),
     }
 }
 
@@ -79,7 +82,7 @@ fn code(
     };
     let meant = asks_for_neighbours(case, stop, who);
     match who.base.table.family {
-        Family::Arp => return "ARP_FILTER_DROP",
+        Family::Arp | Family::Arptables => return "ARP_FILTER_DROP",
         Family::Bridge | Family::Netdev if stop.packet.is_arp() && meant => {
             return "ARP_FILTER_DROP";
         }
@@ -148,7 +151,10 @@ pub(super) fn repair_of(stop: &Stop) -> Vec<String> {
 type Repair = (Vec<String>, crate::diagnose::Change);
 
 fn repair(stop: &Stop, who: &Who, hook: Hook, bridged: bool) -> Repair {
-    let l3 = !matches!(who.base.table.family, Family::Arp | Family::Bridge | Family::Netdev);
+    let l3 = !matches!(
+        who.base.table.family,
+        Family::Arp | Family::Arptables | Family::Bridge | Family::Netdev
+    );
     if l3 && stop.packet.ask.is_none() {
         return pass(stop, &who.base, hook, bridged);
     }
@@ -243,7 +249,11 @@ pub(super) fn remove(stop: &Stop, ns: &Ns, rule: &RuleKey) -> Repair {
 /// Makes the policy accept.
 fn open(stop: &Stop, base: &ChainKey) -> Repair {
     let place = format!("{} {} {}", base.table.family.name(), base.table.table, base.chain);
-    let fix = within(&stop.ns, &format!("nft 'chain {place} {{ policy accept; }}'"));
+    let fix = match iptables(base).filter(|_| base.table.family.is_legacy()) {
+        Some(tool) => format!("{tool} -t {} -P {} ACCEPT", base.table.table, base.chain),
+        None => format!("nft 'chain {place} {{ policy accept; }}'"),
+    };
+    let fix = within(&stop.ns, &fix);
     let (ns, key) = (stop.ns.clone(), base.clone());
     let change = move |w: &mut World| {
         node(w, &ns, |n| {

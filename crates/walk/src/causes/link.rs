@@ -267,7 +267,11 @@ fn parent(
     let child = if home == *ns { to } else { from };
     let child =
         if case.world.node(ns).is_some_and(|n| n.owns(child)) { case.question.dst } else { child };
-    let own = case.world.node(ns).and_then(|n| n.addrs_of(dev).next().map(|a| a.key.net.addr()));
+    let own = case.world.node(ns).and_then(|n| {
+        let fits =
+            |ip: &std::net::IpAddr| ip.is_ipv6() == to.is_ipv6() && !super::edit::link_local(*ip);
+        n.addrs_of(dev).map(|a| a.key.net.addr()).find(fits)
+    });
     let source = own.map(|ip| format!(" src {ip}")).unwrap_or_default();
     let target = if home == *ns { child } else { from };
     let upon = |d: &crate::world::Dev| {
@@ -285,16 +289,22 @@ fn parent(
         });
         return;
     }
+    let v6 = target.is_ipv6();
+    // In IPv6 who asks for the host's address there is answered only where the link has it.
+    let own = own.filter(|_| v6).map(|ip| format!("ip addr add {ip}/128 dev mvhost nodad"));
+    let route = format!("{} route add {target} dev mvhost{source}", super::edit::ip(v6));
+    let words = [
+        Some(format!("ip link add mvhost link {dev} type macvlan mode bridge")),
+        Some("ip link set mvhost up".to_owned()),
+        own,
+        Some(route),
+    ];
     add.push(Candidate {
         code: "MACVLAN_HOST_ISOLATION",
         place: place(ns, Some(dev)),
         sentence: format!("{dev} carries macvlans, and a parent does not reach its own children: {} needs a macvlan of its own", called(ns)),
         evidence: vec![evidence(ns, dev.as_str(), "parent of macvlans", "ip -d link show type macvlan")],
-        fix: vec![
-            within(ns, &format!("ip link add mvhost link {dev} type macvlan mode bridge")),
-            within(ns, "ip link set mvhost up"),
-            within(ns, &format!("ip route add {target} dev mvhost{source}")),
-        ],
+        fix: words.iter().flatten().map(|command| within(ns, command)).collect(),
         rank: 8,
         change: None,
     });

@@ -49,6 +49,7 @@ const CAUSES: &[Cause] = &[
     nat::conntrack,
     nat::notrack,
     publish::stale_target,
+    publish::shadowed,
     neighbour::silent,
     neighbour::wrong_entry,
     neighbour::duplicate,
@@ -77,9 +78,11 @@ const CAUSES: &[Cause] = &[
     service::listener,
     size::mtu,
     tunnel::vxlan,
+    tunnel::foreign_local,
     tunnel::wrong_entry,
 ];
 
+pub(crate) use nat::translates_v6;
 pub(crate) use neighbour::taken_for_own;
 pub(crate) use service::advice;
 
@@ -123,6 +126,7 @@ pub(crate) fn iptables(chain: &ChainKey) -> Option<&'static str> {
     match chain.table.family {
         Family::Iptables => Some("iptables-legacy"),
         Family::Ip6tables => Some("ip6tables-legacy"),
+        Family::Arptables => Some("arptables-legacy"),
         Family::Ip if upper => Some("iptables"),
         Family::Ip6 if upper => Some("ip6tables"),
         _ => None,

@@ -32,6 +32,12 @@ fn snat_chains(n: &Node) -> Vec<ChainKey> {
         .collect()
 }
 
+/// Sources of IPv6 are translated here.
+pub(crate) fn translates_v6(n: &Node) -> bool {
+    let v6 = [Family::Ip6, Family::Inet, Family::Ip6tables];
+    snat_chains(n).iter().any(|chain| v6.contains(&chain.table.family))
+}
+
 /// The subnet that a source address belongs to, as the host sees it.
 fn subnet(n: &Node, ip: IpAddr) -> ipnet::IpNet {
     let near = n

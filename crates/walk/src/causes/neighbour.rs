@@ -158,10 +158,12 @@ pub(super) fn duplicate(case: &Case<'_>, add: &mut Vec<Candidate>) {
             let others: Vec<&(Ns, IfName, ipnet::IpNet)> =
                 owners.iter().filter(|(o, ..)| o != ns).collect();
             let Some((other, ..)) = others.first() else { continue };
+            // A container has one link; what it leads to is its host, and not behind it.
             let routes = case.world.node(ns).is_some_and(|n| {
-                n.devs
-                    .values()
-                    .any(|d| d.other().is_some_and(|p| others.iter().any(|(o, ..)| *o == p.ns)))
+                n.devs.values().filter(|d| !d.loopback()).count() > 1
+                    && n.devs
+                        .values()
+                        .any(|d| d.other().is_some_and(|p| others.iter().any(|(o, ..)| *o == p.ns)))
             });
             let (at, from, ip) = (ns.clone(), dev.clone(), net.addr());
             let keep = case.world.node(ns).map(|n| lost(n, dev, *net)).unwrap_or_default();
@@ -268,6 +270,7 @@ pub(super) fn nobody(case: &Case<'_>, add: &mut Vec<Candidate>) {
         }
         let ns = &stop.ns;
         if *ip == stop.packet.dst {
+            unattached(case, *ip, add);
             add.push(Candidate {
                 code: "NO_SUCH_HOST",
                 place: place(ns, Some(dev)),
@@ -325,6 +328,30 @@ pub(super) fn nobody(case: &Case<'_>, add: &mut Vec<Candidate>) {
             });
         }
     }
+}
+
+/// One of those that may be looked at has no interface: so the address that is nobody's is, most likely, the
+/// one that it should have.  A process that has a network for itself (systemd's `PrivateNetwork`) is meant to
+/// have none: those with a name alone count.
+fn unattached(case: &Case<'_>, ip: IpAddr, add: &mut Vec<Candidate>) {
+    let bare = |(ns, n): &(&Ns, &std::rc::Rc<crate::world::Node>)| {
+        let named = ns.as_str().starts_with("netns:");
+        named && !n.devs.is_empty() && n.devs.values().all(crate::world::Dev::loopback)
+    };
+    let mut all = case.world.nodes.iter().filter(bare);
+    let (Some((ns, _)), None) = (all.next(), all.next()) else { return };
+    add.push(Candidate {
+        code: "NO_INTERFACE",
+        place: called(ns).to_owned(),
+        sentence: format!(
+            "{} has no interface but loopback, and {ip} is nobody's address",
+            called(ns)
+        ),
+        evidence: vec![evidence(ns, "links", "lo alone", "ip link show")],
+        fix: super::routing::connected(case.world, ns, ip),
+        rank: 19,
+        change: None,
+    });
 }
 
 /// Nobody speaks for the address on the segment where it is asked for.

@@ -3,7 +3,7 @@
 use ropewalk_facts::{IfName, Ns, RouteKind, RuleAction, table};
 
 use super::edit::{self, node};
-use super::{evidence, place, within};
+use super::{evidence, place, within, written};
 use crate::diagnose::{Candidate, Case};
 use crate::question::called;
 use crate::trace::{Stop, Why};
@@ -28,12 +28,9 @@ pub(super) fn refused(case: &Case<'_>, add: &mut Vec<Candidate>) {
             } else {
                 format!(" table {}", route.key.table)
             };
-            let line = format!(
-                "{} route del {} {net}{in_table} metric {}",
-                edit::ip(stop.packet.v6()),
-                route.kind.name(),
-                route.key.metric
-            );
+            // Without its kind, which is not that of the entry where a nexthop object refuses.
+            let ip = edit::ip(stop.packet.v6());
+            let line = format!("{ip} route del {net}{in_table} metric {}", route.key.metric);
             let line = line.trim_end_matches(" metric 0").to_owned();
             let key = route.key.clone();
             add.push(Candidate {
@@ -145,27 +142,35 @@ pub(super) fn settings(case: &Case<'_>, add: &mut Vec<Candidate>) {
             Why::Localnet if stop.packet.src.is_loopback() && *ns != case.question.from() => {
                 super::source::from_loopback(case, stop, add);
             }
-            Why::Localnet => switch(
-                case,
-                ns,
-                &dev,
-                "route_localnet",
-                "1",
-                0,
-                Candidate {
-                    code: "ROUTE_LOCALNET_OFF",
-                    place: place(ns, Some(&dev)),
-                    sentence: format!(
-                        "{} takes no addresses of loopback from {dev}: route_localnet is off",
-                        called(ns)
-                    ),
-                    evidence: Vec::new(),
-                    fix: Vec::new(),
-                    rank: 2,
-                    change: None,
-                },
-                add,
-            ),
+            Why::Martian if stop.packet.src.is_loopback() && *ns != case.question.from() => {
+                super::source::from_loopback(case, stop, add);
+            }
+            Why::Localnet => {
+                if stop.packet.src.is_loopback() {
+                    super::source::out_of_loopback(case, stop, &dev, add);
+                }
+                switch(
+                    case,
+                    ns,
+                    &dev,
+                    "route_localnet",
+                    "1",
+                    0,
+                    Candidate {
+                        code: "ROUTE_LOCALNET_OFF",
+                        place: place(ns, Some(&dev)),
+                        sentence: format!(
+                            "{} takes no addresses of loopback from {dev}: route_localnet is off",
+                            called(ns)
+                        ),
+                        evidence: Vec::new(),
+                        fix: Vec::new(),
+                        rank: 2,
+                        change: None,
+                    },
+                    add,
+                )
+            }
             Why::Martian => switch(
                 case,
                 ns,
@@ -303,6 +308,14 @@ fn wrong_gateway(case: &Case<'_>, stop: &Stop, add: &mut Vec<Candidate>) {
         return;
     };
     let own: Vec<_> = n.addrs.iter().map(|a| a.key.net.addr()).collect();
+    let taken = case
+        .world
+        .node(&sender)
+        .map(|s| crate::route::lookup(s, stop.packet.dst, &crate::route::Ask::default()));
+    let net = match taken {
+        Some(crate::route::Answer::Route(taken)) => taken.route.key.dst,
+        _ => edit::everything(v6),
+    };
     for (via, out) in
         edit::gateways(case.world, &sender, v6).into_iter().filter(|(via, _)| !own.contains(via))
     {
@@ -323,9 +336,10 @@ fn wrong_gateway(case: &Case<'_>, stop: &Stop, add: &mut Vec<Candidate>) {
             )],
             fix: vec![within(
                 &sender,
-                &format!("{} route replace default via {via} dev {out}", edit::ip(v6)),
+                &format!("{} route replace {} via {via} dev {out}", edit::ip(v6), written(net)),
             )],
-            rank: 3,
+            // One for a part of all may win over the right one.
+            rank: if net.prefix_len() == 0 { 3 } else { 9 },
             change: Some(Box::new(move |w: &mut World| {
                 node(w, &at, |n| {
                     for hop in n.routes.iter_mut().flat_map(|r| r.hops.iter_mut()) {

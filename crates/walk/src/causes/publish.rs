@@ -6,7 +6,7 @@
 
 use std::net::IpAddr;
 
-use ropewalk_facts::nft::{ChainKey, Family};
+use ropewalk_facts::nft::{ChainKey, Expr, Family, NatKind, VerdictCode};
 use ropewalk_facts::{IfName, Ns};
 
 use super::edit::{self, node};
@@ -72,6 +72,59 @@ pub(super) fn too_broad(case: &Case<'_>, add: &mut Vec<Candidate>) {
             });
         })),
     });
+}
+
+/// A rule of the chain that publishes stands before the one that does, and ends the matter.
+pub(super) fn shadowed(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    let Some(stop) = case.trip.stop().filter(|_| !case.trip.back()) else { return };
+    let Some(n) = case.world.node(&stop.ns) else { return };
+    if !matches!(stop.why, Why::NoListener | Why::Unresolved { .. }) {
+        return;
+    }
+    let publishes = |line: &&crate::nft::Line| {
+        line.chain.base.as_ref().is_some_and(|b| b.kind == "nat" && matches!(b.hook, 0 | 3))
+    };
+    for line in n.nft.chains.values().filter(publishes) {
+        let Some(last) = line.rules.iter().rposition(|r| r.exprs.iter().any(leads)) else {
+            continue;
+        };
+        for rule in line.rules.iter().take(last).filter(|r| r.exprs.iter().any(ends)) {
+            let chain = &rule.key.chain;
+            let (fix, change) = super::filter::remove(stop, &stop.ns, &rule.key);
+            add.push(Candidate {
+                code: "NAT_RULE_SHADOWED",
+                place: chain_place(&stop.ns, chain),
+                sentence: format!(
+                    "a rule of {} comes first and keeps the one that publishes port {} from being reached",
+                    chain.chain, stop.packet.dport
+                ),
+                evidence: vec![evidence(
+                    &stop.ns,
+                    chain.chain.clone(),
+                    "a rule before the one that translates",
+                    "nft -a list ruleset",
+                )],
+                fix,
+                rank: 4,
+                change: Some(change),
+            });
+        }
+    }
+}
+
+/// It translates the destination, or goes where that may be done.
+fn leads(expr: &Expr) -> bool {
+    match expr {
+        Expr::Nat { kind, .. } => *kind == NatKind::Dnat,
+        Expr::Redir { .. } => true,
+        Expr::Xt { target, name, .. } => *target && matches!(name.as_str(), "DNAT" | "REDIRECT"),
+        Expr::Verdict(verdict) => matches!(verdict.code, VerdictCode::Jump | VerdictCode::Goto),
+        _ => false,
+    }
+}
+
+fn ends(expr: &Expr) -> bool {
+    matches!(expr, Expr::Verdict(v) if matches!(v.code, VerdictCode::Accept | VerdictCode::Return))
 }
 
 /// The destination is translated to an address that is nobody's, or the source is.

@@ -32,7 +32,7 @@ pub(super) fn no_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
             place: called(ns).to_owned(),
             sentence: format!("{} has no interface but loopback", called(ns)),
             evidence: vec![evidence(ns, "links", "lo alone", "ip link show")],
-            fix: connected(case.world, ns, v6),
+            fix: connected(case.world, ns, edit::everything(v6).addr()),
             rank: 0,
             change: None,
         });
@@ -70,8 +70,13 @@ pub(super) fn no_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
 }
 
 /// Commands that connect a namespace to the bridge that is there.
-fn connected(world: &World, ns: &Ns, v6: bool) -> Vec<String> {
-    let Some((host, bridge, own, gateway)) = edit::free(world, None, v6) else { return Vec::new() };
+pub(super) fn connected(world: &World, ns: &Ns, wanted: IpAddr) -> Vec<String> {
+    let v6 = wanted.is_ipv6();
+    let Some((host, bridge, free, gateway)) = edit::free(world, None, v6) else {
+        return Vec::new();
+    };
+    let own = IpNet::new(wanted, free.prefix_len()).ok().filter(|net| net.contains(&gateway));
+    let own = own.filter(|_| !wanted.is_unspecified()).unwrap_or(free);
     let Some(name) = ns.as_str().strip_prefix("netns:") else { return Vec::new() };
     let (leg, v, nodad) = ("why0", edit::ip(v6), if v6 { " nodad" } else { "" });
     vec![
@@ -164,6 +169,14 @@ pub(super) fn wrong_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     && r.key.metric > route.key.metric
             };
             let beaten = n.routes.iter().any(worse);
+            // Sent back out by where it came in, the sender was told of that way, and remembers it.
+            let asker = case.trip.request.hops.first().map(|hop| hop.tuple.src);
+            let back = asker.map(|ip| route::lookup(n, ip, &route::Ask::default()));
+            let told = matches!(&back, Some(Answer::Route(t)) if dev.is_some() && via.is_some()
+                && t.route.hops.first().and_then(|h| h.dev.as_ref()) == dev.as_ref());
+            let forget = (told && ns != case.question.from()).then(|| {
+                within(&case.question.from(), &format!("{} route flush cache", edit::ip(v6)))
+            });
             if route.key.dst.prefix_len() > 0 || beaten {
                 let at = ns.clone();
                 let key = route.key.clone();
@@ -182,7 +195,7 @@ pub(super) fn wrong_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
                         net.clone(),
                         &format!("ip route show {net}"),
                     )],
-                    fix: vec![within(
+                    fix: std::iter::once(within(
                         &ns,
                         &format!(
                             "{} route del {net}{}{}{}",
@@ -199,7 +212,9 @@ pub(super) fn wrong_route(case: &Case<'_>, add: &mut Vec<Candidate>) {
                                 String::new()
                             }
                         ),
-                    )],
+                    ))
+                    .chain(forget)
+                    .collect(),
                     rank: if beaten { 4 } else { 8 },
                     change: Some(Box::new(move |w: &mut World| {
                         node(w, &at, |n| n.routes.retain(|r| r.key != key))
@@ -263,7 +278,15 @@ fn nearer(world: &World, via: IpAddr, better: IpAddr, dst: IpAddr) -> bool {
             }
         })
     };
-    has(better) && !has(via)
+    // Or it knows a way at all, and the other one knows none.
+    let knows = |gateway: IpAddr| {
+        world.owners(gateway).any(|(ns, _)| {
+            let found =
+                world.node(ns).map(|n| route::lookup(n, dst, &route::Ask::default()));
+            matches!(found, Some(Answer::Route(t)) if matches!(t.route.kind, RouteKind::Unicast | RouteKind::Local))
+        })
+    };
+    has(better) && !has(via) || knows(better) && !knows(via)
 }
 
 fn dead_leg(case: &Case<'_>, ns: &Ns, route: &ropewalk_facts::Route, add: &mut Vec<Candidate>) {

@@ -1,5 +1,6 @@
 //! VXLAN: networks, ports and remotes that do not fit.
 
+use ipnet::IpNet;
 use ropewalk_facts::{IfName, LinkKind, Ns, VxlanSpec};
 
 use super::edit::node;
@@ -61,27 +62,7 @@ fn mismatch(case: &Case<'_>, ns: &Ns, dev: &IfName, vni: u32, port: u16, add: &m
             ),
         )
     };
-    let remote = d.seen.remote.map(|r| format!(" remote {r}")).unwrap_or_default();
-    let local = spec.local.map(|l| format!(" local {l}")).unwrap_or_default();
-    let lower = spec.dev.as_ref().map(|l| format!(" dev {l}")).unwrap_or_default();
-    let mut fix = vec![
-        within(ns, &format!("ip link del {dev}")),
-        within(
-            ns,
-            &format!("ip link add {dev} type vxlan id {vni}{lower}{local}{remote} dstport {port}"),
-        ),
-    ];
-    fix.push(match &d.link.master {
-        Some(master) => within(ns, &format!("ip link set {dev} master {master} up")),
-        None => within(ns, &format!("ip link set {dev} up")),
-    });
-    let n = case.world.node(ns);
-    let entries = n.iter().flat_map(|n| n.fdb.iter()).filter(|f| {
-        f.key.own && f.key.dev == *dev && f.key.dst.is_some() && f.key.dst != d.seen.remote
-    });
-    fix.extend(entries.filter_map(|f| {
-        Some(within(ns, &format!("bridge fdb append {} dev {dev} dst {}", f.key.mac, f.key.dst?)))
-    }));
+    let fix = made_anew(case, ns, d, &VxlanSpec { vni, port, ..spec.clone() });
     let (at, name) = (ns.clone(), dev.clone());
     add.push(Candidate {
         code,
@@ -105,6 +86,73 @@ fn mismatch(case: &Case<'_>, ns: &Ns, dev: &IfName, vni: u32, port: u16, add: &m
             });
         })),
     });
+}
+
+/// The commands that make a tunnel again, with what it is to be.
+fn made_anew(case: &Case<'_>, ns: &Ns, d: &Dev, spec: &VxlanSpec) -> Vec<String> {
+    let (dev, vni, port) = (d.name(), spec.vni, spec.port);
+    let remote = d.seen.remote.map(|r| format!(" remote {r}")).unwrap_or_default();
+    let local = spec.local.map(|l| format!(" local {l}")).unwrap_or_default();
+    let lower = spec.dev.as_ref().map(|l| format!(" dev {l}")).unwrap_or_default();
+    let mut fix = vec![
+        within(ns, &format!("ip link del {dev}")),
+        within(
+            ns,
+            &format!("ip link add {dev} type vxlan id {vni}{lower}{local}{remote} dstport {port}"),
+        ),
+    ];
+    fix.push(match &d.link.master {
+        Some(master) => within(ns, &format!("ip link set {dev} master {master} up")),
+        None => within(ns, &format!("ip link set {dev} up")),
+    });
+    let n = case.world.node(ns);
+    let entries = n.iter().flat_map(|n| n.fdb.iter()).filter(|f| {
+        f.key.own && f.key.dev == *dev && f.key.dst.is_some() && f.key.dst != d.seen.remote
+    });
+    fix.extend(entries.filter_map(|f| {
+        Some(within(ns, &format!("bridge fdb append {} dev {dev} dst {}", f.key.mac, f.key.dst?)))
+    }));
+    fix
+}
+
+/// A tunnel whose own address is none of its host's: nothing is sent (`ip_route_output_key_hash`).
+pub(super) fn foreign_local(case: &Case<'_>, add: &mut Vec<Candidate>) {
+    for (ns, dev, spec) in tunnels(case.world) {
+        let (Some(n), Some(wrong)) = (case.world.node(&ns), spec.local) else { continue };
+        let Some(d) = n.devs.get(&dev).filter(|_| !n.owns(wrong)) else { continue };
+        let lower = spec.dev.iter().flat_map(|lower| n.addrs_of(lower));
+        let fits = |net: &IpNet| net.addr().is_ipv6() == wrong.is_ipv6();
+        let near = |net: &IpNet| net.contains(&wrong);
+        let all: Vec<IpNet> = lower.map(|a| a.key.net).filter(fits).collect();
+        let Some(right) = all.iter().find(|net| near(net)).or(all.first()) else { continue };
+        let spec = VxlanSpec { local: Some(right.addr()), ..spec };
+        let (at, name, right) = (ns.clone(), dev.clone(), right.addr());
+        add.push(Candidate {
+            code: "WRONG_SOURCE",
+            place: place(&ns, Some(&dev)),
+            sentence: format!(
+                "{dev} sends from {wrong}, which is no address of {}, so it sends nothing; it has {right}",
+                called(&ns)
+            ),
+            evidence: vec![evidence(
+                &ns,
+                dev.as_str(),
+                format!("local {wrong}"),
+                &format!("ip -d link show dev {dev}"),
+            )],
+            fix: made_anew(case, &ns, d, &spec),
+            rank: 2,
+            change: Some(Box::new(move |w: &mut World| {
+                node(w, &at, |n| {
+                    if let Some(LinkKind::Vxlan(spec)) =
+                        n.devs.get_mut(&name).map(|d| &mut d.link.kind)
+                    {
+                        spec.local = Some(right);
+                    }
+                });
+            })),
+        });
+    }
 }
 
 /// Where a tunnel ought to send: to the hosts that have one of the same network.

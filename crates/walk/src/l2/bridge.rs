@@ -8,7 +8,7 @@ use ropewalk_facts::nft::Family;
 use ropewalk_facts::{IfName, Mac, Ns};
 
 use super::{Arrival, Frame, Spread, multicast};
-use crate::nft::Hook;
+use crate::nft::{self, Hook};
 use crate::packet::{BROADCAST, Packet};
 use crate::route;
 use crate::trace::{Stop, Why};
@@ -255,15 +255,9 @@ impl Walker<'_> {
         self.bridge_chains(node, At { ns, hook, iif, oif, bridged: true }, both, frame)?;
         let arp = frame.packet.is_arp() && node.number("net/bridge/bridge-nf-call-arptables") != 0;
         if arp && from.is_some() {
-            let lines = node.nft.hooked(&[Family::Arp], Hook::Forward, None);
-            for line in lines {
-                let at = At {
-                    ns,
-                    hook: Hook::Forward,
-                    iif: Some(bridge),
-                    oif: Some(bridge),
-                    bridged: true,
-                };
+            // With the members, not the bridge, as what it comes in and goes out by (`br_nf_forward_arp`).
+            for line in node.nft.hooked(nft::ARP, Hook::Forward, None) {
+                let at = At { ns, hook: Hook::Forward, iif, oif, bridged: true };
                 self.show(node, at, both, line, frame)?;
             }
         }

@@ -103,7 +103,10 @@ impl Walker<'_> {
         if !dev.link.up {
             return Self::lose(out, ns, name, Why::Down, &frame);
         }
-        if let Some(why) = self.queue(ns, dev, &frame) {
+        if self.filtered(ns, dev, true, &frame, out) {
+            return;
+        }
+        if let Some(why) = Self::queue(dev) {
             return Self::lose(out, ns, name, why, &frame);
         }
         if let Err(stop) = self.netdev(ns, name, Hook::Egress, &mut frame) {
@@ -280,8 +283,8 @@ impl Walker<'_> {
             None | Some(Some(2)) => {}
             Some(_) => self.opaque.push((ns.clone(), name.clone(), "xdp".to_owned())),
         }
-        if let Some(why) = self.filters(ns, dev, false, &frame) {
-            return Self::lose(out, ns, name, why, &frame);
+        if self.filtered(ns, dev, false, &frame, out) {
+            return;
         }
         if let Err(stop) = self.netdev(ns, name, Hook::Ingress, &mut frame) {
             out.losses.push(stop);

@@ -1,4 +1,4 @@
-//! What traffic control does with a frame: queueing disciplines, filters of BPF.
+//! What traffic control does with a frame: queueing disciplines, filters.
 //!
 //!     tc qdisc show dev X · tc filter show dev X ingress|egress
 //!
@@ -6,18 +6,15 @@
 
 use ropewalk_facts::Ns;
 
-use super::Frame;
+use super::{Frame, Spread};
 use crate::packet::Packet;
 use crate::trace::Why;
 use crate::walker::Walker;
 use crate::world::Dev;
 
 impl Walker<'_> {
-    /// What tc and queueing disciplines do on the way out.
-    pub(super) fn queue(&mut self, ns: &Ns, dev: &Dev, frame: &Frame) -> Option<Why> {
-        if let Some(why) = self.filters(ns, dev, true, frame) {
-            return Some(why);
-        }
+    /// What queueing disciplines do on the way out.
+    pub(super) fn queue(dev: &Dev) -> Option<Why> {
         if dev.seen.qdiscs.iter().any(|q| q.kind == "blackhole") {
             return Some(Why::Qdisc);
         }
@@ -36,32 +33,69 @@ impl Walker<'_> {
         bad.then_some(Why::Qdisc)
     }
 
-    /// The filters of tc of one way. Programs of BPF are run; of others, and of long ones, it is
-    /// only known that something was dropped there.
-    pub(super) fn filters(&mut self, ns: &Ns, dev: &Dev, out: bool, frame: &Frame) -> Option<Why> {
+    /// Shows a frame to the filters of tc of one way; true when it goes no further here.
+    pub(super) fn filtered(
+        &mut self,
+        ns: &Ns,
+        dev: &Dev,
+        way_out: bool,
+        frame: &Frame,
+        out: &mut Spread,
+    ) -> bool {
+        match self.filters(ns, dev, way_out, frame) {
+            Said::Pass | Said::Next => return false,
+            Said::Drop => {}
+            Said::Sent(index) => {
+                let node = self.node(ns);
+                let to = node.and_then(|n| n.devs.values().find(|d| d.seen.index == index));
+                // What shapes gives it back.
+                if to.is_some_and(|to| to.kind() == "ifb") {
+                    return false;
+                }
+                let mut there = Spread::default();
+                if let Some(to) = to {
+                    let mut copy = frame.clone();
+                    let what = format!("a filter of tc sends it out of {}", to.name());
+                    copy.hop(ns, dev.name().as_str(), what);
+                    self.egress(ns, to.name(), copy, &mut there);
+                }
+                if !there.arrivals.is_empty() || !there.outside.is_empty() {
+                    out.arrivals.extend(there.arrivals);
+                    out.losses.extend(there.losses);
+                    out.outside.extend(there.outside);
+                    return true;
+                }
+            }
+        }
+        Self::lose(out, ns, dev.name(), Why::Tc, frame);
+        true
+    }
+
+    /// The filters of tc of one way. Of those that are not understood, and of long programs, it is only
+    /// known that something was dropped there.
+    fn filters(&mut self, ns: &Ns, dev: &Dev, out: bool, frame: &Frame) -> Said {
         let kinds = if out { &dev.seen.tc_out } else { &dev.seen.tc_in };
         if kinds.is_empty() {
-            return None;
+            return Said::Pass;
         }
         let own: Vec<_> = dev.seen.filters.iter().filter(|f| f.out == out).collect();
         let known = own.len() == kinds.len();
         for filter in own.into_iter().filter(|_| known) {
             match filter_says(filter, &frame.packet) {
-                Some(Said::Drop) => return Some(Why::Tc),
-                Some(Said::Pass) => return None,
                 Some(Said::Next) => {}
+                Some(said) => return said,
                 None => return self.unknown_filter(ns, dev),
             }
         }
-        if known { None } else { self.unknown_filter(ns, dev) }
+        if known { Said::Pass } else { self.unknown_filter(ns, dev) }
     }
 
-    fn unknown_filter(&mut self, ns: &Ns, dev: &Dev) -> Option<Why> {
+    fn unknown_filter(&mut self, ns: &Ns, dev: &Dev) -> Said {
         self.opaque.push((ns.clone(), dev.name().clone(), "tc".to_owned()));
         let counts = |q: &&ropewalk_facts::seen::Qdisc| {
             matches!(q.kind.as_str(), "clsact" | "ingress") && q.drops > 0
         };
-        dev.seen.qdiscs.iter().find(counts).map(|_| Why::Tc)
+        dev.seen.qdiscs.iter().find(counts).map_or(Said::Pass, |_| Said::Drop)
     }
 }
 
@@ -70,6 +104,8 @@ enum Said {
     Drop,
     Pass,
     Next,
+    /// It goes out of the link with this index instead.
+    Sent(u32),
 }
 
 /// `None` where it is not known: long programs of eBPF, actions of their own.
@@ -85,7 +121,8 @@ fn filter_says(filter: &ropewalk_facts::seen::Filter, packet: &Packet) -> Option
         None => crate::classic::run(&filter.code, packet, true)?,
     };
     match (filter.direct, returned) {
-        (true, 2 | 4 | 5 | 8) => Some(Said::Drop),
+        (true, 4) => Some(filter.to.map_or(Said::Drop, Said::Sent)),
+        (true, 2 | 5 | 8) => Some(Said::Drop),
         (true, 0 | 1) => Some(Said::Pass),
         (true, 3 | u32::MAX) => Some(Said::Next),
         (false, 0) => Some(Said::Next),

@@ -11,6 +11,7 @@ use ropewalk_facts::{LinkKind, Mac, Ns, VxlanSpec};
 use super::{Frame, Spread, multicast};
 use crate::packet::{NO_MAC, Packet};
 use crate::question::proto;
+use crate::route::{self, Answer};
 use crate::trace::{Ending, Why};
 use crate::walker::Walker;
 use crate::world::{Dev, Node};
@@ -29,6 +30,10 @@ impl Walker<'_> {
         if frame.packet.len > dev.mtu() {
             return Self::lose(out, ns, dev.name(), Why::TooLong { mtu: dev.mtu() }, &frame);
         }
+        // What is sent from an address of others finds no route (`ip_route_output_key_hash`).
+        if spec.local.is_some_and(|local| !node.owns(local)) {
+            return Self::lose(out, ns, dev.name(), Why::NoSource, &frame);
+        }
         let remotes = remotes(node, dev, frame.packet.dmac);
         if remotes.is_empty() {
             return Self::lose(out, ns, dev.name(), Why::VxlanNoRemote, &frame);
@@ -40,13 +45,21 @@ impl Walker<'_> {
                     |a: &&ropewalk_facts::Addr| a.key.net.addr().is_ipv6() == remote.is_ipv6();
                 node.addrs_of(lower).find(|a| fits(a)).map(|a| a.key.net.addr())
             });
+            // What must not be broken is not put into what would be (`skb_tunnel_check_pmtu`).
+            let whole = frame.packet.df || frame.packet.v6() && !frame.packet.is_arp();
+            let header = if remote.is_ipv6() { 70 } else { 50 };
+            let room = below(node, remote).map(|mtu| mtu.saturating_sub(header));
+            if let Some(mtu) = room.filter(|room| whole && frame.packet.len > *room) {
+                Self::lose(out, ns, dev.name(), Why::TooLong { mtu }, &frame);
+                continue;
+            }
             let outer = Packet {
                 src: src.unwrap_or(remote),
                 dst: remote,
                 proto: proto::UDP,
                 sport: 50_000,
                 dport: spec.port,
-                len: frame.packet.len + 50,
+                len: frame.packet.len + header,
                 ttl: 64,
                 df: false,
                 mark: 0,
@@ -55,6 +68,7 @@ impl Walker<'_> {
                 ask: None,
                 conn: None,
                 untracked: false,
+                zone: 0,
                 ..frame.packet.clone()
             };
             let mut copy = frame.clone();
@@ -101,7 +115,14 @@ impl Walker<'_> {
                 let name = taker.name().clone();
                 self.ingress(&far, &name, frame, out);
             }
-            Some(Ending::Left { ns, dev, .. }) => out.outside.push((ns, dev)),
+            Some(Ending::Left { ns: at, dev, packet, .. }) => {
+                // It goes where the other end is not, though that may be looked at.
+                let owner = self.world.owners(remote).next().map(|(owner, _)| owner.clone());
+                let Some(owner) = owner else { return out.outside.push((at, dev)) };
+                let stop = Self::stop(&at, Some(&dev), Why::WrongWay(owner), &packet);
+                let why = Why::Outer(Box::new(stop));
+                out.losses.push(Self::stop(&at, Some(&dev), why, &frame.packet));
+            }
             Some(Ending::Stopped(stop)) => {
                 let (at, dev) = (stop.ns.clone(), stop.dev.clone());
                 out.losses.push(Self::stop(&at, dev.as_ref(), Why::Outer(stop), &frame.packet));
@@ -109,6 +130,15 @@ impl Walker<'_> {
             None => {}
         }
     }
+}
+
+/// What the way to a remote takes.
+fn below(node: &Node, remote: IpAddr) -> Option<u32> {
+    let Answer::Route(taken) = route::lookup(node, remote, &route::Ask::default()) else {
+        return None;
+    };
+    let dev = taken.route.hops.first().and_then(|hop| node.devs.get(hop.dev.as_ref()?))?;
+    Some(taken.route.mtu.unwrap_or_else(|| dev.mtu()).min(dev.mtu()))
 }
 
 /// Where a tunnel sends a frame: to the one that has the station, else to all.

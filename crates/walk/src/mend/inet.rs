@@ -50,12 +50,12 @@ impl Work {
         }
     }
 
-    /// The route that a `del` means: of any metric where it names none.
+    /// The route that a `del` means: of any metric, or kind, where it names none.
     fn found(&self, ns: &Ns, route: &Route) -> Option<Key> {
         let fits = |found: &&Route| {
             found.key.table == route.key.table
                 && found.key.dst == route.key.dst
-                && found.kind == route.kind
+                && (route.kind == RouteKind::Unicast || found.kind == route.kind)
         };
         let all = self.now.of(ns).filter_map(|fact| fact.body.as_route()).filter(fits);
         let mut all: Vec<&Route> = all.collect();

@@ -141,6 +141,9 @@ impl Work {
             Some(tool @ ("iptables" | "ip6tables" | "iptables-legacy" | "ip6tables-legacy")) => {
                 self.iptables(&ns, tool, words)
             }
+            Some("arptables-legacy") => {
+                Err("tables of arptables-legacy are not put back as they were")
+            }
             Some("sh") => match words.rest().as_slice() {
                 ["-c", script] => self.by_comment(&ns, script),
                 _ => Err(NO_WORDS),

@@ -137,7 +137,12 @@ impl Wish {
                 all.push(Expr::Meta { key: MetaKey::PROTOCOL, dreg: Reg(0) });
                 all.push(equals(if v6 { vec![0x86, 0xdd] } else { vec![8, 0] }));
             }
-            Family::Ip | Family::Ip6 | Family::Arp | Family::Iptables | Family::Ip6tables => {}
+            Family::Ip
+            | Family::Ip6
+            | Family::Arp
+            | Family::Iptables
+            | Family::Ip6tables
+            | Family::Arptables => {}
         }
     }
 

@@ -165,6 +165,8 @@ pub struct Outcome {
     pub ct_mark: Option<u32>,
     /// It was taken out of tracking.
     pub notrack: bool,
+    /// The zone of connections that it was put in.
+    pub zone: u16,
     /// The keys that it added to sets.
     pub filled: Vec<(SetKey, Vec<u8>)>,
     /// The hops it may still take afterwards.
@@ -231,7 +233,7 @@ fn same(a: &Outcome, b: &Outcome) -> bool {
         && nat(a) == nat(b)
         && a.doubts == b.doubts
         && (a.mark, a.priority) == (b.mark, b.priority)
-        && a.notrack == b.notrack
+        && (a.notrack, a.zone) == (b.notrack, b.zone)
 }
 
 fn once(env: &Env<'_>, line: &Line, packet: &Packet, assume: &[bool]) -> (Outcome, Vec<Doubt>) {
@@ -265,6 +267,7 @@ fn once(env: &Env<'_>, line: &Line, packet: &Packet, assume: &[bool]) -> (Outcom
         priority: run.packet.priority,
         ct_mark: run.ct_mark,
         notrack: run.notrack,
+        zone: run.packet.zone,
         filled: run.filled,
         ttl: run.packet.ttl,
         limited: run.limited,

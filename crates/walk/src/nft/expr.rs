@@ -13,6 +13,10 @@ use super::eval::{Decision, Limit, Nat, Run, Step};
 use super::load::{self, Loaded};
 use super::xt;
 
+/// `NFT_CT_MARK`
+const CT_MARK: u32 = 3;
+/// `NFT_CT_ZONE`
+const CT_ZONE: u32 = 17;
 /// `NFT_RT_NEXTHOP6`
 const RT_NEXTHOP6: u32 = 2;
 
@@ -40,14 +44,23 @@ impl Run<'_> {
                 let loaded = load::payload(&self.packet, *what);
                 self.load(*dreg, loaded, len)
             }
+            Expr::Ct { key: CT_MARK, dreg, .. } if self.ct_mark.is_some() => {
+                // A rule before has set it.
+                let bytes = self.ct_mark.unwrap_or_default().to_ne_bytes().to_vec();
+                self.load(*dreg, Loaded::Known(bytes), 4)
+            }
             Expr::Ct { key, dir, dreg } => {
                 let loaded = load::ct(self.env, *key, *dir);
                 self.load(*dreg, loaded, 16)
             }
             Expr::CtSet { key, sreg } => {
-                if *key == 3 {
+                if *key == CT_MARK {
                     let mark = self.regs.bytes(*sreg, 4).and_then(|b| b.first_chunk().copied());
                     self.ct_mark = mark.map(u32::from_ne_bytes);
+                }
+                if *key == CT_ZONE && self.env.track.is_none() {
+                    let zone = self.regs.bytes(*sreg, 2).and_then(|b| b.first_chunk().copied());
+                    self.packet.zone = zone.map_or(0, u16::from_ne_bytes);
                 }
                 Step::Next
             }
@@ -125,7 +138,8 @@ impl Run<'_> {
                 if *target {
                     xt::target(self, rule, name, *rev, data)
                 } else {
-                    match xt::matches(self, name, *rev, data) {
+                    let bridged = rule.key.chain.table.family == Family::Bridge;
+                    match xt::matches(self, name, *rev, data, bridged) {
                         Some(holds) => self.when(rule, Some(holds), name),
                         None => {
                             let limit = xt::limit(name, *rev, data);

@@ -49,6 +49,8 @@ pub(super) fn meta(env: &Env<'_>, packet: &Packet, key: MetaKey) -> Loaded {
         Known((if lo { 772u16 } else { 1 }).to_ne_bytes().to_vec())
     };
     match key.0 {
+        // Which options of TCP its sender's kernel puts in is not known.
+        0 if packet.proto == proto::TCP => Unknown,
         0 => Known(packet.len.to_ne_bytes().to_vec()),
         1 => Known(packet.ethertype().to_be_bytes().to_vec()),
         2 => Known(packet.priority.to_ne_bytes().to_vec()),
@@ -80,7 +82,7 @@ pub(super) fn meta(env: &Env<'_>, packet: &Packet, key: MetaKey) -> Loaded {
     }
 }
 
-fn pkttype(packet: &Packet) -> u8 {
+pub(super) fn pkttype(packet: &Packet) -> u8 {
     if packet.dmac == crate::packet::BROADCAST {
         1
     } else if packet.dmac.0.first().is_some_and(|b| b & 1 != 0) {
@@ -158,6 +160,9 @@ pub(super) fn ct(env: &Env<'_>, key: u32, dir: Option<u8>) -> Loaded {
         2 => Known(status(track).to_ne_bytes().to_vec()),
         3 => Known(track.mark.to_ne_bytes().to_vec()),
         7 => Known(vec![if tuple.src.is_ipv6() { 10 } else { 2 }]),
+        // Asked for of one version of IP.
+        19 | 20 if tuple.src.is_ipv6() => Break,
+        21 | 22 if !tuple.src.is_ipv6() => Break,
         8 | 19 | 21 => ip(tuple.src),
         9 | 20 | 22 => ip(tuple.dst),
         10 => Known(vec![tuple.proto]),

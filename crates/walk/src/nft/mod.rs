@@ -5,6 +5,7 @@
 //! Three values: a match holds, does not hold, or is unknown.  Where the decision hangs on an
 //! unknown, it says on which.  Never here: which hooks a packet meets, connections.
 
+mod ebt;
 mod eval;
 mod expr;
 mod load;
@@ -16,4 +17,5 @@ mod xt;
 mod xt_more;
 
 pub use eval::{Decision, Doubt, End, Env, Nat, Outcome, Track, Who, run};
+pub(crate) use ruleset::ARP;
 pub use ruleset::{Hook, Line, Ruleset, families, path};

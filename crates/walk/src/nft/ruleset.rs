@@ -64,9 +64,9 @@ impl Hook {
             (Family::Netdev, Self::Ingress) => 0,
             (Family::Netdev, Self::Egress) => 1,
             // NF_ARP_IN, NF_ARP_OUT, NF_ARP_FORWARD.
-            (Family::Arp, Self::Input) => 0,
-            (Family::Arp, Self::Output) => 1,
-            (Family::Arp, Self::Forward) => 2,
+            (Family::Arp | Family::Arptables, Self::Input) => 0,
+            (Family::Arp | Family::Arptables, Self::Output) => 1,
+            (Family::Arp | Family::Arptables, Self::Forward) => 2,
             (_, Self::Prerouting) => 0,
             (_, Self::Input) => 1,
             (_, Self::Forward) => 2,
@@ -97,6 +97,14 @@ pub fn families(v6: bool) -> &'static [Family] {
         &[Family::Ip, Family::Inet, Family::Iptables]
     }
 }
+
+/// The families that see a packet of ARP.
+pub(crate) const ARP: &[Family] = &[Family::Arp, Family::Arptables];
+
+/// A place among what hangs in a hook: by priority, and of one priority the last that was made comes
+/// first (`nf_hook_entries_grow`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Standing(i32, usize);
 
 /// Where the translation of the destination and of the source sit among all chains of a hook
 /// (`NF_IP_PRI_NAT_DST`, `NF_IP_PRI_NAT_SRC`), whatever the priority of a chain of type `nat` is.
@@ -139,20 +147,50 @@ impl Ruleset {
         let mut all: Vec<(&Line, &Base)> = Vec::new();
         for line in self.chains.values() {
             let Some(base) = &line.chain.base else { continue };
-            let table = &line.chain.key.table;
-            let dormant = self.tables.get(table).is_some_and(|t| t.dormant);
+            let family = line.chain.key.table.family;
             let here = dev.is_none_or(|dev| base.devs.contains(dev));
-            let hooked = base.hook == hook.number(table.family);
-            if families.contains(&table.family) && hooked && here && !dormant {
+            let hooked = base.hook == hook.number(family);
+            if families.contains(&family) && hooked && here && self.awake(line) {
                 all.push((line, base));
             }
         }
-        // Of one priority the last that was made comes first (`nf_hook_entries_grow`).
-        let made = |key: &ChainKey| self.made.iter().rposition(|made| made == key);
+        // Chains that translate stand together at one place, in the order of their own priorities.
+        let core = self.core(families, hook).unwrap_or_default();
         all.sort_by_key(|(line, base)| {
-            (place(base, hook), made(&line.chain.key).map_or(0, |at| usize::MAX - at))
+            let own = self.stands(line, base);
+            if base.kind == "nat" { (core, base.priority, own) } else { (own, i32::MIN, own) }
         });
         all.into_iter().map(|(line, _)| line).collect()
+    }
+
+    /// Where packets of these families are translated at a hook; nowhere without chains that translate.
+    /// That is at all hooks at once, with the first of any (`nf_nat_register_fn`).
+    pub(crate) fn core(&self, families: &[Family], hook: Hook) -> Option<Standing> {
+        let nat = |line: &&Line| line.chain.base.as_ref().is_some_and(|base| base.kind == "nat");
+        let seen = |line: &&Line| families.contains(&line.chain.key.table.family);
+        let all = self.chains.values().filter(nat).filter(seen).filter(|line| self.awake(line));
+        let first = all.map(|line| self.late(line)).max()?;
+        let priority = match hook {
+            Hook::Postrouting | Hook::Input => NAT_SRC,
+            _ => NAT_DST,
+        };
+        Some(Standing(priority, first))
+    }
+
+    /// Where a chain that does not translate stands.
+    pub(crate) fn stands(&self, line: &Line, base: &Base) -> Standing {
+        Standing(base.priority, self.late(line))
+    }
+
+    /// The later it was made, the less.
+    fn late(&self, line: &Line) -> usize {
+        let made = self.made.iter().rposition(|made| *made == line.chain.key);
+        made.map_or(0, |at| usize::MAX - at)
+    }
+
+    /// Chains of a dormant table hang in no hook (`nf_tables_table_disable`).
+    fn awake(&self, line: &Line) -> bool {
+        !self.tables.get(&line.chain.key.table).is_some_and(|table| table.dormant)
     }
 
     /// True when a rule for packets of IPv6, or of IPv4, asks for connections or translates: only then
@@ -202,15 +240,4 @@ fn asks(expr: &Expr, v6: bool) -> bool {
         ),
         _ => false,
     }
-}
-
-fn place(base: &Base, hook: Hook) -> (i32, i32) {
-    if base.kind != "nat" {
-        return (base.priority, i32::MIN);
-    }
-    let core = match hook {
-        Hook::Postrouting | Hook::Input => NAT_SRC,
-        _ => NAT_DST,
-    };
-    (core, base.priority)
 }

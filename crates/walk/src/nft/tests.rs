@@ -5,7 +5,7 @@
 
 use ropewalk_facts::nft::{
     Base, Bytes, Chain, CmpOp, Expr, Family, FibFlags, FibResult, NatKind, Payload, Reg, Rule,
-    RuleKey, TableKey, Verdict, VerdictCode,
+    RuleKey, Table, TableKey, Verdict, VerdictCode,
 };
 use ropewalk_facts::seen::{Device, Tuple};
 use ropewalk_facts::{Body, IfName, Link, LinkKind};
@@ -198,4 +198,235 @@ fn what_comes_in_from_itself_has_a_way_back() {
     let packet = packet("10.0.0.1", "10.0.0.2", 6);
     assert_eq!(shown(&node, &packet, None, Some(&lo)).end.decision, Decision::Drop);
     assert_eq!(shown(&node, &packet, None, None).end.decision, Decision::Accept);
+}
+
+/// A ruleset of one base chain at the hook forward of a family, and what it makes of a packet.
+fn forwarded(
+    family: Family,
+    exprs: Vec<Expr>,
+    packet: &Packet,
+    settings: &[(&str, &str)],
+) -> Outcome {
+    let key = TableKey::new(family, "t").chain("base");
+    let base = Base { kind: "filter".into(), hook: 2, priority: 0, drop: false, devs: Vec::new() };
+    let mut node = Node::default();
+    node.nft.take(&Body::Chain(Chain { key: key.clone(), base: Some(base) }));
+    let rule = RuleKey { chain: key.clone(), tag: "#1".into() };
+    node.nft.take(&Body::NftRule(Rule { key: rule, exprs, at: Some(0) }));
+    node.settings.extend(settings.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())));
+    let orig = packet.tuple();
+    let track = Track {
+        orig,
+        reply_tuple: orig.reversed(),
+        reply: true,
+        established: true,
+        related: false,
+        mark: 9,
+    };
+    let env = Env {
+        node: &node,
+        hook: Hook::Forward,
+        iif: None,
+        oif: None,
+        bridge_in: None,
+        bridge_out: None,
+        track: Some(&track),
+        untracked: false,
+        filled: &[],
+    };
+    run(&env, &node.nft.chains[&key], packet)
+}
+
+fn xt(target: bool, name: &str, rev: u32, data: &[u8]) -> Expr {
+    Expr::Xt { target, name: name.to_owned(), rev, data: Bytes(data.to_vec()) }
+}
+
+/// Bytes with others in their places.
+fn bytes(len: usize, parts: &[(usize, &[u8])]) -> Vec<u8> {
+    let mut all = vec![0; len];
+    parts.iter().for_each(|(at, part)| all[*at..*at + part.len()].copy_from_slice(part));
+    all
+}
+
+#[test]
+fn a_member_of_a_bridge_that_physdev_asks_for_is_found() {
+    let whole: &[u8] = &[0xff; 4];
+    let asks = |name: &[u8]| {
+        let data = bytes(72, &[(0, name), (16, whole), (32, b"vc2\0"), (48, whole), (65, &[3])]);
+        vec![xt(false, "physdev", 0, &data), does(VerdictCode::Drop, None)]
+    };
+    let mut p = packet("10.0.0.1", "10.0.0.2", 6);
+    let [vc1, vc2] = ["vc1", "vc2"].map(|name| Some(IfName::new(name).unwrap()));
+    (p.physin, p.physout) = (vc1, vc2);
+    for (name, decision) in [(b"vc1\0", Decision::Drop), (b"vc9\0", Decision::Accept)] {
+        let outcome = forwarded(Family::Ip, asks(name), &p, &[]);
+        assert_eq!((outcome.end.decision, outcome.doubts), (decision, Vec::new()));
+    }
+}
+
+#[test]
+fn the_mark_of_a_connection_is_restored_to_its_packets() {
+    let ones: &[u8] = &[0xff; 4];
+    // Revision 2 has the mode behind two numbers of a shift, revision 1 before.
+    for (rev, mode) in [(1, 12), (2, 14)] {
+        let data = bytes(16, &[(4, ones), (8, ones), (mode, &[2])]);
+        let rules = vec![xt(true, "CONNMARK", rev, &data)];
+        let outcome = forwarded(Family::Ip, rules, &packet("10.0.0.1", "10.0.0.2", 6), &[]);
+        assert_eq!((outcome.mark, outcome.ct_mark), (9, None), "revision {rev}");
+    }
+}
+
+#[test]
+fn a_packet_without_a_connection_has_no_mark_of_one() {
+    let data = bytes(12, &[(4, &[0xff; 4])]);
+    let node =
+        rules(&[("base", vec![xt(false, "connmark", 1, &data), does(VerdictCode::Drop, None)])]);
+    assert_eq!(plain(&node), (Decision::Accept, Vec::new()));
+}
+
+#[test]
+fn what_ebtables_asks_of_a_packet_of_ip_is_understood() {
+    let asks = |proto: u8, invert: u8| {
+        let data = bytes(28, &[(4, &[10, 0, 0, 2]), (12, &[255; 4]), (17, &[proto, 10, invert])]);
+        vec![xt(false, "ip", 0, &data), does(VerdictCode::Drop, None)]
+    };
+    let p = packet("10.0.0.1", "10.0.0.2", 6);
+    for (proto, invert, decision) in [
+        (6, 0, Decision::Drop),
+        (17, 0, Decision::Accept),
+        (17, 8, Decision::Drop),
+        (6, 2, Decision::Accept),
+    ] {
+        let outcome = forwarded(Family::Bridge, asks(proto, invert), &p, &[]);
+        assert_eq!((outcome.end.decision, outcome.doubts), (decision, Vec::new()), "{proto}");
+    }
+}
+
+#[test]
+fn ports_and_types_that_ebtables_asks_for_lie_as_it_writes_them() {
+    // As ebtables-nft 1.8.9 leaves them: `--ip-proto tcp --ip-dport 80`, `--ip-proto icmp --ip-icmp-type 8/3`.
+    let port = |number: u16| {
+        let number = number.to_ne_bytes();
+        bytes(32, &[(17, &[6, 0x28, 0]), (24, &number), (26, &number)])
+    };
+    let types = bytes(32, &[(17, &[1, 0x48, 0]), (20, &[8, 8]), (24, &[3, 3])]);
+    let mut icmp = packet("10.0.0.1", "10.0.0.2", 1);
+    icmp.icmp = (8, 3);
+    let mut other = icmp.clone();
+    other.icmp = (8, 0);
+    let tcp = packet("10.0.0.1", "10.0.0.2", 6);
+    for (data, p, decision) in [
+        (port(80), &tcp, Decision::Drop),
+        (port(81), &tcp, Decision::Accept),
+        (types.clone(), &icmp, Decision::Drop),
+        (types, &other, Decision::Accept),
+    ] {
+        let exprs = vec![xt(false, "ip", 0, &data), does(VerdictCode::Drop, None)];
+        let outcome = forwarded(Family::Bridge, exprs, p, &[]);
+        assert_eq!((outcome.end.decision, outcome.doubts), (decision, Vec::new()), "{data:?}");
+    }
+}
+
+#[test]
+fn a_queue_that_no_program_has_asked_for_drops() {
+    let queue = |flags: u8| vec![xt(true, "NFQUEUE", 3, &[3, 0, 1, 0, flags, 0, 0, 0])];
+    let p = packet("10.0.0.1", "10.0.0.2", 6);
+    let ends = |flags, asked: &[(&str, &str)]| {
+        let outcome = forwarded(Family::Ip, queue(flags), &p, asked);
+        (outcome.end.decision, outcome.doubts.len())
+    };
+    assert_eq!(ends(0, &[("nfnetlink_queue", "0 4")]), (Decision::Drop, 0));
+    assert_eq!(ends(1, &[("nfnetlink_queue", "")]), (Decision::Accept, 0));
+    assert_eq!(ends(0, &[("nfnetlink_queue", "3")]), (Decision::Queue, 1));
+    assert_eq!(ends(0, &[]), (Decision::Queue, 1), "not read");
+}
+
+#[test]
+fn who_is_on_a_list_of_recent_sources_is_known() {
+    let data = bytes(216, &[(8, &[1]), (10, b"bad")]);
+    let rules = || vec![xt(false, "recent", 0, &data), does(VerdictCode::Drop, None)];
+    let p = packet("10.0.0.1", "10.0.0.2", 6);
+    for (list, decision) in [("10.0.0.9 10.0.0.1", Decision::Drop), ("10.0.0.9", Decision::Accept)]
+    {
+        let outcome = forwarded(Family::Ip, rules(), &p, &[("xt_recent/bad", list)]);
+        assert_eq!((outcome.end.decision, outcome.doubts), (decision, Vec::new()));
+    }
+}
+
+#[test]
+fn a_mark_of_the_connection_that_a_rule_before_has_set_is_seen() {
+    let mark = Expr::Ct { key: 3, dir: None, dreg: Reg(0) };
+    let set = [Expr::Immediate { dreg: Reg(0), data: Bytes(vec![1, 0, 0, 0]) }];
+    let set = [&set[..], &[Expr::CtSet { key: 3, sreg: Reg(0) }]].concat();
+    let asks = vec![mark, is(&[1, 0, 0, 0]), does(VerdictCode::Drop, None)];
+    let exprs = [set, asks].concat();
+    let outcome = forwarded(Family::Ip, exprs, &packet("10.0.0.1", "10.0.0.2", 17), &[]);
+    assert_eq!((outcome.end.decision, outcome.doubts), (Decision::Drop, Vec::new()));
+}
+
+#[test]
+fn an_address_of_ipv4_is_none_of_a_connection_of_ipv6() {
+    let src = Expr::Ct { key: 19, dir: Some(0), dreg: Reg(0) };
+    let other = Expr::Cmp { sreg: Reg(0), op: CmpOp::Neq, data: Bytes(vec![10, 1, 0, 1]) };
+    let exprs = || vec![src.clone(), other.clone(), does(VerdictCode::Drop, None)];
+    for (from, to, decision) in
+        [("fd00::1", "fd00::2", Decision::Accept), ("10.0.0.1", "10.0.0.2", Decision::Drop)]
+    {
+        let outcome = forwarded(Family::Inet, exprs(), &packet(from, to, 17), &[]);
+        assert_eq!(outcome.end.decision, decision, "{from}");
+    }
+}
+
+#[test]
+fn the_length_of_a_packet_of_tcp_hangs_on_its_options() {
+    let asks = |from: u16, to: u16| {
+        let data = [from.to_ne_bytes(), to.to_ne_bytes(), [0, 0], [0, 0]].concat();
+        vec![xt(false, "length", 0, &data), does(VerdictCode::Drop, None)]
+    };
+    let ends = |proto, from, to| {
+        let p = packet("10.0.0.1", "10.0.0.2", proto);
+        let outcome = forwarded(Family::Ip, asks(from, to), &p, &[]);
+        (outcome.end.decision, outcome.doubts.len())
+    };
+    assert_eq!(ends(17, 60, 60), (Decision::Drop, 0));
+    assert_eq!(ends(6, 0, 1500), (Decision::Drop, 0));
+    assert_eq!(ends(6, 200, 1500), (Decision::Accept, 0));
+    assert_eq!(ends(6, 60, 60), (Decision::Accept, 1));
+}
+
+#[test]
+fn chains_that_translate_stand_where_the_first_of_them_was_put() {
+    let chain = |family, name: &str, kind: &str, priority| {
+        let base = Base { kind: kind.into(), hook: 3, priority, drop: false, devs: Vec::new() };
+        let key = TableKey::new(family, "t").chain(name);
+        Chain { key, base: Some(base) }
+    };
+    let all = [
+        chain(Family::Inet, "filter", "filter", -100),
+        chain(Family::Ip, "nat", "nat", -100),
+        chain(Family::Inet, "late", "filter", -100),
+    ];
+    let mut rules =
+        Ruleset { made: all.iter().map(|c| c.key.clone()).collect(), ..Default::default() };
+    all.iter().for_each(|chain| rules.take(&Body::Chain(chain.clone())));
+    let lines = rules.hooked(super::families(false), Hook::Output, None);
+    let names: Vec<_> = lines.iter().map(|line| line.chain.key.chain.as_str()).collect();
+    assert_eq!(names, ["late", "nat", "filter"]);
+    // One of a table that sleeps stands nowhere (`nf_tables_table_disable`).
+    let idle = TableKey::new(Family::Ip, "idle");
+    let base = Base { kind: "nat".into(), hook: 3, priority: 0, drop: false, devs: Vec::new() };
+    rules.take(&Body::Table(Table { key: idle.clone(), dormant: true }));
+    rules.take(&Body::Chain(Chain { key: idle.chain("asleep"), base: Some(base) }));
+    rules.made.insert(0, idle.chain("asleep"));
+    let lines = rules.hooked(super::families(false), Hook::Output, None);
+    let names: Vec<_> = lines.iter().map(|line| line.chain.key.chain.as_str()).collect();
+    assert_eq!(names, ["late", "nat", "filter"]);
+    // The first of any hook puts them at all hooks.
+    let base = Base { kind: "nat".into(), hook: 0, priority: 0, drop: false, devs: Vec::new() };
+    let first = TableKey::new(Family::Ip, "t").chain("first");
+    rules.take(&Body::Chain(Chain { key: first.clone(), base: Some(base) }));
+    rules.made.insert(0, first);
+    let lines = rules.hooked(super::families(false), Hook::Output, None);
+    let names: Vec<_> = lines.iter().map(|line| line.chain.key.chain.as_str()).collect();
+    assert_eq!(names, ["late", "filter", "nat"]);
 }

@@ -14,6 +14,9 @@ use super::xt_more;
 use crate::packet::Packet;
 use crate::question::proto;
 
+/// How long the options of TCP may be.
+const OPTIONS: u32 = 40;
+
 /// Numbers within a structure, in the order of the machine.
 pub(super) struct At<'a>(&'a [u8]);
 
@@ -59,8 +62,17 @@ fn u_all(v6: bool) -> IpAddr {
 }
 
 /// Whether a match holds.
-pub(super) fn matches(run: &Run<'_>, name: &str, rev: u32, data: &Bytes) -> Option<bool> {
+pub(super) fn matches(
+    run: &Run<'_>,
+    name: &str,
+    rev: u32,
+    data: &Bytes,
+    bridged: bool,
+) -> Option<bool> {
     let at = At(&data.0);
+    if let Some(holds) = super::ebt::matches(run, name, &at).filter(|_| bridged) {
+        return holds;
+    }
     if let Some(holds) = xt_more::matches(run, name, rev, &at) {
         return holds;
     }
@@ -78,8 +90,10 @@ pub(super) fn matches(run: &Run<'_>, name: &str, rev: u32, data: &Bytes) -> Opti
         }
         "icmp" | "icmp6" => icmp(p, &at),
         "mark" => Some((p.mark & at.u32(4)? == at.u32(0)?) != (at.u8(8)? != 0)),
+        // Of a packet without a connection it is not asked, inverted or not.
         "connmark" => {
-            let mark = run.env.track.map_or(0, |t| t.mark);
+            let Some(track) = run.env.track else { return Some(false) };
+            let mark = run.ct_mark.unwrap_or(track.mark);
             Some((mark & at.u32(4)? == at.u32(0)?) != (at.u8(8)? != 0))
         }
         "mac" => {
@@ -90,7 +104,11 @@ pub(super) fn matches(run: &Run<'_>, name: &str, rev: u32, data: &Bytes) -> Opti
         "iprange" => iprange(p, &at),
         "length" => {
             let (min, max) = (u32::from(at.u16(0)?), u32::from(at.u16(2)?));
-            Some((min..=max).contains(&p.len) != (at.u8(4)? != 0))
+            // Which options of TCP its sender's kernel puts in is not known.
+            let most = p.len + if p.proto == proto::TCP { OPTIONS } else { 0 };
+            let (inside, outside) = (min <= p.len && most <= max, most < min || max < p.len);
+            let invert = at.u8(4)? != 0;
+            (inside || outside).then_some(inside != invert)
         }
         "ttl" | "hl" => {
             let (mode, ttl) = (at.u8(0)?, at.u8(1)?);
@@ -220,7 +238,7 @@ fn conntrack(run: &Run<'_>, at: &At<'_>) -> Option<bool> {
     Some(holds)
 }
 
-fn masked(ip: IpAddr, mask: IpAddr) -> u128 {
+pub(super) fn masked(ip: IpAddr, mask: IpAddr) -> u128 {
     let number = |ip| match ip {
         IpAddr::V4(ip) => u128::from(u32::from(ip)),
         IpAddr::V6(ip) => u128::from(ip),
@@ -280,26 +298,24 @@ fn icmp(p: &Packet, at: &At<'_>) -> Option<bool> {
     Some(hit != (inv & 1 != 0))
 }
 
+/// `struct xt_physdev_info { physindev, in_mask, physoutdev, out_mask; u8 invert, bitmask }`: the members
+/// of a bridge that br_netfilter has kept in mind.
 fn physdev(p: &Packet, at: &At<'_>) -> Option<bool> {
-    let (invert, bits) = (at.u8(128)?, at.u8(129)?);
-    let wanted = |from: usize| -> Option<String> {
-        let bytes = at.0.get(from..from + 16)?;
-        let end = bytes.iter().position(|b| *b == 0).unwrap_or(16);
-        Some(String::from_utf8_lossy(bytes.get(..end)?).into_owned())
-    };
-    let is = |dev: &Option<ropewalk_facts::IfName>, name: &str| {
-        dev.as_ref().is_some_and(|dev| match name.strip_suffix('+') {
-            Some(start) => dev.as_str().starts_with(start),
-            None => dev.as_str() == name,
-        })
+    let (invert, bits) = (at.u8(64)?, at.u8(65)?);
+    let is = |dev: &Option<ropewalk_facts::IfName>, from: usize| -> Option<bool> {
+        let (wanted, mask) = (at.0.get(from..from + 16)?, at.0.get(from + 16..from + 32)?);
+        let Some(dev) = dev else { return Some(false) };
+        let own = dev.as_str().bytes().chain(std::iter::repeat(0));
+        let mut bytes = own.zip(wanted).zip(mask);
+        Some(bytes.all(|((own, wanted), mask)| (own ^ wanted) & mask == 0))
     };
     let flip = |bit: u8| invert & bit != 0;
     let mut holds = true;
     if bits & 1 != 0 {
-        holds &= is(&p.physin, &wanted(0)?) != flip(1);
+        holds &= is(&p.physin, 0)? != flip(1);
     }
     if bits & 2 != 0 {
-        holds &= is(&p.physout, &wanted(32)?) != flip(2);
+        holds &= is(&p.physout, 32)? != flip(2);
     }
     if bits & 4 != 0 {
         holds &= (p.physin.is_some() && p.physout.is_some()) != flip(4);
@@ -362,10 +378,14 @@ pub(super) fn target(run: &mut Run<'_>, rule: &Rule, name: &str, rev: u32, data:
             }
             Step::Next
         }
-        "CONNMARK" => connmark(run, &at),
+        "CONNMARK" => connmark(run, &at, rev),
+        "NFQUEUE" => queue(run, rule, &at, rev),
         "CT" => {
+            // struct xt_ct_target_info { u16 flags, zone }
             if at.u16(0).is_some_and(|flags| flags & 1 != 0) {
                 run.untrack();
+            } else if let Some(zone) = at.u16(2).filter(|_| run.env.track.is_none()) {
+                run.packet.zone = zone;
             }
             Step::Next
         }
@@ -418,17 +438,45 @@ fn netmap(run: &mut Run<'_>, rule: &Rule, at: &At<'_>, rev: u32) -> Step {
     run.translate(rule, kind, mapped, None, false)
 }
 
-fn connmark(run: &mut Run<'_>, at: &At<'_>) -> Step {
+/// `struct xt_connmark_tginfo1 { u32 ctmark, ctmask, nfmask; u8 mode }`; revision 2 has the direction of a
+/// shift and by how many bits before the mode: set, save, restore.
+fn connmark(run: &mut Run<'_>, at: &At<'_>, rev: u32) -> Step {
     let (Some(ctmark), Some(ctmask), Some(nfmask)) = (at.u32(0), at.u32(4), at.u32(8)) else {
         return Step::Next;
     };
-    // Revision 2 has two numbers of shifts before the mode; none are assumed.
-    let mode = at.u8(12).filter(|m| *m < 3).unwrap_or(0);
+    let (mode, right, bits) = match rev {
+        2 => (at.u8(14), at.u8(12) == Some(1), at.u8(13).unwrap_or(0)),
+        _ => (at.u8(12), false, 0),
+    };
+    let shift = |mark: u32| {
+        let shifted =
+            if right { mark.checked_shr(bits.into()) } else { mark.checked_shl(bits.into()) };
+        shifted.unwrap_or(0)
+    };
     let old = run.ct_mark.or_else(|| run.env.track.map(|t| t.mark)).unwrap_or(0);
-    match mode {
-        0 => run.ct_mark = Some(old & !ctmask ^ ctmark),
-        1 => run.ct_mark = Some(old & !ctmask ^ (run.packet.mark & nfmask)),
-        _ => run.packet.mark = run.packet.mark & !nfmask ^ (old & ctmask),
+    match mode.unwrap_or(0) {
+        0 => run.ct_mark = Some(shift(old & !ctmask ^ ctmark)),
+        1 => run.ct_mark = Some(old & !ctmask ^ shift(run.packet.mark & nfmask)),
+        _ => run.packet.mark = run.packet.mark & !nfmask ^ shift(old & ctmask),
     }
     Step::Next
+}
+
+/// `struct xt_NFQ_info { u16 number, total, bypass | flags }`: where no program has asked for the queue, what
+/// is put there is dropped, unless it may go by.
+fn queue(run: &mut Run<'_>, rule: &Rule, at: &At<'_>, rev: u32) -> Step {
+    let (first, total) = (at.u16(0).unwrap_or(0), at.u16(2).filter(|_| rev > 0).unwrap_or(1));
+    let bypass = rev > 1 && at.u16(4).is_some_and(|flags| flags & 1 != 0);
+    let asked: Option<Vec<u16>> = run.env.node.queues();
+    let deaf = asked.is_some_and(|all| {
+        !all.iter().any(|n| (first..first.saturating_add(total.max(1))).contains(n))
+    });
+    match (deaf, bypass) {
+        (true, true) => Step::Next,
+        (true, false) => Step::Decide(Decision::Drop),
+        (false, _) => {
+            run.lacks(rule, "NFQUEUE");
+            Step::Decide(Decision::Queue)
+        }
+    }
 }

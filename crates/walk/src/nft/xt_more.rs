@@ -31,6 +31,7 @@ pub(super) fn matches(run: &Run<'_>, name: &str, rev: u32, at: &At<'_>) -> Optio
         "policy" => at.u16(304).map(|flags| flags & 4 != 0),
         // struct xt_helper_info { invert, name }: no connection has a helper.
         "helper" => at.u32(0).map(|invert| invert != 0),
+        "recent" => return recent(run, at).map(Some),
         "nfacct" => Some(true),
         "esp" | "ah" | "sctp" | "dccp" | "ipcomp" | "l2tp" => Some(false),
         _ => return None,
@@ -120,6 +121,20 @@ fn chance(at: &At<'_>) -> Option<bool> {
         _ => return None,
     };
     Some(holds != invert)
+}
+
+/// `struct xt_recent_mtinfo { u32 seconds, hits; u8 what, invert; name[200]; u8 side }`: whether an address is
+/// on a list, where nothing else is asked for (`XT_RECENT_CHECK`).
+fn recent(run: &Run<'_>, at: &At<'_>) -> Option<bool> {
+    let (what, invert) = (at.u8(8)?, at.u8(9)? != 0);
+    if at.u32(0)? != 0 || at.u32(4)? != 0 || what != 1 {
+        return None;
+    }
+    let name: Option<Vec<u8>> = (10..210).map(|i| at.u8(i)).take_while(|b| *b != Some(0)).collect();
+    let list = run.env.node.recent(&String::from_utf8_lossy(&name?))?;
+    let p = &run.packet;
+    let ip = if at.u8(210)? == 0 { p.src } else { p.dst };
+    Some(list.contains(&ip) != invert)
 }
 
 /// `struct xt_rpfilter_info { flags }`: loose 1, mark 2, accept local 4, invert 8.

@@ -65,7 +65,7 @@ pub(super) const PAGES: &[Page] = &[
         code: "ARP_FILTER_DROP",
         what: "A rule drops ARP: arptables, nft's family arp, or a rule for ARP in the families bridge and netdev.",
         looks: "Neighbours stay FAILED, while IP rules allow everything.",
-        see: &["nft list ruleset", "arptables -S", "ebtables -L"],
+        see: &["nft list ruleset", "arptables-legacy -nL", "ebtables -L"],
         repair: "Take the rule away, or accept ARP before it.",
     },
     Page {

@@ -82,7 +82,7 @@ pub(super) const PAGES: &[Page] = &[
     },
     Page {
         code: "WRONG_SOURCE",
-        what: "The packet has a source address that no answer finds: by \"src\" of a route, or since a program is bound to it.",
+        what: "The packet has a source address that no answer finds: by \"src\" of a route, or since a program or a tunnel is bound to it.",
         looks: "Requests arrive with a strange source; answers go elsewhere.",
         see: &["ip route get ADDRESS        (src ...)"],
         repair: "ip route replace ... without src, another bind address, or a route back to that source.",

@@ -2,7 +2,7 @@
 //!
 //! Never here: where things stand, files.
 
-use super::layout::{ABOVE, BRIDGE, CLOUD, LINE, MARGIN, PORT, TITLE, wide};
+use super::layout::{ABOVE, AIR, CLOUD, LINE, MARGIN, OVER, PORT, TITLE, UNDER, wide};
 use super::scene::{Kind, Room, Scene};
 use super::trail::{self, At, Leg, Trail};
 use super::{escaped, filled, px};
@@ -117,17 +117,18 @@ fn walls(room: &Room) -> String {
         let bridge = port.bridge.as_ref();
         if let Some(bridge) = bridge.and_then(|b| room.bridges.iter().find(|r| r.name == *b)) {
             let (x1, y1, x2, y2) = (x + port.x, y + port.y, x + bridge.x, y + bridge.y);
-            out += &format!("<path class=\"inner\" d=\"{}\"/>\n", curve((x1, y1), (x2, y2)));
+            let line = within(room, (x1, y1), (x2, y2));
+            out += &format!("<path class=\"inner\" d=\"{line}\"/>\n");
         }
     }
     for bridge in &room.bridges {
         let half = half(bridge);
-        let (bx, by) = (x + bridge.x - half, y + bridge.y - BRIDGE / 2 + 4);
+        let (bx, by) = (x + bridge.x - half, y + bridge.y - OVER);
         let class = if bridge.up { "bridge" } else { "bridge down" };
         out += &format!(
             "<rect class=\"{class}\" x=\"{bx}\" y=\"{by}\" width=\"{}\" height=\"{}\" rx=\"6\"/>\n",
             half * 2,
-            BRIDGE - 8
+            OVER + UNDER
         );
     }
     out
@@ -160,14 +161,13 @@ fn labels(room: &Room) -> String {
     for bridge in &room.bridges {
         let (bx, by) = (x + bridge.x, y + bridge.y);
         let note = bridge.notes.first();
-        let dy = if note.is_some() { -2 } else { 4 };
-        out += &text("dev", "middle", bx, by + dy, &bridge.name);
-        out += &note.map(|note| text("note", "middle", bx, by + 12, note)).unwrap_or_default();
+        out += &text("dev", "middle", bx, by - 7, &bridge.name);
+        out += &note.map(|note| text("note", "middle", bx, by + 23, note)).unwrap_or_default();
     }
     let rows = |left: bool| px(room.ports.iter().filter(|port| port.left == left).count());
     let tall = rows(true).max(rows(false)).max(1) * PORT;
     let low = room.bridges.iter().map(|b| b.y + PORT / 2).max().unwrap_or(0);
-    let mut line = y + (TITLE + tall).max(low) + 10;
+    let mut line = y + (TITLE + tall + AIR).max(low) + 10;
     for note in &room.notes {
         out += &text("note", "start", x + 14, line, note);
         line += LINE;
@@ -188,7 +188,7 @@ fn port_words(room: &Room, port: &super::scene::Port) -> String {
     let mut out = format!("<circle class=\"{class}\" cx=\"{x}\" cy=\"{y}\" r=\"5\"/>\n");
     let state = if port.up { "" } else { " down" };
     out += &text("dev", anchor, at, y - 6, &format!("{}{state}", port.dev));
-    out += &port.notes.first().map(|n| text("note", anchor, at, y + 18, n)).unwrap_or_default();
+    out += &port.notes.first().map(|n| text("note", anchor, at, y + 23, n)).unwrap_or_default();
     out
 }
 
@@ -222,6 +222,24 @@ fn between(a: (i32, i32, bool), b: (i32, i32, bool)) -> String {
 fn curve(a: At, b: At) -> String {
     let middle = (a.0 + b.0) / 2;
     format!("M{} {} C{middle} {} {middle} {} {} {}", a.0, a.1, a.1, b.1, b.0, b.1)
+}
+
+/// From place to place in a room: straight past the words of the ports, which no line crosses so.
+fn within(room: &Room, a: At, b: At) -> String {
+    let past = |(x, y): At| match () {
+        () if x == room.x => (x + room.words.0, y),
+        () if x == room.x + room.width => (x - room.words.1, y),
+        () => (x, y),
+    };
+    let (from, to) = (past(a), past(b));
+    if a.1 == b.1 || (from.0 < to.0) != (a.0 < b.0) {
+        return curve(a, b);
+    }
+    let middle = (from.0 + to.0) / 2;
+    format!(
+        "M{} {} L{} {} C{middle} {} {middle} {} {} {} L{} {}",
+        a.0, a.1, from.0, from.1, from.1, to.1, to.0, to.1, b.0, b.1
+    )
 }
 
 /// The request, the answer where that is what stops, what would follow, and the cross.
@@ -280,7 +298,15 @@ fn legs(scene: &Scene, trail: &Trail, class: &str) -> String {
         if leg.outside {
             return between((a.0, a.1, wall(leg.from)), (b.0, b.1, wall(leg.to)));
         }
-        curve(a, b)
+        let room = |(x, y): At| {
+            let around = |r: &&Room| {
+                !r.cloud
+                    && (r.x..=r.x + r.width).contains(&x)
+                    && (r.y..=r.y + r.height).contains(&y)
+            };
+            scene.rooms.iter().find(around)
+        };
+        room(leg.from).map_or_else(|| curve(a, b), |room| within(room, a, b))
     };
     let paths =
         trail.legs.iter().map(|leg| format!("<path class=\"{class}\" d=\"{}\"/>\n", path(leg)));

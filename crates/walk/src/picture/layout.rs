@@ -10,7 +10,7 @@ use super::scene::{End, Kind, Room, Scene, Wire};
 
 /// The height of a title, of a port, of a line of text.
 pub(super) const TITLE: i32 = 30;
-pub(super) const PORT: i32 = 46;
+pub(super) const PORT: i32 = 54;
 pub(super) const LINE: i32 = 16;
 /// The height of a cloud, and what is left free above it, so that its ports are where those of
 /// rooms are.
@@ -20,8 +20,11 @@ pub(super) const ABOVE: i32 = TITLE + PORT / 2 - CLOUD / 2;
 const GAP: i32 = 96;
 const SPACE: i32 = 34;
 pub(super) const MARGIN: i32 = 28;
-/// The height and half the width of a bridge.
-pub(super) const BRIDGE: i32 = 44;
+/// What is left free below the words of the last ports.
+pub(super) const AIR: i32 = 8;
+/// How far a bridge reaches above and below the ways through it, with its words on both sides of them.
+pub(super) const OVER: i32 = 20;
+pub(super) const UNDER: i32 = 30;
 
 /// How wide so many characters are.
 pub(super) fn wide(characters: usize) -> i32 {
@@ -156,6 +159,7 @@ fn size(room: &mut Room) {
         texts.map(|text| wide(text.chars().count()) + 24).max().unwrap_or(0)
     };
     let (left, right) = (label(true), label(false));
+    room.words = (left, right);
     let texts = room.bridges.iter().flat_map(|b| b.notes.iter().chain([&b.name]));
     let middle = texts.map(|text| wide(text.chars().count()) + 24).max().unwrap_or(0);
     let rows = |left: bool| px(room.ports.iter().filter(|port| port.left == left).count());
@@ -167,7 +171,7 @@ fn size(room: &mut Room) {
     let tall = rows(true).max(rows(false)).max(px(room.bridges.len())).max(1);
     let lines = px(room.notes.len()) + px(room.cause.len());
     let below = lines * LINE + if lines > 0 { 12 } else { 0 };
-    room.height = TITLE + tall * PORT + below + if room.cause.is_empty() { 0 } else { 12 };
+    room.height = TITLE + tall * PORT + AIR + below + if room.cause.is_empty() { 0 } else { 12 };
     let (mut at_left, mut at_right) = (0, 0);
     for port in &mut room.ports {
         let at = if port.left { &mut at_left } else { &mut at_right };

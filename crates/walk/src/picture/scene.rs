@@ -39,6 +39,8 @@ pub(super) struct Room {
     pub(super) y: i32,
     pub(super) width: i32,
     pub(super) height: i32,
+    /// How far the words of the ports reach in from the left and the right wall.
+    pub(super) words: (i32, i32),
 }
 
 /// A link on the wall of a room.

@@ -83,15 +83,25 @@ consts! {
 
     "linux/pkt_cls.h";
     TC_U32_TERMINAL: u8 = 1;
+    TCA_U32_LINK: u16 = 3;
     TCA_U32_SEL: u16 = 5;
+    TCA_U32_POLICE: u16 = 6;
     TCA_U32_ACT: u16 = 7;
+    TCA_U32_INDEV: u16 = 8;
+    TCA_U32_MARK: u16 = 10;
+    TCA_MATCHALL_ACT: u16 = 2;
     TCA_ACT_KIND: u16 = 1;
     TCA_ACT_OPTIONS: u16 = 2;
     TC_ACT_STOLEN: i32 = 4;
 
     "linux/tc_act/tc_mirred.h";
     TCA_EGRESS_REDIR: i32 = 1;
+    TCA_EGRESS_MIRROR: i32 = 2;
+    TCA_INGRESS_MIRROR: i32 = 4;
     TCA_MIRRED_PARMS: u16 = 2;
+
+    "linux/tc_act/tc_gact.h";
+    TCA_GACT_PARMS: u16 = 2;
 
     "linux/if_ether.h";
     ETH_P_ALL: u16 = 3;
@@ -202,6 +212,7 @@ consts! {
     NDA_DST: u16 = 1;
     NDA_LLADDR: u16 = 2;
     NDA_VLAN: u16 = 5;
+    NDA_IFINDEX: u16 = 8;
     NDA_PROTOCOL: u16 = 12;
     NTF_SELF: u8 = 2;
     NTF_MASTER: u8 = 4;

@@ -16,6 +16,7 @@ mod event;
 mod fdb;
 mod index;
 mod ip;
+mod keys;
 mod kinds;
 mod link;
 mod links;
@@ -241,6 +242,20 @@ pub fn dumps() -> Result<Vec<Request>, Error> {
         fdb::dump(),
         traffic::dump_qdiscs(),
     ])
+}
+
+/// The requests for what leads to other hosts: the routes that bear a mark, and what is known on links
+/// with these indices of neighbours and stations.
+///
+/// # Errors
+/// None in practice: the messages are short.
+pub fn ways_dumps(proto: u8, links: &[u32]) -> Result<Vec<Request>, Error> {
+    let mut all = vec![route::dump_of(false, proto), route::dump_of(true, proto)];
+    for index in links {
+        all.push(neigh::dump_on(AF_UNSPEC, *index)?);
+        all.push(neigh::dump_on(AF_BRIDGE, *index)?);
+    }
+    Ok(all)
 }
 
 /// The question after the filters of the link of a message about a qdisc that may have some.

@@ -56,6 +56,13 @@ pub(super) fn dump(proxy: bool) -> Request {
     Request { kind: RTM_GETNEIGH, flags: flag::DUMP, body }
 }
 
+/// All neighbours on a link, or all that it knows of stations (`family` is [`AF_BRIDGE`]).
+pub(super) fn dump_on(family: u8, index: u32) -> Result<Request, Error> {
+    let mut w = Writer::with(&header(family, 0, 0, 0));
+    w.u32(NDA_IFINDEX, index);
+    Ok(Request { kind: RTM_GETNEIGH, flags: flag::DUMP, body: w.finish()? })
+}
+
 /// What a neighbour message and one of a bridge's entries have alike.
 pub(super) struct Head {
     pub(super) family: u8,

@@ -202,6 +202,13 @@ pub(super) fn dump(v6: bool, table: Option<u32>) -> Result<Request, Error> {
     Ok(Request { kind: RTM_GETROUTE, flags: flag::DUMP, body: w.finish()? })
 }
 
+/// All routes of a family that somebody made, as their mark says.
+pub(super) fn dump_of(v6: bool, proto: u8) -> Request {
+    let family = if v6 { AF_INET6 } else { AF_INET };
+    let body = vec![family, 0, 0, 0, 0, proto, 0, 0, 0, 0, 0, 0];
+    Request { kind: RTM_GETROUTE, flags: flag::DUMP, body }
+}
+
 /// A route of a table, and how many hops packets that take it may take.
 #[must_use]
 pub fn route_seen(message: &Message<'_>, links: &Links) -> Option<SeenRoute> {

@@ -11,6 +11,7 @@ use ropewalk_facts::seen::{Classic, Device, Filter, InVlan, NeighTable, Port, Qd
 
 use super::index::OtherEnd;
 use super::ip;
+use super::keys;
 use super::link::HEADER;
 use crate::Error;
 use crate::consts::consts;
@@ -260,17 +261,27 @@ pub fn filter(message: &Message<'_>) -> Option<String> {
     if message.kind != RTM_NEWTFILTER || u32_at(message.body, 8)? == 0 {
         return None;
     }
-    Some(attrs(message.body.get(TCMSG..)?).first(TCA_KIND)?.text()?.to_owned())
+    let kind = attrs(message.body.get(TCMSG..)?).first(TCA_KIND)?.text()?.to_owned();
+    // A table of keys is no filter either.
+    (kind != "u32" || !keys::is_table(u32_at(message.body, 8)?)).then_some(kind)
 }
 
-/// What a filter of BPF does, and the number of its program where that is of the newer kind.
-/// `None` for one of another kind.
+/// What a filter does, and the number of its program where that is of BPF's newer kind.
+/// `None` for one that is not understood.
 #[must_use]
 pub fn filter_code(message: &Message<'_>, way: Way) -> Option<(Filter, Option<u32>)> {
-    if filter(message)? != "bpf" {
-        return None;
-    }
+    let kind = filter(message)?;
     let list = attrs(message.body.get(TCMSG..)?).first(TCA_OPTIONS)?.attrs();
+    if kind != "bpf" {
+        let handle = u32_at(message.body, 8)?;
+        let (code, to) = keys::read(&kind, handle, list)?;
+        let [a, b, ..] = u32_at(message.body, 16)?.to_ne_bytes();
+        let (out, proto) = (way == Way::Out, u16::from_be_bytes([a, b]));
+        return Some((
+            Filter { out, proto, direct: true, acts: false, code, always: None, to },
+            None,
+        ));
+    }
     let attr = |kind| list.clone().first(kind);
     let flags = attr(TCA_BPF_FLAGS).and_then(|a| a.u32()).unwrap_or(0);
     let [a, b, ..] = u32_at(message.body, 16)?.to_ne_bytes();
@@ -286,6 +297,7 @@ pub fn filter_code(message: &Message<'_>, way: Way) -> Option<(Filter, Option<u3
         acts: attr(TCA_BPF_ACT).is_some() || attr(TCA_BPF_POLICE).is_some(),
         code: code.iter().map(classic).collect(),
         always: None,
+        to: None,
     };
     Some((found, attr(TCA_BPF_ID).and_then(|a| a.u32())))
 }

@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use ropewalk_facts::nft::Family;
 
 use super::{
-    COUNTERS, Chain, ENTRIES, EXTENSION, Entry, HOOK_NAMES, HOOKS, Info, Layout, Next, REPLACE,
-    Replacement, Table, i32_at, layout, name, put, text, u16_at,
+    COUNTERS, Chain, ENTRIES, EXTENSION, Entry, HOOKS, Info, Layout, Next, REPLACE, Replacement,
+    Table, i32_at, layout, name, put, text, u16_at,
 };
 
 /// The target of an entry that bears a name.
@@ -42,9 +42,12 @@ impl Table {
         Some(Self { family, name, valid: info.valid, chains, tail, number: info.number })
     }
 
-    /// The block, with every jump where its chain is.
+    /// The block, with every jump where its chain is. None of arptables, which is only read.
     #[must_use]
     pub fn replacement(&self) -> Option<Replacement> {
+        if self.family == Family::Arptables {
+            return None;
+        }
         let (mut at, mut starts, mut hooks) = (0, BTreeMap::new(), [[0u32; 2]; HOOKS]);
         for chain in &self.chains {
             at += chain.head.as_ref().map_or(0, |head| head.bytes.len());
@@ -111,7 +114,7 @@ fn chain<'e, 'b>(
     let (name, head, own, after) = if let Some(hook) = hook {
         let last = entries.iter().position(|e| is_at(&info.underflow, hook, e.at))?;
         let (own, after) = entries.split_at_checked(last + 1)?;
-        ((*HOOK_NAMES.get(hook)?).to_owned(), None, own, after)
+        ((*layout.hooks.get(hook)?).to_owned(), None, own, after)
     } else {
         let (_, behind) = entries.split_first()?;
         let next = behind.iter().position(|e| named(layout, e.bytes).is_some());

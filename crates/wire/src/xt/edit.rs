@@ -1,7 +1,9 @@
 //! A chain or rule more or less: those that ropewalk writes.
 
 use ropewalk_facts::Body;
-use ropewalk_facts::nft::{self, CmpOp, Expr, MetaKey, Rule, RuleKey, Verdict, VerdictCode};
+use ropewalk_facts::nft::{
+    self, CmpOp, Expr, Family, MetaKey, Rule, RuleKey, Verdict, VerdictCode,
+};
 
 use super::facts::{COMMENT, HEADER, tags};
 use super::{
@@ -36,6 +38,7 @@ impl Table {
     /// [`Refusal`]; the table is then as before.
     pub fn change(&mut self, old: Option<&Body>, new: Option<&Body>) -> Result<(), Refusal> {
         match (old, new) {
+            _ if self.family == Family::Arptables => Err(Refusal::Unknown),
             (None, Some(Body::Chain(chain))) => self.add_chain(chain),
             (Some(Body::Chain(chain)), None) => self.remove_chain(&chain.key.chain),
             (None, Some(Body::NftRule(rule))) => self.add_rule(rule, rule.at),

@@ -12,7 +12,7 @@ use ropewalk_facts::nft::{
 
 use super::block::verdict;
 use super::{
-    ACCEPT, Chain, DROP, EXTENSION, Entry, IFNAME, Layout, Next, RETURN, Table, layout, text,
+    ACCEPT, Chain, DROP, EXTENSION, Entry, IFNAME, Layout, Next, RETURN, Table, arp, layout, text,
     u16_at,
 };
 
@@ -47,7 +47,9 @@ impl Table {
 
     fn rule(&self, chain: &ChainKey, entry: &Entry, tag: String, at: u32) -> Rule {
         let layout = layout(self.family);
-        let mut exprs = header(layout, &entry.bytes);
+        let arp = self.family == Family::Arptables;
+        let asked = if arp { arp_header } else { header };
+        let mut exprs = asked(layout, &entry.bytes);
         exprs.extend(matches(layout, &entry.bytes));
         exprs.push(counter(layout, &entry.bytes));
         exprs.extend(end(self.family, entry));
@@ -117,7 +119,27 @@ fn matches(layout: Layout, bytes: &[u8]) -> Vec<Expr> {
 
 /// The interfaces, and all else that the header asks for.
 fn header(layout: Layout, bytes: &[u8]) -> Vec<Expr> {
-    let invert = bytes.get(layout.flags + 1).copied().unwrap_or_default();
+    let invert = bytes.get(layout.inverts).copied().unwrap_or_default();
+    let mut exprs = links(layout, bytes, usize::from(invert));
+    let addresses = bytes.get(..layout.names).unwrap_or_default();
+    let proto = bytes.get(layout.names + 4 * IFNAME..layout.flags).unwrap_or_default();
+    let flags = bytes.get(layout.flags).copied().unwrap_or_default() & !layout.goto;
+    if addresses.iter().chain(proto).any(|byte| *byte != 0) || flags != 0 || invert & !3 != 0 {
+        let data = Bytes([addresses, proto, &[flags, invert & !3]].concat());
+        exprs.push(Expr::Opaque { name: HEADER.into(), data });
+    }
+    exprs
+}
+
+/// The interfaces, and the fields of ARP.
+fn arp_header(layout: Layout, bytes: &[u8]) -> Vec<Expr> {
+    let invert = u16_at(bytes, layout.inverts).unwrap_or_default();
+    let mut exprs = links(layout, bytes, invert);
+    exprs.extend(arp::asked(bytes, invert));
+    exprs
+}
+
+fn links(layout: Layout, bytes: &[u8], invert: usize) -> Vec<Expr> {
     let mut exprs = Vec::new();
     for (place, key) in [(0, MetaKey::IIFNAME), (1, MetaKey::OIFNAME)] {
         let name = field(bytes, layout.names + place * IFNAME);
@@ -131,13 +153,6 @@ fn header(layout: Layout, bytes: &[u8]) -> Vec<Expr> {
             let data = Bytes(data.to_vec());
             exprs.extend([Expr::Meta { key, dreg: Reg(0) }, Expr::Cmp { sreg: Reg(0), op, data }]);
         }
-    }
-    let addresses = bytes.get(..layout.names).unwrap_or_default();
-    let proto = bytes.get(layout.names + 4 * IFNAME..layout.flags).unwrap_or_default();
-    let flags = bytes.get(layout.flags).copied().unwrap_or_default() & !layout.goto;
-    if addresses.iter().chain(proto).any(|byte| *byte != 0) || flags != 0 || invert & !3 != 0 {
-        let data = Bytes([addresses, proto, &[flags, invert & !3]].concat());
-        exprs.push(Expr::Opaque { name: HEADER.into(), data });
     }
     exprs
 }

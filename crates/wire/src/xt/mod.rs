@@ -1,4 +1,5 @@
-//! Tables of iptables-legacy: one block of bytes each, which socket options read and replace.
+//! Tables of iptables-legacy and arptables-legacy: one block of bytes each, which socket options read and
+//! replace (those of ARP are only read).
 //!
 //!     SO_GET_INFO ──▶ Info ──▶ SO_GET_ENTRIES ──▶ Table ──▶ facts, as iptables-nft would write them
 //!     Table with a chain or rule more or less ──▶ SO_SET_REPLACE, SO_SET_ADD_COUNTERS
@@ -7,6 +8,7 @@
 //! out anew when it is written (include/uapi/linux/netfilter_ipv4/ip_tables.h, x_tables.h, for 64-bit
 //! kernels).  Never here: sockets, and which rules.
 
+mod arp;
 mod block;
 mod edit;
 mod facts;
@@ -41,10 +43,13 @@ const RETURN: i32 = -5;
 /// Where things stand in an entry of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Layout {
+    /// The names of the chains at the hooks.
+    hooks: &'static [&'static str],
     /// Names of the incoming and outgoing interface, then their masks.
     names: usize,
-    /// Flags, then what is inverted.
     flags: usize,
+    /// What is inverted.
+    inverts: usize,
     /// The flag of a goto.
     goto: u8,
     /// Where the target begins, then where the next entry does, two bytes each.
@@ -54,14 +59,33 @@ struct Layout {
     len: usize,
 }
 
-const V4: Layout = Layout { names: 16, flags: 82, goto: 2, offsets: 88, counters: 96, len: 112 };
-const V6: Layout = Layout { names: 64, flags: 131, goto: 4, offsets: 140, counters: 152, len: 168 };
+const V4: Layout = Layout {
+    hooks: &HOOK_NAMES,
+    names: 16,
+    flags: 82,
+    inverts: 83,
+    goto: 2,
+    offsets: 88,
+    counters: 96,
+    len: 112,
+};
+const V6: Layout = Layout {
+    hooks: &HOOK_NAMES,
+    names: 64,
+    flags: 131,
+    inverts: 132,
+    goto: 4,
+    offsets: 140,
+    counters: 152,
+    len: 168,
+};
 
 fn layout(family: Family) -> Layout {
-    if family == Family::Ip6tables { V6 } else { V4 }
+    let others = [(Family::Ip6tables, V6), (Family::Arptables, arp::ARP)];
+    others.into_iter().find(|(other, _)| *other == family).map_or(V4, |(_, layout)| layout)
 }
 
-/// What the kernel says of a table before its entries (`struct ipt_getinfo`).
+/// What the kernel says of a table before its entries (`struct ipt_getinfo`, `struct arpt_getinfo`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Info {
     name: String,
@@ -129,9 +153,9 @@ pub struct Replacement {
 
 /// The question for [`Info`] about a table, into which the answer is written.
 #[must_use]
-pub fn info_question(table: &str) -> Vec<u8> {
+pub fn info_question(family: Family, table: &str) -> Vec<u8> {
     let mut out = name(table);
-    out.resize(NAME + 4 + 8 * HOOKS + 8, 0);
+    out.resize(NAME + 4 + 8 * layout(family).hooks.len() + 8, 0);
     out
 }
 
@@ -150,7 +174,7 @@ const ENTRIES: usize = 40;
 impl Info {
     /// Reads what [`info_question`] has become.
     #[must_use]
-    pub fn read(table: &str, bytes: &[u8]) -> Option<Self> {
+    pub fn read(family: Family, table: &str, bytes: &[u8]) -> Option<Self> {
         let mut at = NAME;
         let mut next = || {
             let word = u32_at(bytes, at);
@@ -159,7 +183,8 @@ impl Info {
         };
         let valid = next()?;
         let (mut entry, mut underflow) = ([0; HOOKS], [0; HOOKS]);
-        for place in entry.iter_mut().chain(&mut underflow) {
+        let hooks = layout(family).hooks.len();
+        for place in entry.iter_mut().take(hooks).chain(underflow.iter_mut().take(hooks)) {
             *place = next()?;
         }
         Some(Self { name: table.into(), valid, entry, underflow, number: next()?, size: next()? })

@@ -189,3 +189,89 @@ fn no_bytes_are_believed() {
         }
     }
 }
+
+/// What the kernel says of a table of arptables-legacy (`ARPT_SO_GET_INFO`, then `ARPT_SO_GET_ENTRIES`):
+///
+///     -P FORWARD DROP; -A INPUT -s 10.0.0.1 --opcode Request -i eth+ -j DROP
+///     -A INPUT ! --source-mac 02:00:00:00:00:01 -j ACCEPT; -N X; -A OUTPUT -o eth0 -j X
+///     -A X ! -d 10.0.0.0/8 --h-type 1 --proto-type 0x800 -j RETURN; -A X --h-length 6 -j mangle …
+const ARPTABLES: &[u8] = include_bytes!("arptables.bin");
+const ARP_INFO: usize = 68;
+
+fn arptables(bytes: &[u8]) -> Option<Table> {
+    let info = Info::read(Family::Arptables, "filter", bytes.get(..ARP_INFO)?)?;
+    Table::read(Family::Arptables, &info, bytes.get(ARP_INFO..)?)
+}
+
+#[test]
+fn what_arptables_asks_for_is_said_in_the_fields_of_arp() {
+    assert_eq!(info_question(Family::Arptables, "filter").len(), ARP_INFO);
+    let mut table = arptables(ARPTABLES).unwrap();
+    let chains: Vec<_> = table.chains.iter().map(|c| (c.name.as_str(), c.rules.len())).collect();
+    assert_eq!(chains, [("INPUT", 2), ("OUTPUT", 1), ("FORWARD", 0), ("X", 2)]);
+    let facts = table.facts();
+    let policies = facts.iter().filter_map(|fact| Some(fact.as_chain()?.base.clone()?.drop));
+    assert_eq!(policies.collect::<Vec<_>>(), [false, false, true]);
+    let field =
+        |offset, len| Expr::Payload { what: nft::Payload { base: 1, offset, len }, dreg: Reg(0) };
+    let cmp = |op, data: &[u8]| Expr::Cmp { sreg: Reg(0), op, data: Bytes(data.to_vec()) };
+    let is = |data: &[u8]| cmp(CmpOp::Eq, data);
+    let net = Expr::Bitwise {
+        sreg: Reg(0),
+        dreg: Reg(0),
+        mask: Bytes(vec![255, 0, 0, 0]),
+        xor: Bytes(vec![0; 4]),
+    };
+    let mut eth0 = b"eth0".to_vec();
+    eth0.resize(IFNAME, 0);
+    let with = |exprs: &[&[Expr]], code, chain| [&exprs.concat()[..], &ends(code, chain)].concat();
+    let wanted = [
+        with(
+            &[
+                &link(MetaKey::IIFNAME, CmpOp::Eq, b"eth"),
+                &[field(6, 2), is(&[0, 1]), field(14, 4), is(&[10, 0, 0, 1])],
+            ],
+            VerdictCode::Drop,
+            None,
+        ),
+        with(&[&[field(8, 6), cmp(CmpOp::Neq, &[2, 0, 0, 0, 0, 1])]], VerdictCode::Accept, None),
+        with(&[&link(MetaKey::OIFNAME, CmpOp::Eq, &eth0)], VerdictCode::Jump, Some("X")),
+        with(
+            &[
+                &[field(0, 2), is(&[0, 1]), field(2, 2), is(&[8, 0]), field(24, 4), net.clone()],
+                &[cmp(CmpOp::Neq, &[10, 0, 0, 0])],
+            ],
+            VerdictCode::Return,
+            None,
+        ),
+    ];
+    let rules = facts.iter().filter_map(|fact| Some(fact.as_nft_rule()?.exprs.clone()));
+    let rules: Vec<_> = rules.collect();
+    assert_eq!(rules[..4], wanted);
+    assert!(matches!(&rules[4][..2], [length, six] if *length == field(4, 1) && *six == is(&[6])));
+    assert!(matches!(&rules[4][3], Expr::Xt { target: true, name, .. } if name == "mangle"));
+    let drop = Body::NftRule(Rule {
+        key: RuleKey {
+            chain: TableKey::new(Family::Arptables, "filter").chain("INPUT"),
+            tag: "#0".into(),
+        },
+        exprs: Vec::new(),
+        at: None,
+    });
+    assert_eq!(table.change(Some(&drop), None), Err(Refusal::Unknown), "it is only read");
+    assert_eq!(table.replacement(), None);
+}
+
+#[test]
+fn no_bytes_of_arptables_are_believed() {
+    for end in 0..ARPTABLES.len() {
+        assert_eq!(arptables(&ARPTABLES[..end]), None, "{end}");
+    }
+    for at in 32..ARPTABLES.len() {
+        for value in [0, 0x28, 0xff] {
+            let mut bytes = ARPTABLES.to_vec();
+            bytes[at] = value;
+            drop(arptables(&bytes).map(|table| table.facts()));
+        }
+    }
+}

@@ -6,6 +6,7 @@
 //! differs is sent once more alone before it is believed, and then rules that do not matter are left out.
 
 mod draft;
+mod iptables;
 mod packet;
 mod stage;
 mod trace;
@@ -42,6 +43,9 @@ pub(super) fn round(seed: u64, count: usize, tally: &mut Tally) -> Result<(), Fa
     let mut chance = Chance::of(seed);
     let mut stage = Stage::build()?;
     let mut lines = draft::draw(&mut chance);
+    if chance.one_in(2) {
+        lines.extend(iptables::draw(&mut chance));
+    }
     stage.load(&mut lines)?;
     let mut numbers = 1000..;
     let mut next = move || numbers.next().unwrap_or(u16::MAX);
@@ -134,7 +138,8 @@ fn shrink(
     let mut few = lines.to_vec();
     for at in (0..few.len()).rev() {
         let mut fewer = few.clone();
-        if !fewer.remove(at).starts_with("add rule") {
+        let line = fewer.remove(at);
+        if !line.starts_with("add rule") && !line.starts_with("ip") {
             continue;
         }
         stage.load(&mut fewer)?;

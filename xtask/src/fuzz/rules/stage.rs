@@ -104,22 +104,58 @@ impl Stage {
         Ok(Self { net, kernel, ears, out, _listeners: listeners })
     }
 
-    /// Loads rules. Lines that nft refuses are left out of them.
+    /// Loads rules. Lines that nft or iptables-restore refuses are left out of them.
     pub(super) fn load(&self, lines: &mut Vec<String>) -> Result<(), Fault> {
+        let mut rest: Vec<String> = lines.extract_if(.., |l| !l.starts_with("add ")).collect();
+        self.load_nft(lines)?;
+        for tool in ["iptables", "ip6tables"] {
+            let mut own: Vec<String> = rest.extract_if(.., |l| l.starts_with(tool)).collect();
+            Self::load_iptables(tool, &mut own)?;
+            lines.append(&mut own);
+        }
+        Ok(())
+    }
+
+    fn load_iptables(tool: &str, lines: &mut Vec<String>) -> Result<(), Fault> {
         for _ in 0..200 {
-            let text = format!("flush ruleset\n{WATCH}\n{}\n", lines.join("\n"));
-            let mut nft = Command::new("nft")
-                .args(["-f", "-"])
-                .stdin(Stdio::piped())
-                .stdout(Stdio::null())
-                .stderr(Stdio::piped())
-                .spawn()?;
-            nft.stdin.take().ok_or("no input")?.write_all(text.as_bytes())?;
-            let done = nft.wait_with_output()?;
-            if done.status.success() {
+            if lines.is_empty() {
                 return Ok(());
             }
-            let said = String::from_utf8_lossy(&done.stderr).into_owned();
+            // Which line of the text each rule is.
+            let (mut text, mut at, mut places) = (String::new(), 0, Vec::new());
+            for (table, _) in super::iptables::TABLES {
+                let head = format!("{tool} {table} ");
+                text += &format!("*{table}\n");
+                at += 1;
+                for (nth, rule) in lines
+                    .iter()
+                    .enumerate()
+                    .filter_map(|(nth, line)| Some((nth, line.strip_prefix(&head)?)))
+                {
+                    text += &format!("{rule}\n");
+                    at += 1;
+                    places.push((at, nth));
+                }
+                text += "COMMIT\n";
+                at += 1;
+            }
+            let said = fed(&format!("{tool}-nft-restore"), &["--noflush"], &text)?;
+            let Some(said) = said else { return Ok(()) };
+            let number = said.split("line").filter_map(|rest| {
+                let digits = rest.trim_start_matches([':', ' ']);
+                digits.split(|c: char| !c.is_ascii_digit()).next()?.parse::<usize>().ok()
+            });
+            let bad = number.filter_map(|n| places.iter().find(|(at, _)| *at == n)).next();
+            let Some((_, bad)) = bad else { return Err(format!("{tool}: {said}").into()) };
+            lines.remove(*bad);
+        }
+        Err("iptables refuses all of it".into())
+    }
+
+    fn load_nft(&self, lines: &mut Vec<String>) -> Result<(), Fault> {
+        for _ in 0..200 {
+            let text = format!("flush ruleset\n{WATCH}\n{}\n", lines.join("\n"));
+            let Some(said) = fed("nft", &["-f", "-"], &text)? else { return Ok(()) };
             let before = 1 + WATCH.lines().count();
             let bad: std::collections::BTreeSet<usize> = said
                 .lines()
@@ -174,6 +210,20 @@ impl Stage {
             }
         }
     }
+}
+
+/// What a program says of its input, where it refuses it.
+fn fed(program: &str, args: &[&str], text: &str) -> Result<Option<String>, Fault> {
+    let mut child = Command::new(program)
+        .args(args)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()?;
+    child.stdin.take().ok_or("no input")?.write_all(text.as_bytes())?;
+    let done = child.wait_with_output()?;
+    let said = String::from_utf8_lossy(&done.stderr).into_owned();
+    Ok((!done.status.success()).then_some(said))
 }
 
 /// By place, the steps of each packet.

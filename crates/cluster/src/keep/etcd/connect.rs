@@ -4,7 +4,7 @@
 //! connection fails when they are not answered for another 5.  Never here: which member.
 
 use std::error::Error;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -85,6 +85,45 @@ fn refused_or_away(member: &str, why: String) -> Fault {
 /// after the connection was made.
 pub(super) fn of_certificates(why: &str) -> bool {
     why.contains("certificate") || why.contains("alert")
+}
+
+/// A fault before the first answer, with what is likely to be the matter: a member that does not accept who
+/// asks may just hang up.
+pub(super) fn explained(access: &Access, fault: Fault) -> Fault {
+    let (member, away, why) = match &fault {
+        Fault::Away { member, why } if hung_up(why) => (member.clone(), true, why.clone()),
+        Fault::Refused { member, why } if of_certificates(why) => {
+            (member.clone(), false, why.clone())
+        }
+        Fault::Away { .. }
+        | Fault::Refused { .. }
+        | Fault::Compacted { .. }
+        | Fault::Behind { .. }
+        | Fault::Full { .. }
+        | Fault::Certificates { .. }
+        | Fault::Odd { .. }
+        | Fault::Database { .. } => return fault,
+    };
+    let own = access.identity.as_ref().map(|(certificate, _)| certificate);
+    // Said by this side of the other's.
+    let theirs = why.contains("invalid peer certificate");
+    let expired = own.and_then(|pem| super::expiry::expired(pem, SystemTime::now()));
+    if let Some(when) = expired.filter(|_| !theirs) {
+        return Fault::Certificates { why: format!("this host's own has expired, {when}") };
+    }
+    let ask = match (access.address.tls, theirs, own.is_some()) {
+        (false, ..) => "does it speak TLS? then it is etcds://",
+        (true, true, _) => "is it by whom --ca says, and for this name?",
+        (true, false, false) => "does it want a certificate of this host?",
+        (true, false, true) => "does it accept this host's certificate?",
+    };
+    let why = format!("{why}; {ask}");
+    if away { Fault::Away { member, why } } else { Fault::Refused { member, why } }
+}
+
+/// Whether the other side ended the connection.
+fn hung_up(why: &str) -> bool {
+    ["connection closed", "connection reset", "broken pipe"].iter().any(|words| why.contains(words))
 }
 
 /// An error and what it stems from, each once.

@@ -53,6 +53,34 @@ pub(super) struct PutRequest {
     pub(super) key: Vec<u8>,
     #[prost(bytes = "vec", tag = "2")]
     pub(super) value: Vec<u8>,
+    #[prost(int64, tag = "3")]
+    pub(super) lease: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LeaseGrantRequest {
+    /// In seconds.
+    #[prost(int64, tag = "1")]
+    pub(super) ttl: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LeaseGrantResponse {
+    #[prost(int64, tag = "2")]
+    pub(super) id: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LeaseKeepAliveRequest {
+    #[prost(int64, tag = "1")]
+    pub(super) id: i64,
+}
+
+#[derive(Clone, PartialEq, Message)]
+pub(super) struct LeaseKeepAliveResponse {
+    /// In seconds; none when there is no such lease.
+    #[prost(int64, tag = "3")]
+    pub(super) ttl: i64,
 }
 
 #[derive(Clone, PartialEq, Message)]
@@ -191,5 +219,7 @@ mod tests {
         let delete = DeleteRequest { key: b"k".to_vec() };
         let op = RequestOp { request: Some(Request::Delete(delete)) };
         assert_eq!(op.encode_to_vec(), [0x1a, 3, 0x0a, 1, b'k']);
+        let put = PutRequest { key: b"k".to_vec(), value: b"v".to_vec(), lease: 7 };
+        assert_eq!(put.encode_to_vec(), [0x0a, 1, b'k', 0x12, 1, b'v', 0x18, 7]);
     }
 }

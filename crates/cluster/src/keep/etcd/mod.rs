@@ -3,14 +3,18 @@
 //!     member 1 ✗   member 2 ✓ ─ HTTP/2, a ping every 5 s of silence ─ list, txn, watch
 //!
 //! One connection at a time: what fails is given up, and the next call tries the members in turn,
-//! from the one after it.  Every call says that a member without a leader is of no use.
+//! from the one after it, a quarter of a second apart.  Every call says that a member without a leader is of no use.
 //! Never here: what keys and values mean, retries (who asks decides).
 
 mod access;
 mod connect;
+mod expiry;
+mod lease;
 mod message;
+mod turns;
 mod watch;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use prost::Message;
@@ -23,7 +27,7 @@ use tonic_prost::ProstCodec;
 pub use access::{Access, Address, AddressError};
 pub use watch::EtcdWatch;
 
-use super::{Compare, Fault, Item, Listing, Outcome, Store, Txn, Write};
+use super::{Compare, Fault, Item, Outcome, Store, Txn, Write};
 use connect::Link;
 use message as m;
 
@@ -31,6 +35,8 @@ use message as m;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// How many items are asked for at a time. At 500, etcd 3.4 counts the rest at every page.
 const PAGE: i64 = 5000;
+/// How long a key that is kept alive stays without a word, in seconds.
+const LIVE: i64 = 30;
 /// The longest answer that is read: a page of items of 12 KiB.
 const LONGEST: usize = 64 << 20;
 
@@ -43,13 +49,17 @@ pub struct Etcd {
     next: usize,
     /// The highest revision that it was seen at.
     seen: u64,
+    /// Whether the member that is connected has answered anything.
+    answered: bool,
+    /// The lease of the key that is kept alive, and its value.
+    lease: Option<(i64, Vec<u8>)>,
 }
 
 impl Etcd {
     /// The store that is reached so. Nothing is sent yet.
     #[must_use]
     pub fn new(access: Access) -> Self {
-        Self { access, link: None, next: 0, seen: 0 }
+        Self { access, link: None, next: 0, seen: 0, answered: false, lease: None }
     }
 
     /// The member that is connected.
@@ -63,20 +73,18 @@ impl Etcd {
             return Ok(link.clone());
         }
         let count = self.access.address.members.len();
-        let mut last = Fault::Odd { what: "nothing: it has no members" };
-        for turn in 0..count {
-            let at = (self.next + turn) % count;
-            match connect::connect(&self.access, at).await {
-                Ok(link) => {
-                    self.next = at + 1;
-                    self.link = Some(link.clone());
-                    return Ok(link);
-                }
-                Err(fault @ Fault::Certificates { .. }) => return Err(fault),
-                Err(fault) => last = fault,
-            }
-        }
-        Err(last)
+        let next = self.next;
+        let turns = (0..count).map(|turn| (next + turn) % count);
+        let access = Arc::new(self.access.clone());
+        let (at, link) = turns::first(turns, |at| {
+            let access = Arc::clone(&access);
+            async move { connect::connect(&access, at).await }
+        })
+        .await
+        .map_err(|fault| connect::explained(&self.access, fault))?;
+        (self.next, self.answered) = (at + 1, false);
+        self.link = Some(link.clone());
+        Ok(link)
     }
 
     /// Asks the member that is connected, and gives the connection up when that fails.
@@ -87,10 +95,14 @@ impl Etcd {
     {
         let link = self.link().await?;
         let answer = ask(&link, path, question).await;
-        if answer.is_err() {
-            self.link = None;
+        match &answer {
+            Ok(_) => self.answered = true,
+            Err(_) => self.link = None,
         }
-        answer
+        match self.answered {
+            true => answer,
+            false => answer.map_err(|fault| connect::explained(&self.access, fault)),
+        }
     }
 
     /// Takes note of a revision; one that is lower than what was seen is a fault.
@@ -109,14 +121,13 @@ impl Etcd {
 impl Store for Etcd {
     type Watch = EtcdWatch;
 
-    async fn list(&mut self, prefix: &str) -> Result<Listing, Fault> {
+    async fn pages(&mut self, prefix: &str, mut each: impl FnMut(Vec<Item>)) -> Result<u64, Fault> {
         let mut request = m::RangeRequest {
             key: prefix.as_bytes().to_vec(),
             range_end: end(prefix),
             limit: PAGE,
             revision: 0,
         };
-        let mut items = Vec::new();
         loop {
             let page: m::RangeResponse =
                 self.ask("/etcdserverpb.KV/Range", request.clone()).await?;
@@ -125,11 +136,11 @@ impl Store for Etcd {
                 request.revision = i64::try_from(revision).unwrap_or(i64::MAX);
             }
             let last = page.kvs.last().map(|kv| kv.key.clone());
-            items.extend(page.kvs.into_iter().map(item));
+            each(page.kvs.into_iter().map(item).collect());
             match last.filter(|_| page.more) {
                 // The next key that can be.
                 Some(last) => request.key = [last.as_slice(), &[0]].concat(),
-                None => return Ok(Listing { items, revision: number(request.revision) }),
+                None => return Ok(number(request.revision)),
             }
         }
     }
@@ -150,6 +161,35 @@ impl Store for Etcd {
         let answer: m::TxnResponse = self.ask("/etcdserverpb.KV/Txn", request).await?;
         let revision = self.at(answer.header.as_ref())?;
         Ok(if answer.succeeded { Outcome::Done(revision) } else { Outcome::Refused(revision) })
+    }
+
+    async fn alive(&mut self, key: &str, value: &[u8]) -> Result<(), Fault> {
+        if let Some((lease, _)) = self.lease.take().filter(|(_, said)| said == value) {
+            let link = self.link().await?;
+            match lease::keep(&link, lease).await {
+                Ok(true) => {
+                    self.lease = Some((lease, value.to_vec()));
+                    return Ok(());
+                }
+                Ok(false) => {}
+                Err(fault) => {
+                    self.link = None;
+                    return Err(fault);
+                }
+            }
+        }
+        let request = m::LeaseGrantRequest { ttl: LIVE };
+        let granted: m::LeaseGrantResponse =
+            self.ask("/etcdserverpb.Lease/LeaseGrant", request).await?;
+        let said = value.to_vec();
+        let (key, value) = (key.as_bytes().to_vec(), value.to_vec());
+        let put = m::Request::Put(m::PutRequest { key, value, lease: granted.id });
+        let success = vec![m::RequestOp { request: Some(put) }];
+        let request = m::TxnRequest { compare: Vec::new(), success };
+        let answer: m::TxnResponse = self.ask("/etcdserverpb.KV/Txn", request).await?;
+        self.at(answer.header.as_ref())?;
+        self.lease = Some((granted.id, said));
+        Ok(())
     }
 }
 
@@ -235,7 +275,8 @@ fn compare(compare: &Compare) -> m::Compare {
 fn write(write: &Write) -> m::RequestOp {
     let request = match write {
         Write::Put(key, value) => {
-            m::Request::Put(m::PutRequest { key: key.as_bytes().to_vec(), value: value.clone() })
+            let (key, value) = (key.as_bytes().to_vec(), value.clone());
+            m::Request::Put(m::PutRequest { key, value, lease: 0 })
         }
         Write::Delete(key) => m::Request::Delete(m::DeleteRequest { key: key.as_bytes().to_vec() }),
     };

@@ -35,7 +35,7 @@ fn hook(family: Family, number: u32) -> Option<&'static str> {
         | Family::Ip6tables => {
             &["prerouting", "input", "forward", "output", "postrouting", "ingress"]
         }
-        Family::Arp => &["input", "output", "forward"],
+        Family::Arp | Family::Arptables => &["input", "output", "forward"],
         Family::Netdev => &["ingress", "egress"],
     };
     names.get(usize::try_from(number).ok()?).copied()

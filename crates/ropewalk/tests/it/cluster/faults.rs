@@ -3,6 +3,7 @@
 //! Each is named after issues of others whose networks did not get over it.
 
 mod hosts;
+pub(super) mod lan;
 mod stores;
 
 use serde_json::Value;
@@ -25,7 +26,7 @@ pub(super) const FAULTS: &[Fault] = &[
         happen: hosts::agents_begin_anew,
     },
     Fault {
-        name: "flannel 1070, 1434: somebody flushes routes and rules",
+        name: "flannel 1070, 1434: routes and rules are flushed, forwarding goes",
         short: true,
         costs: Costs::Pings,
         happen: hosts::flushed,
@@ -101,6 +102,12 @@ pub(super) const FAULTS: &[Fault] = &[
         short: false,
         costs: Costs::Pings,
         happen: hosts::lossy,
+    },
+    Fault {
+        name: "flannel 520: the way to the store loses a fifth",
+        short: false,
+        costs: Costs::Nothing,
+        happen: stores::lossy,
     },
     Fault {
         name: "cilium 42596: the store is full",

@@ -9,9 +9,9 @@
 
 use std::time::Instant;
 
-use super::faults::FAULTS;
-use super::oracle::{Pings, Scene};
-use super::{CONTAINERS, Cluster, HOSTS};
+use super::faults::{FAULTS, lan};
+use super::oracle::{Pings, Scene, Way};
+use super::{CONTAINERS, Cluster, HOSTS, LAB};
 
 /// What a fault may cost the containers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -40,8 +40,10 @@ fn every_fault_leaves_a_cluster_that_is_whole() {
         Some(word) => word == "all" || fault.name.contains(word),
     };
     let faults: Vec<&Fault> = FAULTS.iter().filter(wanted).collect();
-    assert!(!faults.is_empty(), "no fault has such a name");
-    let mut cluster = Cluster::laid();
+    let of_the_lan: Vec<&Fault> = lan::FAULTS.iter().filter(wanted).collect();
+    assert!(!faults.is_empty() || !of_the_lan.is_empty(), "no fault has such a name");
+    let pc = if of_the_lan.is_empty() { "" } else { lan::PC };
+    let mut cluster = Cluster::lab(&format!("{LAB}{pc}"));
     for host in HOSTS {
         cluster.script(host, CANARIES);
     }
@@ -54,16 +56,14 @@ fn every_fault_leaves_a_cluster_that_is_whole() {
     }
     cluster.is_whole("in the beginning");
     for fault in faults {
-        let began = Instant::now();
-        let pings = Pings::begin(&cluster);
-        (fault.happen)(&mut cluster);
-        let mended = began.elapsed();
-        cluster.is_whole(fault.name);
-        let (sent, lost) = pings.end(&cluster);
-        println!("{:<64} {:>6.1} s   {lost} of {sent} lost", fault.name, mended.as_secs_f32());
-        if fault.costs == Costs::Nothing {
-            assert_eq!(lost, 0, "{}: pings are lost, of {sent}", fault.name);
-        }
+        befall(&mut cluster, fault);
+    }
+    if !of_the_lan.is_empty() {
+        lan::begin(&cluster);
+    }
+    for fault in of_the_lan {
+        befall(&mut cluster, fault);
+        lan::is_whole(&cluster, fault.name);
     }
     cluster.agents.clear();
     cluster.stores.clear();
@@ -73,6 +73,22 @@ fn every_fault_leaves_a_cluster_that_is_whole() {
         assert!(status.err.contains("[cluster-none]"), "{host}: {}", status.err);
     }
     before.same(&Scene::of(&cluster), "purged, with the store away");
+}
+
+/// Lets it happen, and looks at what is left.
+fn befall(cluster: &mut Cluster, fault: &Fault) {
+    let began = Instant::now();
+    let mut ways = Way::all(cluster);
+    ways.extend(lan::ways(cluster));
+    let pings = Pings::begin(&ways);
+    (fault.happen)(cluster);
+    let mended = began.elapsed();
+    cluster.is_whole(fault.name);
+    let (sent, lost) = pings.end(cluster);
+    println!("{:<64} {:>6.1} s   {lost} of {sent} lost", fault.name, mended.as_secs_f32());
+    if fault.costs == Costs::Nothing {
+        assert_eq!(lost, 0, "{}: pings are lost, of {sent}", fault.name);
+    }
 }
 
 /// What others made.

@@ -36,7 +36,31 @@ impl Cluster {
                 self.run(host, "ropewalk check --json").out == "[]\n"
             });
         }
+        until(&format!("{when}: the store knows who is where"), || {
+            let rows = self.run("h3", "ropewalk cluster ps --json").out;
+            let rows: Value = serde_json::from_str(&rows).unwrap_or_default();
+            let mut told: Vec<String> = array(&rows).iter().map(endpoint).collect();
+            told.sort();
+            told == self.endpoints()
+        });
         self.reach();
+    }
+
+    /// What is attached, in the words of the hosts themselves: `h1 red 10.5.7.2 MAC`.
+    fn endpoints(&self) -> Vec<String> {
+        let of = |host: &str| -> Vec<String> {
+            let rows = array(&self.json(host, "ps"));
+            let rows = rows.iter().map(|row| {
+                let sandbox = text(&row["sandbox"]).replace("netns:", "");
+                let ip = text(&row["addresses"][0]);
+                let ip = ip.split('/').next().unwrap_or_default();
+                format!("{host} {sandbox} {ip} {}", text(&row["mac"]))
+            });
+            rows.collect()
+        };
+        let mut all: Vec<String> = HOSTS.iter().flat_map(|host| of(host)).collect();
+        all.sort();
+        all
     }
 
     /// Which block is behind which host, in the words of the store.
@@ -86,6 +110,12 @@ impl Cluster {
     }
 }
 
+/// What the store knows of an attachment.
+fn endpoint(row: &Value) -> String {
+    let [host, name, mac] = ["host", "name", "mac"].map(|key| text(&row[key]));
+    format!("{host} {name} {} {mac}", text(&row["addresses"][0]))
+}
+
 fn array(value: &Value) -> Vec<Value> {
     value.as_array().cloned().unwrap_or_default()
 }
@@ -122,21 +152,42 @@ impl Scene {
     }
 }
 
-/// Every container pings every other, a hundred times a second.
-pub(super) struct Pings(Vec<Child>);
+/// Who reaches whom.
+pub(super) struct Way {
+    /// Where in the lab.
+    pub(super) place: String,
+    /// What a command there is to be within.
+    pub(super) within: &'static str,
+    /// The address.
+    pub(super) to: String,
+}
 
-impl Pings {
-    pub(super) fn begin(cluster: &Cluster) -> Self {
+impl Way {
+    /// From every container to every other.
+    pub(super) fn all(cluster: &Cluster) -> Vec<Self> {
         let mut all = Vec::new();
         for (on, from) in CONTAINERS {
             for (other, _) in CONTAINERS.iter().filter(|(other, _)| *other != on) {
-                let line = format!("ping -q -i 0.01 -W 5 {}", cluster.address(other));
-                let mut command = command(&format!("lab exec {on}/{from} -- {line}"), &[]);
-                command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
-                all.push(command.spawn().expect("the binary runs"));
+                let (place, to) = (format!("{on}/{from}"), cluster.address(other));
+                all.push(Self { place, within: "", to });
             }
         }
-        Self(all)
+        all
+    }
+}
+
+/// Along every way a ping, a hundred times a second.
+pub(super) struct Pings(Vec<Child>);
+
+impl Pings {
+    pub(super) fn begin(ways: &[Way]) -> Self {
+        let one = |Way { place, within, to }: &Way| {
+            let line = format!("{within}ping -q -i 0.01 -W 5 {to}");
+            let mut command = command(&format!("lab exec {place} -- {line}"), &[]);
+            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+            command.spawn().expect("the binary runs")
+        };
+        Self(ways.iter().map(one).collect())
     }
 
     /// How many were sent, and how many were not answered. One may be on its way.

@@ -21,7 +21,7 @@ impl Version {
         match family {
             Family::Ip | Family::Iptables => Some(Self::V4),
             Family::Ip6 | Family::Ip6tables => Some(Self::V6),
-            Family::Arp => Some(Self::Arp),
+            Family::Arp | Family::Arptables => Some(Self::Arp),
             Family::Inet | Family::Bridge | Family::Netdev => None,
         }
     }

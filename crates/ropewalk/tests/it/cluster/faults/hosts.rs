@@ -2,14 +2,22 @@
 
 use crate::cluster::{Cluster, HOSTS, Running, agent, until};
 
+/// Twice the time that the kernel may take to tell of a link.
+const LINK_WATCH: std::time::Duration = std::time::Duration::from_secs(2);
+
 pub(super) fn agents_begin_anew(cluster: &mut Cluster) {
     let count = |cluster: &Cluster, host: &str| {
         let said = cluster.ok(host, "cat /run/agent.out");
         said.lines().filter(|line| line.contains(r#""event":"ready""#)).count()
     };
     let ready = HOSTS.map(|host| count(cluster, host));
-    let line = "sh -c \"exec ip monitor link address route rule >/run/changed\"";
+    let line = "sh -c \"exec ip monitor link address route rule >>/run/changed\"";
     let watches: Vec<Running> = HOSTS.iter().map(|host| Running::on(host, line)).collect();
+    // That a link has come up is told up to a second later (net/core/link_watch.c).
+    std::thread::sleep(LINK_WATCH);
+    for host in HOSTS {
+        cluster.script(host, ": >/run/changed");
+    }
     let mut agents = std::mem::take(&mut cluster.agents);
     for (host, process) in HOSTS.iter().zip(&mut agents) {
         cluster.signal(process, "TERM");
@@ -35,7 +43,7 @@ pub(super) fn flushed(cluster: &mut Cluster) {
     cluster.script(
         "h1",
         "nft list table inet canary >/run/canary
-        ip route flush table main; nft flush ruleset
+        ip route flush table main; nft flush ruleset; sysctl -qw net.ipv4.ip_forward=0
         ip route add 192.168.1.0/24 dev eth0 proto kernel scope link src 192.168.1.11
         ip route add 10.77.0.0/24 via 192.168.1.99 proto static
         ip route add blackhole 10.78.0.0/24 proto 78
@@ -111,8 +119,14 @@ pub(super) fn killed_at_every_step(cluster: &mut Cluster) {
             until(&format!("step {step} of {verb}: it dies or is done"), || {
                 dying.0.try_wait().expect("a child").is_some() || done()
             });
-            std::thread::sleep(std::time::Duration::from_millis(300));
-            let died = dying.0.try_wait().expect("a child").is_some();
+            // What is there may be written down only then.
+            let hit = || cluster.run("h1", "cat /run/steps").out.lines().count();
+            let (mut died, mut steps) = (false, None);
+            while !died && steps != Some(hit()) {
+                steps = Some(hit());
+                std::thread::sleep(std::time::Duration::from_secs(1));
+                died = dying.0.try_wait().expect("a child").is_some();
+            }
             drop(dying);
             cluster.agents[0] = agent("h1");
             until("the next one ends it", || {

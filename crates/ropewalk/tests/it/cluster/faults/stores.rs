@@ -1,6 +1,8 @@
 //! Faults of the store, and of the way to it: no container may notice.
 
-use crate::cluster::{Cluster, HOSTS, Running, agent, store, store_with, until};
+use serde_json::Value;
+
+use crate::cluster::{ASK, Cluster, HOSTS, Running, agent, store, store_with, until};
 
 pub(super) fn everything_dies(cluster: &mut Cluster) {
     cluster.agents.iter_mut().for_each(Running::kill);
@@ -14,11 +16,41 @@ pub(super) fn everything_dies(cluster: &mut Cluster) {
     let more = row.and_then(|row| row["addresses"][0].as_str()).expect("an address");
     let more = more.split('/').next().expect("an address").to_owned();
     cluster.ok("h2/blue", &format!("ping -c1 -W5 {more}"));
+    a_runtime_attaches(cluster);
     cluster.agents = HOSTS.iter().map(|host| agent(host)).collect();
     until("it says that the store is away", || cluster.store_is_away("h1"));
     cluster.reach();
     cluster.ok("h1", "ropewalk detach netns:more");
     cluster.begin_stores();
+}
+
+/// A container that a runtime attaches gets an address of the host's block, and gives it back.
+fn a_runtime_attaches(cluster: &Cluster) {
+    let conf = r#"{"cniVersion": "1.1.0", "name": "pods", "type": "ropewalk", "network": "over"}"#;
+    let said = cluster.script(
+        "h1",
+        &format!(
+            "ip netns add pod
+            export CNI_CONTAINERID=c1 CNI_NETNS=/run/netns/pod CNI_IFNAME=eth0 CNI_PATH=/
+            export CNI_ARGS='K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web'
+            echo '{conf}' | CNI_COMMAND=STATUS ropewalk
+            echo '{conf}' | CNI_COMMAND=ADD ropewalk
+            ip netns exec pod ping -qc1 -W5 {} >/dev/null
+            echo '{conf}' | CNI_COMMAND=DEL ropewalk
+            echo '{conf}' | CNI_COMMAND=ADD ropewalk >/dev/null
+            echo '{gc}' | CNI_COMMAND=GC ropewalk
+            ip netns del pod",
+            cluster.address("h2"),
+            gc = conf.replace('}', r#", "cni.dev/valid-attachments": []}"#)
+        ),
+    );
+    let made: Value = serde_json::from_str(&said).expect("JSON");
+    let address = made["ips"][0]["address"].as_str().expect("an address");
+    let block = &cluster.json("h1", "network inspect over")["subnets"][0]["net"];
+    let begins = |net: &str| net.rsplit_once('.').map(|(head, _)| head.to_owned());
+    assert_eq!(begins(address), block.as_str().and_then(begins), "{made} {block}");
+    let rows = cluster.json("h1", "ps");
+    assert_eq!(rows.as_array().map(Vec::len), Some(2), "it is given back: {rows}");
 }
 
 pub(super) fn a_member_dies(cluster: &mut Cluster) {
@@ -60,19 +92,31 @@ pub(super) fn cut_in_silence(cluster: &mut Cluster) {
     cluster.news("h2", &HOSTS);
 }
 
+pub(super) fn lossy(cluster: &mut Cluster) {
+    let some = |side: &str| {
+        format!(
+            "nft 'add rule inet loss o tcp {side} 2379 numgen random mod 100 < 20 drop; \
+             add rule inet loss i tcp {side} 2379 numgen random mod 100 < 20 drop'\n"
+        )
+    };
+    let chain = |name: &str, hook: &str| {
+        format!("nft 'add chain inet loss {name} {{ type filter hook {hook} priority 0; }}'\n")
+    };
+    let chains = chain("o", "output") + &chain("i", "input");
+    cluster.script(
+        "h2",
+        &format!("nft add table inet loss\n{chains}{}{}", some("dport"), some("sport")),
+    );
+    cluster.news("h2", &HOSTS);
+    cluster.news("h1", &HOSTS);
+    cluster.ok("h2", "nft delete table inet loss");
+}
+
 pub(super) fn a_member_alone(cluster: &mut Cluster) {
     cluster.script("h1", &cut(2380));
     cluster.news("h2", &HOSTS);
     cluster.ok("h1", "nft delete table inet cut");
 }
-
-/// Asks a member by its gateway for JSON.
-const ASK: &str = r#"ask() {
-    exec 3<>/dev/tcp/192.168.1.12/2379
-    printf 'POST %s HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s' "$1" ${#2} "$2" >&3
-    cat <&3; exec 3>&-
-}
-"#;
 
 pub(super) fn compacted(cluster: &mut Cluster) {
     cluster.signal(&cluster.agents[0], "STOP");
