@@ -278,7 +278,7 @@ impl Walker<'_> {
     }
 
     /// One of the ways that a route leads.
-    fn way(
+    pub(crate) fn way(
         &mut self,
         node: &Node,
         route: &Route,
@@ -313,17 +313,23 @@ impl Walker<'_> {
                 At { ns: &ns, hook: Hook::Prerouting, iif: Some(&dev), oif: None, bridged: false };
             self.netfilter(at, &mut p)?;
         }
-        let taken = self.input(node, &dev, &p)?;
+        let (taken, hop) = self.input(node, &dev, &p)?;
         match taken.route.kind {
             RouteKind::Local | RouteKind::Broadcast | RouteKind::Anycast | RouteKind::Multicast => {
                 self.deliver(node, &dev, p)
             }
-            _ => self.forward_on(node, &dev, &taken, p),
+            _ => self.forward_on(node, &dev, &taken, hop.as_ref(), p),
         }
     }
 
-    /// The route of a packet that came in by a link (`ip_route_input_slow`).
-    fn input(&self, node: &Node, dev: &IfName, p: &Packet) -> Result<Box<Taken>, Stop> {
+    /// The route of a packet that came in by a link, and which of its ways it goes on by
+    /// (`ip_route_input_slow`: the way is chosen before the source is asked about).
+    fn input(
+        &mut self,
+        node: &Node,
+        dev: &IfName,
+        p: &Packet,
+    ) -> Result<(Box<Taken>, Option<NextHop>), Stop> {
         let stop = |why| Self::stop(&node.ns, Some(dev), why, p);
         let lo = node.devs.get(dev).is_some_and(|d| d.loopback());
         if let (IpAddr::V4(dst), IpAddr::V4(src), false) = (p.dst, p.src, lo) {
@@ -337,7 +343,6 @@ impl Walker<'_> {
             return Err(stop(Why::Localnet));
         }
         let taken = self.route(node, p, &ask)?;
-        let source = |out| self.source_fits(node, dev, out, p).map_err(&stop);
         let lonely = Packet { dst: std::net::Ipv4Addr::UNSPECIFIED.into(), ..p.clone() };
         let here = matches!(
             taken.route.kind,
@@ -346,6 +351,8 @@ impl Walker<'_> {
         if !here && !node.forwards(p.v6(), dev) {
             return Err(stop(Why::NotForwarding));
         }
+        let hop = if here { None } else { self.way(node, &taken.route, p.dst, &ask) };
+        let out = hop.as_ref().and_then(|hop| hop.dev.as_ref());
         match taken.route.kind {
             RouteKind::Multicast => {}
             // IPv6 has no rp_filter.
@@ -353,34 +360,33 @@ impl Walker<'_> {
             RouteKind::Broadcast => {
                 self.source_fits(node, dev, None, &lonely).map_err(&stop)?;
             }
-            _ if here => source(None)?,
-            _ => {
-                let leaves = |hop: &&NextHop| route::goes(node, hop, &ask);
-                let out = taken.route.hops.iter().find(leaves).and_then(|hop| hop.dev.clone());
-                source(out.as_ref())?;
-            }
+            _ => self.source_fits(node, dev, out, p).map_err(&stop)?,
         }
-        Ok(taken)
+        Ok((taken, hop))
     }
 
-    fn forward_on(&mut self, node: &Node, dev: &IfName, taken: &Taken, mut p: Packet) -> Stepped {
+    fn forward_on(
+        &mut self,
+        node: &Node,
+        dev: &IfName,
+        taken: &Taken,
+        hop: Option<&NextHop>,
+        mut p: Packet,
+    ) -> Stepped {
         let ns = &node.ns;
         let stop = |why, p: &Packet| Self::stop(ns, Some(dev), why, p);
         if p.ttl <= 1 {
             return Err(stop(Why::Ttl, &p));
         }
         p.ttl -= 1;
-        let ask = route::Ask { iif: Some(dev.clone()), ..route::Ask::of(&p) };
-        let hop = self.way(node, &taken.route, p.dst, &ask);
-        let Some(out) = hop.as_ref().and_then(|h| h.dev.clone()) else {
+        let Some(out) = hop.and_then(|h| h.dev.clone()) else {
             return Err(stop(Why::NoRoute, &p));
         };
-        let to = hop.as_ref().and_then(|h| h.dev.as_ref());
-        self.routed(ns, described(&taken.route, hop.as_ref()), to, &p);
+        self.routed(ns, described(&taken.route, hop), Some(&out), &p);
         self.fits(node, &out, taken, &mut p)?;
         let at = At { ns, hook: Hook::Forward, iif: Some(dev), oif: Some(&out), bridged: false };
         self.netfilter(at, &mut p)?;
-        self.leave(node, p, Some(dev), taken, hop.as_ref())
+        self.leave(node, p, Some(dev), taken, hop)
     }
 
     /// Whether a source may come in by a link (`fib_validate_source`); `out` is the link that the
@@ -442,15 +448,22 @@ impl Walker<'_> {
     }
 }
 
-/// The route that a packet takes which comes in by a link, or why it goes no further: what
-/// `ip route get DST from SRC iif DEV` answers.
+/// The route that a packet takes which comes in by a link, and the way it goes on by, or why it goes
+/// no further: what `ip route get DST from SRC iif DEV` answers. Where a route has several ways, the
+/// answer is that of way number `leg` of them, counted from 0 and around.
 ///
 /// # Errors
 /// Why it goes no further.
-pub fn arrives(world: &World, ns: &Ns, dev: &IfName, packet: &Packet) -> Result<Taken, Why> {
-    let walker = Walker::new(world, 0);
+pub fn arrives(
+    world: &World,
+    ns: &Ns,
+    dev: &IfName,
+    packet: &Packet,
+    leg: usize,
+) -> Result<(Taken, Option<NextHop>), Why> {
+    let mut walker = Walker::new(world, leg);
     let node = walker.node(ns).ok_or(Why::NotRead)?;
-    walker.input(node, dev, packet).map(|taken| *taken).map_err(|stop| stop.why)
+    walker.input(node, dev, packet).map(|(taken, hop)| (*taken, hop)).map_err(|stop| stop.why)
 }
 
 /// The hops that packets of a route or, in IPv6, of its link may take, where either says so.

@@ -297,7 +297,8 @@ impl Walker<'_> {
         if !local && !proxies {
             return Ok(false);
         }
-        let out = taken.route.hops.first().filter(|_| !local).and_then(|h| h.dev.clone());
+        let way = if local { None } else { self.way(node, &taken.route, ip, &ask) };
+        let out = way.and_then(|hop| hop.dev);
         if let Err(why) = self.source_fits(node, dev, out.as_ref(), request) {
             return Err(stop(why));
         }

@@ -328,8 +328,13 @@ fn label(ip: Ipv6Addr) -> u32 {
 mod tests {
     #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests")]
 
-    use ropewalk_facts::seen::{Device, SeenRoute};
-    use ropewalk_facts::{Link, LinkKind, RouteKey, proto};
+    use std::rc::Rc;
+
+    use ropewalk_facts::seen::{Device, SeenRoute, Tuple};
+    use ropewalk_facts::{Link, LinkKind, Ns, RouteKey, proto};
+
+    use crate::trace::Why;
+    use crate::world::World;
 
     use super::*;
 
@@ -463,6 +468,35 @@ mod tests {
         node.seen_rules = vec![SeenRule { group: Some(0), ..rule(&first) }];
         assert_eq!(taken(&node, "192.0.2.1", None), "0.0.0.0/0 7");
         assert_eq!(taken(&node, "10.0.0.1", None), "prohibit");
+    }
+
+    #[test]
+    fn a_source_is_asked_about_by_the_way_that_is_taken_of_several() {
+        // A rule refuses the way back for what would leave by d2, and d0 is as good a way.
+        let routes = [("0.0.0.0/0", 254, 0, RouteKind::Unicast)];
+        let mut node = node(&routes, &[(964, None, 0), (32766, None, 254)]);
+        let name = |name: &str| IfName::new(name).unwrap();
+        node.rules[0].iif = Some(name("d2"));
+        node.rules[0].action = RuleAction::Unreachable;
+        let way = |dev: &str| NextHop { via: None, dev: Some(name(dev)), weight: 1, onlink: false };
+        node.routes[0].hops = vec![way("d2"), way("d0")];
+        node.devs.extend([dev("d0", true), dev("d1", true), dev("d2", true)]);
+        let settings = [("rp_filter", "2"), ("forwarding", "1"), ("accept_local", "1")];
+        let settings =
+            settings.map(|(leaf, value)| (format!("net/ipv4/conf/d1/{leaf}"), value.to_owned()));
+        node.settings.extend(settings);
+        let address = Addr::global(name("d1"), "192.0.2.1/24".parse().unwrap());
+        node.addrs.push(address);
+        let world = World { nodes: [(Ns::HOST, Rc::new(node))].into() };
+        let [src, dst] = ["10.2.3.4", "198.51.100.120"].map(|ip| ip.parse().unwrap());
+        let tuple = Tuple { src, dst, proto: 1, sport: 0, dport: 0 };
+        let packet = Packet::new(tuple, 60);
+        let goes = |leg| {
+            let said = crate::arrives(&world, &Ns::HOST, &name("d1"), &packet, leg);
+            said.map(|(_, hop)| hop.unwrap().dev.unwrap().to_string())
+        };
+        assert_eq!(goes(0), Err(Why::RpFilter { mode: 2, back: None }));
+        assert_eq!(goes(1), Ok("d0".to_owned()));
     }
 
     #[test]

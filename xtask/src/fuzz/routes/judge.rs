@@ -2,8 +2,10 @@
 //!
 //!     the entry of the table · one of its ways · the source address         or that there is none
 
+use std::net::IpAddr;
+
 use ropewalk_facts::seen::Tuple;
-use ropewalk_facts::{NextHop, Ns, Route, RouteKey, RouteKind, table};
+use ropewalk_facts::{IfName, NextHop, Ns, Route, RouteKey, RouteKind, table};
 use ropewalk_walk::route::{self, Taken};
 use ropewalk_walk::{Packet, Why, World, arrives};
 
@@ -29,7 +31,7 @@ enum Walk {
 
 /// Compares the two.
 pub(super) fn compare(world: &World, q: &Question, answer: &Answer) -> Judged {
-    let (ask, walk) = walk(world, q);
+    let (ask, walk) = walk(world, q, answer);
     let kernel = || match (&answer.entry, &answer.taken) {
         (Ok(entry), Ok(taken)) => format!("{}, taken as {}", entry_of(entry), ways_of(taken)),
         (Ok(entry), Err(errno)) => format!("{}, refused with {errno}", entry_of(entry)),
@@ -47,10 +49,6 @@ pub(super) fn compare(world: &World, q: &Question, answer: &Answer) -> Judged {
                 walk: format!("{}{}: {more}", entry_of(route), ways_of(route)),
                 kernel: kernel(),
             };
-            // The source is asked about by the way that the packet is going to take.
-            if route.hops.len() > 1 && q.iif.is_some() && answer.taken.is_err() {
-                return Judged::Unknown("which of several ways".to_owned());
-            }
             let (Ok(entry), Ok(taken)) = (&answer.entry, &answer.taken) else {
                 return said("passes".to_owned());
             };
@@ -67,7 +65,6 @@ pub(super) fn compare(world: &World, q: &Question, answer: &Answer) -> Judged {
             }
             let usable: Vec<&NextHop> =
                 route.hops.iter().filter(|hop| route::goes(node, hop, &ask)).collect();
-            let of = |hop: &NextHop| (hop.dev.clone(), hop.via);
             let Some(hop) = taken.hops.first() else { return said("a way".to_owned()) };
             if !usable.iter().any(|way| of(way) == of(hop)) {
                 return said("not that way".to_owned());
@@ -87,7 +84,10 @@ pub(super) fn compare(world: &World, q: &Question, answer: &Answer) -> Judged {
     }
 }
 
-fn walk(world: &World, q: &Question) -> (route::Ask, Walk) {
+/// As many ways as a drawn route has at most, or more: they are counted around.
+const WAYS: usize = 6;
+
+fn walk(world: &World, q: &Question, answer: &Answer) -> (route::Ask, Walk) {
     let ask = route::Ask {
         src: q.src,
         iif: q.iif.clone(),
@@ -100,8 +100,15 @@ fn walk(world: &World, q: &Question) -> (route::Ask, Walk) {
             let (proto, sport, dport) = q.flow;
             let tuple = Tuple { src, dst: q.dst, proto, sport, dport };
             let packet = Packet { mark: q.mark, ..Packet::new(tuple, 60) };
-            match arrives(world, &Ns::HOST, dev, &packet) {
-                Ok(taken) => Walk::Takes(Box::new(taken)),
+            let ways = (0..WAYS).map(|way| arrives(world, &Ns::HOST, dev, &packet, way));
+            let mut ways: Vec<_> = ways.collect();
+            // The source is asked about by the way that the packet takes, which the kernel chooses.
+            let same = ways.iter().position(|said| match (said, &answer.taken) {
+                (Ok((_, hop)), Ok(taken)) => hop.as_ref().map(of) == taken.hops.first().map(of),
+                (said, taken) => said.is_err() && taken.is_err(),
+            });
+            match ways.swap_remove(same.unwrap_or(0)) {
+                Ok((taken, _)) => Walk::Takes(Box::new(taken)),
                 Err(Why::UnknownRule) => Walk::Unknown("a policy rule".to_owned()),
                 Err(why) => Walk::Refuses(format!("{why:?}")),
             }
@@ -119,6 +126,10 @@ fn walk(world: &World, q: &Question) -> (route::Ask, Walk) {
         }
     };
     (ask, said)
+}
+
+fn of(hop: &NextHop) -> (Option<IfName>, Option<IpAddr>) {
+    (hop.dev.clone(), hop.via)
 }
 
 fn entry_of(route: &Route) -> String {
