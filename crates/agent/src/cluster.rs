@@ -18,7 +18,7 @@ use ropewalk_cluster::keep::{Either, Txn};
 use ropewalk_cluster::live::{self, Echo, Live};
 use ropewalk_cluster::own::{Alarm, Standing, decide};
 use ropewalk_cluster::{
-    Again, Defined, Guard, Member, Memory, Progress, Site, Spares, Unusable, wishes,
+    ANEW, Again, Defined, Guard, Member, Memory, Progress, Site, Spares, Unusable, wishes,
 };
 use ropewalk_engine::{Engine, Paths};
 use ropewalk_kernel::failpoint;
@@ -26,7 +26,7 @@ use ropewalk_spec::NetworkName;
 
 use crate::desk::{self, Desk};
 use crate::endpoints::{self, Endpoints};
-use crate::hands::{boot, computed, millis, now, remember_peers, uplink};
+use crate::hands::{boot, computed, millis, now, remember_peers, sooner, uplink};
 use crate::leads::lead;
 use crate::said::Said;
 use crate::share::Share;
@@ -59,8 +59,8 @@ pub(crate) async fn stay(paths: &Paths, desk: &Desk, tell: &mut dyn FnMut(&Said)
     }
 }
 
-/// How often it is decided anew, although nothing was heard: what waits, waits for a time.
-const ANEW: Duration = Duration::from_secs(10);
+/// How often it is decided again, although nothing was heard: what waits, waits for a time.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// How long a round waits that has nothing left to do but to write down, for what comes meanwhile.
 const SOON: Duration = Duration::from_millis(100);
@@ -115,7 +115,7 @@ impl<'a> Stay<'a> {
         desk: &'a Desk,
         tell: &'a mut dyn FnMut(&Said),
     ) -> Result<Self, Unusable> {
-        let member = Member::new(site.open(&paths.config)?);
+        let member = Member::new(site.open(&paths.config)?, sooner(ANEW));
         let mut memory = Memory::read(&paths.state, site)?;
         remember_peers(paths, &mut memory);
         let begun = Instant::now();
@@ -188,6 +188,7 @@ impl<'a> Stay<'a> {
                 self.due = None;
                 let before = computed();
                 self.round().await?;
+                ropewalk_kernel::trim_memory();
                 let cost = computed().saturating_sub(before);
                 self.rest_until = Instant::now() + (cost * REST).min(LONGEST);
                 self.desk.cluster_done.set(asked);
@@ -211,9 +212,9 @@ impl<'a> Stay<'a> {
         if !fresh.blocks.is_empty() {
             self.desk.ways_ahead.set(true);
         }
-        let whole = self.memory.journal.standing == Standing::Member
-            && !fresh.more
-            && self.swift.lead(view, &self.memory, &fresh.blocks);
+        let member = self.memory.journal.standing == Standing::Member;
+        let led = member && self.swift.lead(view, &self.memory, &fresh.blocks);
+        let whole = led && !fresh.more;
         if whole {
             self.memory.progress.took_ms = millis(began.elapsed());
         }
@@ -223,7 +224,7 @@ impl<'a> Stay<'a> {
 
     /// What could not be done is tried again sooner.
     fn patience(&self) -> Duration {
-        if self.said.is_empty() { ANEW } else { PAUSE * 2 }
+        if self.said.is_empty() { AGAIN } else { PAUSE * 2 }
     }
 
     /// How many sandboxes are on the cluster's networks: one more may need another block.

@@ -3,6 +3,7 @@
 //! Never here: when (`cluster`).
 
 use std::collections::BTreeSet;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -95,6 +96,14 @@ pub(crate) fn boot() -> String {
     text.unwrap_or_default().trim().to_owned()
 }
 
+/// A time that is up to an eighth shorter, by chance: agents that were started together (machines
+/// after a loss of power) shall not do together what each does now and then.
+pub(crate) fn sooner(every: Duration) -> Duration {
+    let chance = RandomState::new().hash_one(every);
+    let part = u32::try_from(chance % 1024).unwrap_or_default();
+    every - every / (8 * 1024) * part
+}
+
 /// What a fault of the engine says, as one line of many.
 pub(crate) fn line(fault: &Fault) -> String {
     let mut parts = vec![match fault.doing.as_str() {
@@ -114,4 +123,17 @@ pub(crate) fn text(fault: impl ToString) -> String {
 /// Seconds since 1970.
 pub(crate) fn now() -> u64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map(|since| since.as_secs()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn agents_that_were_started_together_do_not_look_together() {
+        let minute = Duration::from_secs(60);
+        let times: BTreeSet<Duration> = (0..100).map(|_| sooner(minute)).collect();
+        assert!(times.iter().all(|time| (minute * 7 / 8..=minute).contains(time)), "{times:?}");
+        assert!(times.len() > 50, "{times:?}");
+    }
 }

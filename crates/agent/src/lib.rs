@@ -65,7 +65,8 @@ pub fn run(paths: &Paths, wishes: &Wishes, tell: &mut dyn FnMut(&Said)) -> Resul
         (tell.borrow_mut())(said);
     };
     let (mut of_host, mut of_cluster) = (heard, heard);
-    runtime.map_err(failed)?.block_on(async {
+    let runtime = runtime.map_err(failed)?;
+    let worked = runtime.block_on(async {
         let mut door = pin!(door::Door::open(&paths.state, wishes.metrics, &desk)?.serve());
         let mut serve = pin!(serve::Agent::new(paths, wishes.every, &desk, &mut of_host)?.serve());
         let mut stay = pin!(cluster::stay(paths, &desk, &mut of_cluster));
@@ -80,7 +81,10 @@ pub fn run(paths: &Paths, wishes: &Wishes, tell: &mut dyn FnMut(&Said)) -> Resul
             }
         })
         .await
-    })
+    });
+    // Who waits for others is not waited for.
+    runtime.shutdown_background();
+    worked
 }
 
 /// Has the agent of this host look at everything and list its store anew, and waits until it has.

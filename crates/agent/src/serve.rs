@@ -2,30 +2,33 @@
 //!
 //!     wait ─▶ hear events ─▶ pace ─▶ look ─▶ say
 //!
-//! One thread. The engine is opened for each look and closed after it, so that no sandbox is kept
-//! alive and no state is old; a verb at work is waited for by coming again, so that the watchdog
-//! hears of us meanwhile.
+//! One thread, but for the trial of tunnels, which waits for others in one of its own, so that news is
+//! led to at once meanwhile. The engine is opened for each look and closed after it, so that no sandbox
+//! is kept alive and no state is old; a verb at work is waited for by coming again, so that the
+//! watchdog hears of us meanwhile.
 
 use std::collections::BTreeSet;
 use std::future::{Future as _, poll_fn};
 use std::os::fd::OwnedFd;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ropewalk_engine::{Doubts, Engine, Fault, Paths, Tended};
+use ropewalk_engine::{Doubts, Engine, Fault, Paths, Tended, Trial};
 use ropewalk_kernel::Watch;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::task::JoinHandle;
 
 use crate::desk::Desk;
 use crate::failed;
+use crate::hands::sooner;
 use crate::links::Links;
 use crate::notify::Notify;
 use crate::pace::Pace;
 use crate::said::Said;
-use crate::task::{TASKS, Task};
+use crate::task::{Done, TASKS, Task, Work};
 
 /// After so long a verb that was at work is asked for again.
 const AGAIN: Duration = Duration::from_millis(20);
@@ -57,10 +60,20 @@ pub(crate) struct Agent<'a> {
 
 /// When a task is due.
 struct Due {
-    at: Instant,
+    /// None while it is at work and not wanted again.
+    at: Option<Instant>,
     /// And once more then.
     again: Option<Instant>,
     task: &'static Task,
+    /// Since when others are waited for, and which tunnels spoil what they carry.
+    at_work: Option<(Instant, JoinHandle<Vec<Trial>>)>,
+}
+
+impl Due {
+    /// Nothing is to be done before a later time.
+    fn rests(&self, now: Instant) -> bool {
+        self.at_work.is_none() && self.at.is_some_and(|at| at > now)
+    }
 }
 
 enum Wake {
@@ -69,6 +82,8 @@ enum Wake {
     Time,
     /// Somebody wants a look.
     Asked,
+    /// What the task of this number waited for since then has come.
+    Back(usize, Instant, Vec<Trial>),
 }
 
 impl<'a> Agent<'a> {
@@ -88,6 +103,7 @@ impl<'a> Agent<'a> {
         let signals = kinds.into_iter().map(signal).collect::<Result<_, _>>().map_err(failed)?;
         let links = Links::new(watch.links()?);
         let now = Instant::now();
+        let begin = |task| Due { at: Some(now), again: None, task, at_work: None };
         Ok(Self {
             paths,
             every,
@@ -98,7 +114,7 @@ impl<'a> Agent<'a> {
             watch,
             links,
             pace: Pace::new(now),
-            tasks: TASKS.iter().map(|task| Due { at: now, again: None, task }).collect(),
+            tasks: TASKS.iter().map(begin).collect(),
             reason: None,
             legs: BTreeSet::new(),
             notify: Notify::from_env(),
@@ -115,7 +131,7 @@ impl<'a> Agent<'a> {
         loop {
             self.work()?;
             self.answered();
-            if !ready && self.tasks.iter().all(|due| due.at > Instant::now()) {
+            if !ready && self.rests() {
                 ready = true;
                 (self.tell)(&Said::Ready { pid: std::process::id() });
                 self.notify.tell("READY=1\nSTATUS=everything is as it was made");
@@ -125,6 +141,7 @@ impl<'a> Agent<'a> {
                 Wake::Told => self.hear()?,
                 Wake::Time => {}
                 Wake::Asked => self.look_now(),
+                Wake::Back(n, began, spoilt) => self.tried(n, began, &spoilt),
             }
         }
         self.notify.tell("STOPPING=1");
@@ -132,9 +149,16 @@ impl<'a> Agent<'a> {
         Ok(())
     }
 
+    /// No task is due or at work.
+    fn rests(&self) -> bool {
+        let now = Instant::now();
+        self.tasks.iter().all(|due| due.rests(now))
+    }
+
     /// The next moment at which something is due.
     fn next(&self) -> Option<Instant> {
-        let tasks = self.tasks.iter().map(|due| due.at);
+        let idle = self.tasks.iter().filter(|due| due.at_work.is_none());
+        let tasks = idle.filter_map(|due| due.at);
         let alive = self.notify.watchdog.map(|every| self.alive_at + every);
         tasks.chain(self.pace.due()).chain(alive).min()
     }
@@ -144,6 +168,7 @@ impl<'a> Agent<'a> {
         let until = self.next().unwrap_or(now + AGAIN);
         let mut clock = pin!(tokio::time::sleep_until(until.into()));
         let (fds, signals, desk, asked) = (&self.fds, &mut self.signals, self.desk, self.asked);
+        let tasks = &mut self.tasks;
         poll_fn(|cx| {
             if signals.iter_mut().any(|signal| signal.poll_recv(cx).is_ready()) {
                 return Poll::Ready(Wake::Stop);
@@ -158,6 +183,14 @@ impl<'a> Agent<'a> {
                     return Poll::Ready(Wake::Told);
                 }
             }
+            for (n, due) in tasks.iter_mut().enumerate() {
+                let Some((began, work)) = &mut due.at_work else { continue };
+                if let Poll::Ready(spoilt) = Pin::new(work).poll(cx) {
+                    let began = *began;
+                    due.at_work = None;
+                    return Poll::Ready(Wake::Back(n, began, spoilt.unwrap_or_default()));
+                }
+            }
             clock.as_mut().poll(cx).map(|()| Wake::Time)
         })
         .await
@@ -167,13 +200,12 @@ impl<'a> Agent<'a> {
     fn look_now(&mut self) {
         self.asked = self.desk.asked();
         let now = Instant::now();
-        self.tasks.iter_mut().for_each(|due| due.at = now);
+        self.tasks.iter_mut().for_each(|due| due.at = Some(now));
     }
 
     /// Says that the look which somebody wanted is over, once it is.
     fn answered(&self) {
-        let now = Instant::now();
-        if self.desk.host_done.get() < self.asked && self.tasks.iter().all(|due| due.at > now) {
+        if self.desk.host_done.get() < self.asked && self.rests() {
             self.desk.host_done.set(self.asked);
         }
     }
@@ -187,7 +219,7 @@ impl<'a> Agent<'a> {
             self.pace.told(now);
             if reason.link_up {
                 for due in self.tasks.iter_mut().filter(|due| due.task.on_link_up) {
-                    due.at = now;
+                    due.at = Some(now);
                     due.again = due.task.again.map(|again| now + again);
                 }
             }
@@ -208,14 +240,26 @@ impl<'a> Agent<'a> {
             self.look(now);
         }
         for n in 0..self.tasks.len() {
-            let Some(task) = self.tasks.get(n).filter(|due| due.at <= now).map(|due| due.task)
-            else {
+            let ahead = self.desk.ways_ahead.get();
+            let Some(due) = self.tasks.get_mut(n) else { continue };
+            if due.at_work.is_some() || due.at.is_none_or(|at| at > now) {
                 continue;
-            };
-            let next = self.duty(task);
-            if let Some(due) = self.tasks.get_mut(n) {
-                let again = next.and_then(|_| due.again.take());
-                due.at = again.unwrap_or(Instant::now() + next.unwrap_or(AGAIN));
+            }
+            due.at = None;
+            let began = Instant::now();
+            match due.task.run {
+                Work::Now(work) => {
+                    let done = with_engine(self.paths, ahead, work);
+                    self.done(n, began, done);
+                }
+                Work::Trial => match with_engine(self.paths, ahead, Engine::trials) {
+                    Ok(trials) if trials.is_empty() => self.tried(n, began, &[]),
+                    Ok(trials) => {
+                        let ask = || trials.into_iter().filter(Trial::spoils).collect();
+                        due.at_work = Some((began, tokio::task::spawn_blocking(ask)));
+                    }
+                    Err(fault) => self.done(n, began, Err(fault)),
+                },
             }
         }
         Ok(())
@@ -226,7 +270,8 @@ impl<'a> Agent<'a> {
         self.pace.begin();
         let (why, since) = self.reason.take().unwrap_or_else(|| ("an event".into(), began));
         let legs = std::mem::take(&mut self.legs);
-        match self.engine(|engine| mend(engine, &legs)) {
+        let ahead = self.desk.ways_ahead.get();
+        match with_engine(self.paths, ahead, |engine| mend(engine, &legs)) {
             Ok(Some(tended)) => self.say(&tended, &why, since, began),
             Ok(None) => {
                 self.pace.told(began);
@@ -237,30 +282,42 @@ impl<'a> Agent<'a> {
         }
     }
 
-    /// Does a duty. Returns after how long it is due again; none when it could not be done, because
-    /// another verb is at work.
-    fn duty(&mut self, task: &Task) -> Option<Duration> {
-        let began = Instant::now();
-        let every = task.every.unwrap_or(self.every);
-        match self.engine(task.run) {
+    /// These tunnels spoil what they carry.
+    fn tried(&mut self, n: usize, began: Instant, spoilt: &[Trial]) {
+        let mend = |engine: &mut Engine| {
+            Ok(spoilt.iter().map(|trial| engine.spoilt(trial, true)).collect())
+        };
+        let findings = match spoilt {
+            [] => Ok(Vec::new()),
+            _ => with_engine(self.paths, false, mend),
+        };
+        let done = findings.map(|findings| Some(Tended { findings, ..Tended::default() }));
+        self.done(n, began, done);
+    }
+
+    /// A duty is done, or could not be: it is due again, a little sooner than asked for.
+    fn done(&mut self, n: usize, began: Instant, done: Done) {
+        ropewalk_kernel::trim_memory();
+        let Some(task) = self.tasks.get(n).map(|due| due.task) else { return };
+        let every = sooner(task.every.unwrap_or(self.every));
+        let next = match done {
             Ok(Some(tended)) => {
                 self.desk.looked();
                 let cost = if task.waits { Instant::now() } else { began };
                 self.say(&tended, task.name, began, cost);
-                return Some(tended.again.unwrap_or(every));
+                Some(tended.again.unwrap_or(every))
             }
-            Ok(None) => return None,
-            Err(fault) => self.refuse(vec![fault]),
+            Ok(None) => None,
+            Err(fault) => {
+                self.refuse(vec![fault]);
+                Some(every)
+            }
+        };
+        // It may be wanted again by now.
+        if let Some(due) = self.tasks.get_mut(n).filter(|due| due.at.is_none()) {
+            let again = next.and_then(|_| due.again.take());
+            due.at = Some(again.unwrap_or(Instant::now() + next.unwrap_or(AGAIN)));
         }
-        Some(every)
-    }
-
-    fn engine<T>(&self, work: impl FnOnce(&mut Engine) -> Result<T, Fault>) -> Result<T, Fault> {
-        let mut engine = Engine::open(self.paths)?;
-        if self.desk.ways_ahead.get() {
-            engine.leave_ways();
-        }
-        work(&mut engine)
     }
 
     fn say(&mut self, tended: &Tended, why: &str, since: Instant, began: Instant) {
@@ -299,6 +356,20 @@ impl<'a> Agent<'a> {
 #[expect(deprecated, reason = "its heir is unsafe to call for the sake of what is no OwnedFd")]
 fn waited_for(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>, Fault> {
     AsyncFd::with_interest(fd, Interest::READABLE).map_err(failed)
+}
+
+/// Does something with an engine; ways to other hosts are left as they are while they are `ahead` of what
+/// is written down.
+fn with_engine<T>(
+    paths: &Paths,
+    ahead: bool,
+    work: impl FnOnce(&mut Engine) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    let mut engine = Engine::open(paths)?;
+    if ahead {
+        engine.leave_ways();
+    }
+    work(&mut engine)
 }
 
 /// Puts right what a look at the host finds doubtful, and what is behind `legs`.

@@ -95,8 +95,9 @@ impl Led {
     fn change(&mut self, news: Vec<News>) -> bool {
         let (mut before, mut after) = (Peers::new(), Peers::new());
         for News { block, ip, more: Reached { also, mtu }, before: old } in news {
-            let old = old.filter(|old| self.leads(*old, block)).or_else(|| self.leader(block));
-            let old = self.moved.insert(block, ip).or(old);
+            let old = self.moved.insert(block, ip).or_else(|| {
+                old.filter(|old| self.leads(*old, block)).or_else(|| self.leader(block))
+            });
             if old == Some(ip) {
                 continue;
             }

@@ -26,7 +26,19 @@ pub(crate) struct Task {
     /// It mostly waits for others, so that it costs nothing that a rest would make up for.
     pub(crate) waits: bool,
     /// The duty.
-    pub(crate) run: fn(&mut Engine) -> Result<Option<Tended>, Fault>,
+    pub(crate) run: Work,
+}
+
+/// What came of a duty; none when another verb was at work.
+pub(crate) type Done = Result<Option<Tended>, Fault>;
+
+/// What is done.
+#[derive(Clone, Copy)]
+pub(crate) enum Work {
+    /// At once.
+    Now(fn(&mut Engine) -> Done),
+    /// The trial of tunnels, whose answers are waited for in a thread of its own.
+    Trial,
 }
 
 /// All duties, in the order in which they are done.
@@ -37,7 +49,7 @@ pub(crate) const TASKS: &[Task] = &[
         on_link_up: true,
         again: None,
         waits: false,
-        run: |engine| engine.tend(None),
+        run: Work::Now(|engine| engine.tend(None)),
     },
     // A switch forgets when a link goes down, and the kernel tells it of the host's own addresses
     // only. Its port may not pass on yet what is sent at once (RFC 5227: twice, 2 s between them).
@@ -47,7 +59,7 @@ pub(crate) const TASKS: &[Task] = &[
         on_link_up: true,
         again: Some(Duration::from_secs(2)),
         waits: false,
-        run: |engine| engine.announce(None, None).map(|_| Some(Tended::default())),
+        run: Work::Now(|engine| engine.announce(None, None).map(|_| Some(Tended::default()))),
     },
     // It says itself when the next lease is due; others may be made meanwhile.
     Task {
@@ -56,7 +68,7 @@ pub(crate) const TASKS: &[Task] = &[
         on_link_up: true,
         again: None,
         waits: true,
-        run: Engine::renew,
+        run: Work::Now(Engine::renew),
     },
     Task {
         name: "the review of ways to other hosts",
@@ -64,7 +76,7 @@ pub(crate) const TASKS: &[Task] = &[
         on_link_up: true,
         again: Some(Duration::from_secs(2)),
         waits: false,
-        run: Engine::review_ways,
+        run: Work::Now(Engine::review_ways),
     },
     Task {
         name: "the trial of tunnels",
@@ -72,9 +84,6 @@ pub(crate) const TASKS: &[Task] = &[
         on_link_up: true,
         again: Some(Duration::from_secs(2)),
         waits: true,
-        run: |engine| {
-            let findings = engine.try_tunnels(true)?;
-            Ok(Some(Tended { findings, ..Tended::default() }))
-        },
+        run: Work::Trial,
     },
 ];

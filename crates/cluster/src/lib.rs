@@ -32,7 +32,7 @@ pub use endpoint::Endpoint;
 pub use guard::{Guard, Passed};
 pub use id::HostId;
 pub use key::{Key, PREFIX};
-pub use member::{Fresh, Member};
+pub use member::{ANEW, Fresh, Member};
 pub use record::{
     Block, BlockState, Dispute, Drain, Exception, Gone, Host, Meta, Net, Public, SCHEMA,
 };

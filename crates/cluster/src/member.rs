@@ -15,8 +15,8 @@ use crate::keep::{Event, Fault, Listing, Outcome, Store, Txn, Watch};
 use crate::key::{Key, PREFIX};
 use crate::view::View;
 
-/// So often the store is listed even if nothing seems to be wrong.
-const ANEW: Duration = Duration::from_secs(300);
+/// So often the store is listed at the latest, even if nothing seems to be wrong.
+pub const ANEW: Duration = Duration::from_secs(300);
 
 /// What was heard and not yet looked at.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -31,6 +31,7 @@ pub struct Fresh {
 #[derive(Debug)]
 pub struct Member<S: Store> {
     store: S,
+    every: Duration,
     watch: Option<S::Watch>,
     view: Option<View>,
     listed: Option<Instant>,
@@ -40,10 +41,10 @@ pub struct Member<S: Store> {
 }
 
 impl<S: Store> Member<S> {
-    /// Nothing is sent yet.
-    pub fn new(store: S) -> Self {
+    /// Nothing is sent yet. The store is listed `every` so often, see [`ANEW`].
+    pub fn new(store: S, every: Duration) -> Self {
         let fresh = Fresh::default();
-        Self { store, watch: None, view: None, listed: None, lists: 0, fresh }
+        Self { store, every, watch: None, view: None, listed: None, lists: 0, fresh }
     }
 
     /// Asks the store by way of this one from now on. What is known stays known.
@@ -63,7 +64,7 @@ impl<S: Store> Member<S> {
 
     /// Whether the next [`Member::hear`] only waits, and nothing is lost when it is given up.
     pub fn watching(&self) -> bool {
-        self.watch.is_some() && self.listed.is_some_and(|at| at.elapsed() < ANEW)
+        self.watch.is_some() && self.listed.is_some_and(|at| at.elapsed() < self.every)
     }
 
     /// The next [`Member::hear`] lists the store, whatever is known.
@@ -154,6 +155,9 @@ impl<S: Store> Member<S> {
         let mut view = View::default();
         view.revision = self.store.pages(PREFIX, |page| view.take_page(&page)).await?;
         self.watch = Some(self.store.watch(PREFIX, view.revision + 1).await?);
+        if let Some(before) = &self.view {
+            self.fresh.listed(before, &view);
+        }
         self.view = Some(view);
         self.listed = Some(Instant::now());
         self.lists += 1;
@@ -174,6 +178,15 @@ impl<S: Store> Member<S> {
 }
 
 impl Fresh {
+    /// Takes note of the blocks that were written between two lists of one store.
+    fn listed(&mut self, before: &View, after: &View) {
+        let written = after.blocks.iter().filter(|(_, kept)| kept.modified > before.revision);
+        for (place, _) in written {
+            let old = before.blocks.get(place).map(|kept| kept.value.h.clone());
+            self.blocks.entry(place.clone()).or_insert(old);
+        }
+    }
+
     /// Takes note of what is about to change in `view`.
     fn hear(&mut self, view: &View, event: &Event) {
         match event.key().parse() {
@@ -193,6 +206,34 @@ mod tests {
     #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
     use super::*;
     use crate::keep::Item;
+
+    #[test]
+    fn a_block_that_was_written_between_two_lists_is_news_too() {
+        let at = |revision, blocks: &[(&str, u64, u8)]| {
+            let mut view = View::default();
+            for (block, modified, host) in blocks {
+                let value = format!(r#"{{"h":"{host:032x}","gen":1,"state":"own"}}"#).into_bytes();
+                let key = format!("{PREFIX}blk/web/{block}-24");
+                let item = Item { key, value, created: 1, modified: *modified };
+                view.take(*modified, &Event::Put(item));
+            }
+            view.revision = revision;
+            view
+        };
+        let mut fresh = Fresh::default();
+        let before = at(9, &[("0a050100", 3, 1), ("0a050200", 4, 1)]);
+        fresh.listed(
+            &before,
+            &at(20, &[("0a050100", 3, 1), ("0a050200", 12, 2), ("0a050300", 15, 3)]),
+        );
+        let place = |block: &str| Place::try_from(format!("web {block}")).unwrap();
+        let moved = (place("10.5.2.0/24"), Some(HostId::new(1)));
+        assert_eq!(fresh.blocks, [moved, (place("10.5.3.0/24"), None)].into());
+        // A store that was put back says nothing new.
+        let mut fresh = Fresh::default();
+        fresh.listed(&at(20, &[]), &at(9, &[("0a050100", 3, 1)]));
+        assert_eq!(fresh, Fresh::default());
+    }
 
     #[test]
     fn what_is_more_than_a_block_of_somebody_is_told_apart() {

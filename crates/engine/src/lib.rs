@@ -89,6 +89,7 @@ pub use spaces::may_look;
 pub use target::address_of;
 pub use tend::{Doubts, Tended};
 pub use told::{Amendment, Bare, Made, Manner, Whom, Wish};
+pub use trial::Trial;
 pub use undo::{Undoable, Undone};
 pub use view::{
     Attached, Done, Finding, LeaseView, Limits, NetworkView, Row, SubnetView, TunnelView,

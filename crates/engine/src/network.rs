@@ -17,7 +17,7 @@ use crate::fault::Fault;
 use crate::guard::{self, Guard};
 use crate::hand_over::{Heir, hand_over};
 use crate::view::NetworkView;
-use crate::{Engine, beside, host, parent, trial, tunnel, uplink};
+use crate::{Engine, beside, host, parent, tunnel, uplink};
 
 impl Engine {
     /// Makes `network` and writes its definition. Made so already, nothing changes.
@@ -45,7 +45,7 @@ impl Engine {
         view.closed = self.closed()?;
         drop(lock);
         // The peers that are there already tell.
-        let _put_right = self.try_tunnel(network, trial::SOON, true);
+        self.try_soon(network);
         Ok(view)
     }
 
@@ -58,7 +58,7 @@ impl Engine {
         let made = self.settle_network(network, None)?;
         drop(lock);
         if !made {
-            let _put_right = self.try_tunnel(network, trial::SOON, true);
+            self.try_soon(network);
         }
         Ok(())
     }

@@ -14,8 +14,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use ropewalk_facts::Ns;
-use ropewalk_kernel::Refused;
-use ropewalk_spec::{Mode, Network, Vxlan, names};
+use ropewalk_kernel::{Refused, ask_hosts};
+use ropewalk_spec::{Mode, Network, NetworkName, Vxlan, names};
 use ropewalk_store::State;
 use ropewalk_topology::firewall;
 
@@ -26,12 +26,34 @@ use crate::{Engine, tunnel};
 /// How long an answer is waited for.
 const WAIT: Duration = Duration::from_millis(200);
 /// The same while somebody waits for a new network, whose peers are often not there yet.
-pub(crate) const SOON: Duration = Duration::from_millis(100);
+const SOON: Duration = Duration::from_millis(100);
 /// A datagram may be lost, but hardly twice. (Linux says six times at once that nobody listens, then
 /// once a second.)
 const ROUNDS: usize = 2;
 /// The hardware is this host's own, so that a few peers tell.
 const PEERS: usize = 8;
+
+/// The trial of one tunnel that leaves checksums to what is below it: whom to ask.
+#[derive(Clone, Debug)]
+pub struct Trial {
+    network: NetworkName,
+    families: [Vec<SocketAddr>; 2],
+}
+
+impl Trial {
+    /// Asks them, from the namespace of the calling thread, and waits for their answers: 0.2 s where
+    /// nobody answers, 0.8 s at most. True when what reaches one of them with its checksum filled in does
+    /// not reach it without.
+    #[must_use]
+    pub fn spoils(&self) -> bool {
+        self.spoils_within(WAIT)
+    }
+
+    fn spoils_within(&self, wait: Duration) -> bool {
+        let spoilt = Refused { left: false, filled: true };
+        self.families.iter().any(|hosts| (0..ROUNDS).all(|_| ask_hosts(hosts, wait) == spoilt))
+    }
+}
 
 impl Engine {
     /// Tries all tunnels. One whose checksums are left to what does not fill them in has them
@@ -39,49 +61,55 @@ impl Engine {
     ///
     /// # Errors
     /// [`crate::Code::StateUnusable`]
-    pub fn try_tunnels(&mut self, repair: bool) -> Result<Vec<Finding>, Fault> {
+    pub(crate) fn try_tunnels(&mut self, repair: bool) -> Result<Vec<Finding>, Fault> {
+        let spoil = self.trials()?.into_iter().filter(Trial::spoils);
+        Ok(spoil.map(|trial| self.spoilt(&trial, repair)).collect())
+    }
+
+    /// The trials of all tunnels that leave checksums to what is below them.
+    ///
+    /// # Errors
+    /// [`crate::Code::StateUnusable`]
+    pub fn trials(&mut self) -> Result<Vec<Trial>, Fault> {
         let networks = self.store.networks()?;
         let ready = networks.iter().filter(|record| record.state == State::Ready);
         let mut all = Vec::new();
         for record in ready {
-            let network = self.whole(&record.network)?;
-            all.extend(self.try_tunnel(&network, WAIT, repair));
+            all.extend(self.trial(&self.whole(&record.network)?));
         }
         Ok(all)
     }
 
-    /// The same for the tunnel of `network`, if it has one. What the kernel refuses here, as for a
-    /// link that is gone, others find.
-    pub(crate) fn try_tunnel(
-        &mut self,
-        network: &Network,
-        wait: Duration,
-        repair: bool,
-    ) -> Option<Finding> {
-        let tunnel = tunnel::of(network)?;
-        let dev = names::tunnel(&network.name);
-        let left = self.kernel.leaves_checksums(&Ns::HOST, &dev).ok()?;
-        let blocks = matches!(network.mode, Mode::Routed(_));
-        if !left || !families(tunnel, blocks).iter().any(|hosts| self.spoils(hosts, wait)) {
-            return None;
-        }
+    /// What was found by a trial that [`Trial::spoils`] answered with yes, put right if `repair`.
+    pub fn spoilt(&mut self, Trial { network, .. }: &Trial, repair: bool) -> Finding {
+        let dev = names::tunnel(network);
         let repaired = repair && self.kernel.fill_checksums(&Ns::HOST, &dev).is_ok();
-        Some(Finding {
-            owner: format!("network {}", network.name),
+        Finding {
+            owner: format!("network {network}"),
             object: format!("link {dev}"),
             wanted: "checksums are filled in before the tunnel".into(),
             found: "checksums are left to an interface that does not fill them in".into(),
             repaired,
             change: None,
-        })
+        }
     }
 
-    /// True when what reaches one of `hosts` with its checksum filled in does not reach it without.
-    fn spoils(&self, hosts: &[SocketAddr], wait: Duration) -> bool {
-        (0..ROUNDS).all(|_| {
-            let heard = self.kernel.ask_hosts(&Ns::HOST, hosts, wait);
-            matches!(heard, Ok(Refused { left: false, filled: true }))
-        })
+    /// Tries the tunnel of a network that somebody waits for, and puts right what is found.
+    pub(crate) fn try_soon(&mut self, network: &Network) {
+        let trial = self.trial(network);
+        if let Some(trial) = trial.filter(|trial| trial.spoils_within(SOON)) {
+            let _put_right = self.spoilt(&trial, true);
+        }
+    }
+
+    /// The trial of the tunnel of `network`, if it has one. What the kernel refuses here, as for a link
+    /// that is gone, others find.
+    fn trial(&self, network: &Network) -> Option<Trial> {
+        let tunnel = tunnel::of(network)?;
+        let left = self.kernel.leaves_checksums(&Ns::HOST, &names::tunnel(&network.name)).ok()?;
+        let blocks = matches!(network.mode, Mode::Routed(_));
+        let trial = || Trial { network: network.name.clone(), families: families(tunnel, blocks) };
+        left.then(trial)
     }
 }
 

@@ -73,8 +73,8 @@ pub use restore::{Restore, Unwritten};
 pub use socket::{Protocol, Socket};
 pub use source::source_to;
 pub use space::Kernel;
-pub use sys::give_back_memory;
-pub use trial::Refused;
+pub use sys::{give_back_memory, trim_memory};
+pub use trial::{Refused, ask_hosts};
 pub use watch::{Event, Watch};
 
 /// What is told, in the words of each family.

@@ -51,14 +51,30 @@ pub(crate) fn passed_socket() -> Option<OwnedFd> {
 }
 
 /// From now on memory that is freed goes back to the system, in pieces of 64 KiB and more: glibc keeps what
-/// it once got, and raises the size from which it does not with each large piece (mallopt(3)). Others than
-/// glibc give it back anyway.
+/// it once got, raises the size from which it does not with each large piece, and keeps some for each thread
+/// (mallopt(3)). Others than glibc give it back anyway.
 pub fn give_back_memory() {
     #[cfg(target_env = "gnu")]
-    for limit in [libc::M_MMAP_THRESHOLD, libc::M_TRIM_THRESHOLD] {
+    {
         const PIECE: libc::c_int = 64 << 10;
-        // SAFETY: two numbers by value; the allocator takes its own lock.
-        let _taken = unsafe { libc::mallopt(limit, PIECE) };
+        let limits = [
+            (libc::M_MMAP_THRESHOLD, PIECE),
+            (libc::M_TRIM_THRESHOLD, PIECE),
+            (libc::M_ARENA_MAX, 1),
+        ];
+        for (limit, value) in limits {
+            // SAFETY: two numbers by value; the allocator takes its own lock.
+            let _taken = unsafe { libc::mallopt(limit, value) };
+        }
+    }
+}
+
+/// Gives back what is free in the middle of what was got, too (malloc_trim(3)).
+pub fn trim_memory() {
+    #[cfg(target_env = "gnu")]
+    {
+        // SAFETY: a number by value; the allocator takes its own lock.
+        let _given = unsafe { libc::malloc_trim(0) };
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //!     ethtool -k DEV | grep tx-checksumming              kernel.leaves_checksums(…)
 //!     ethtool -K DEV tx off                              kernel.fill_checksums(…)
-//!     two datagrams to a closed port of a host           kernel.ask_hosts(…)
+//!     two datagrams to a closed port of a host           ask_hosts(…)
 //!
 //! The checksum of one of the two is left to the link, that of the other is in it from the start.
 //! A host looks at it before it says by ICMP that nobody listens.  Never here: what follows from that.
@@ -58,25 +58,16 @@ impl Kernel {
         let key = || Id::Link(dev.clone()).at(ns.clone());
         self.inside(ns, ask)?.map_err(|errno| sys(doing)(errno).about(&key()))
     }
+}
 
-    /// Sends two datagrams to each of `hosts`, at a port that nobody listens on, and waits until one
-    /// whose checksum was left to the link is refused, or for `wait`.
-    ///
-    /// # Errors
-    /// [`Error::UnknownNs`]. A host to which there is no way has not answered.
-    pub fn ask_hosts(
-        &self,
-        ns: &Ns,
-        hosts: &[SocketAddr],
-        wait: Duration,
-    ) -> Result<Refused, Error> {
-        let until = Instant::now() + wait;
-        let ask = || -> Vec<Asked> {
-            let both = |to: &SocketAddr| [Asked::new(*to, false), Asked::new(*to, true)];
-            hosts.iter().flat_map(both).flatten().collect()
-        };
-        Ok(hear(self.inside(ns, ask)?, until))
-    }
+/// Sends two datagrams to each of `hosts`, at a port that nobody listens on, from the namespace of the
+/// calling thread, and waits until one whose checksum was left to the link is refused, or for `wait`. A
+/// host to which there is no way has not answered.
+#[must_use]
+pub fn ask_hosts(hosts: &[SocketAddr], wait: Duration) -> Refused {
+    let until = Instant::now() + wait;
+    let both = |to: &SocketAddr| [Asked::new(*to, false), Asked::new(*to, true)];
+    hear(hosts.iter().flat_map(both).flatten().collect(), until)
 }
 
 /// A datagram that is under way.

@@ -6,7 +6,7 @@ use ropewalk_cluster::keep::etcd::{Access, Etcd};
 use ropewalk_cluster::keep::{Embedded, Store};
 use ropewalk_cluster::own::{Alarm, Journal, Local, Standing, decide};
 use ropewalk_cluster::verbs::{self, Refused};
-use ropewalk_cluster::{Host, HostId, Member, Meta, Net, PREFIX, Place, Pool, SCHEMA};
+use ropewalk_cluster::{ANEW, Host, HostId, Member, Meta, Net, PREFIX, Place, Pool, SCHEMA};
 use ropewalk_spec::NetworkName;
 use ropewalk_testnet::Private;
 
@@ -30,7 +30,7 @@ fn net() -> (NetworkName, Net) {
 
 /// Goes on until the host holds so many blocks.
 async fn claims<S: Store>(store: S, n: u8, blocks: usize) -> BTreeSet<Place> {
-    let mut member = Member::new(store);
+    let mut member = Member::new(store, ANEW);
     let mut journal = journal(n);
     let (name, net) = net();
     let wants = BTreeMap::from([((name, net.pools[0].net), blocks)]);

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use ropewalk_facts::Ns;
-use ropewalk_kernel::{Kernel, Refused};
+use ropewalk_kernel::{Kernel, Refused, ask_hosts};
 use ropewalk_testnet::Private;
 
 const LONG: Duration = Duration::from_secs(20);
@@ -37,34 +37,31 @@ fn a_link_is_told_to_fill_in_checksums() {
 #[test]
 fn a_host_refuses_what_it_has_read() {
     let net = two_hosts();
-    let kernel = Kernel::new().unwrap();
     for to in both() {
-        assert!(kernel.ask_hosts(&Ns::HOST, &[to], LONG).unwrap().left, "{to}");
-        let nobody =
-            kernel.ask_hosts(&Ns::HOST, &["192.0.2.9:33434".parse().unwrap()], SHORT).unwrap();
+        assert!(ask_hosts(&[to], LONG).left, "{to}");
+        let nobody = ask_hosts(&["192.0.2.9:33434".parse().unwrap()], SHORT);
         assert_eq!(nobody, Refused::default());
     }
     net.sh("ip netns exec b nft 'add table inet t; add chain inet t in { type filter hook input priority 0; };
         add rule inet t in udp dport 33434 drop'");
     for to in both() {
-        assert_eq!(kernel.ask_hosts(&Ns::HOST, &[to], SHORT).unwrap(), Refused::default(), "{to}");
+        assert_eq!(ask_hosts(&[to], SHORT), Refused::default(), "{to}");
     }
 }
 
 #[test]
 fn what_is_filled_in_is_told_from_what_is_left() {
     let net = two_hosts();
-    let kernel = Kernel::new().unwrap();
     // They know each other before it counts.
     for to in both() {
-        assert!(kernel.ask_hosts(&Ns::HOST, &[to], LONG).unwrap().left, "{to}");
+        assert!(ask_hosts(&[to], LONG).left, "{to}");
     }
     // The sums of both addresses, the protocol and the length: what stands in the field of a
     // datagram whose checksum is left to the link.
     net.sh("ip netns exec b nft 'add table inet t; add chain inet t in { type filter hook input priority 0; };
         add rule inet t in meta nfproto ipv4 udp checksum 0x142c drop; add rule inet t in meta nfproto ipv6 udp checksum 0xfa2d drop'");
     for to in both() {
-        let heard = kernel.ask_hosts(&Ns::HOST, &[to], Duration::from_secs(2)).unwrap();
+        let heard = ask_hosts(&[to], Duration::from_secs(2));
         assert_eq!(heard, Refused { left: false, filled: true }, "{to}");
     }
 }
