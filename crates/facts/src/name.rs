@@ -2,6 +2,7 @@
 //!
 //! Each is checked once, where it enters, and cannot hold nonsense afterwards.
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
@@ -127,9 +128,27 @@ impl From<IfName> for String {
 /// How a plan names a network namespace: [`Ns::HOST`] for the one ropewalk runs in, else the text
 /// that people use for a sandbox (`netns:red`, `pid:812`, `docker:web`, `/run/netns/x`).
 /// Which namespace the text means is for the kernel layer to find out.
-#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Ns(String);
+
+/// That of the texts. Most of what is compared is on the host: a third of the time of 100,000 facts went
+/// into comparing texts of no length.
+impl Ord for Ns {
+    fn cmp(&self, other: &Self) -> Ordering {
+        match (self.is_host(), other.is_host()) {
+            (true, true) => Ordering::Equal,
+            (false, false) => self.0.cmp(&other.0),
+            (here, there) => there.cmp(&here),
+        }
+    }
+}
+
+impl PartialOrd for Ns {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Ns {
     /// The namespace ropewalk runs in.
@@ -218,6 +237,16 @@ impl From<Mac> for String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn namespaces_are_in_the_order_of_their_texts_and_the_host_is_the_first() {
+        let texts = ["", "netns:a", "netns:b", "pid:1"];
+        for (n, one) in texts.iter().enumerate() {
+            for (m, other) in texts.iter().enumerate() {
+                assert_eq!(Ns::new(*one).cmp(&Ns::new(*other)), n.cmp(&m), "{one:?} {other:?}");
+            }
+        }
+    }
 
     #[test]
     fn interface_names_follow_the_kernels_rules() {
