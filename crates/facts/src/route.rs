@@ -85,6 +85,9 @@ pub struct Route {
     /// Where it leads; empty for kinds that lead nowhere, several for multipath.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub hops: Vec<NextHop>,
+    /// The nexthop object that says so instead (`ip nexthop`), by its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nhid: Option<u32>,
     /// How far the destination is; always global for IPv6, which has no scopes of routes.
     pub scope: Scope,
     /// Who made it, one of [`proto`] or another number.
@@ -113,6 +116,7 @@ impl Route {
             key,
             kind: RouteKind::Unicast,
             hops: vec![NextHop { via, dev: Some(dev), weight: 1, onlink: false }],
+            nhid: None,
             scope,
             proto: proto::ROPEWALK,
             prefsrc: None,

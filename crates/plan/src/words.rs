@@ -152,8 +152,10 @@ pub(crate) fn addr_key(x: &Addr) -> Words {
 
 /// A route with all that is said when it is added.
 pub(crate) fn route(x: &Route) -> Words {
-    let words = Words::default().then(route_key(&x.key, x.kind));
-    let words = match x.hops.as_slice() {
+    let kind = if x.nhid.is_some() { RouteKind::Unicast } else { x.kind };
+    let words = Words::default().then(route_key(&x.key, kind)).opt("nhid", x.nhid);
+    let hops = if x.nhid.is_some() { &[] } else { x.hops.as_slice() };
+    let words = match hops {
         // IPv6 names the loopback device as the hop of a route that leads nowhere.
         [hop] if !leads_nowhere(x.kind) => words.then(hop_words(&x.key, hop)),
         _ => words,
@@ -164,7 +166,7 @@ pub(crate) fn route(x: &Route) -> Words {
         .opt("src", x.prefsrc)
         .opt("mtu", x.mtu)
         .opt("advmss", x.advmss);
-    match x.hops.as_slice() {
+    match hops {
         [] | [_] => words,
         hops => hops.iter().fold(words, |words, hop| {
             words

@@ -152,6 +152,7 @@ fn end(subnet: &Subnet) -> Route {
         hops: Vec::new(),
         scope: Scope::GLOBAL,
         proto: proto::ROPEWALK,
+        nhid: None,
         prefsrc: None,
         mtu: None,
         advmss: None,

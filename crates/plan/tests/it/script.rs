@@ -187,6 +187,7 @@ fn routes() {
         ip route add 10.5.0.0/24 via inet6 fe80::1 dev a proto 114
         ip -6 route add fd06::/64 proto 114 nexthop via fe80::1 dev a nexthop via fe80::2 dev b
         ip -6 route add unreachable fd07::/64 proto 114
+        ip route add 10.8.0.0/24 nhid 7 proto 114
     "#]]
     .assert_eq(&creates(
         [
@@ -198,6 +199,10 @@ fn routes() {
             Body::Route(via6),
             multipath("fd06::/64", &[("a", "fe80::1"), ("b", "fe80::2")]),
             Body::Route(nowhere("fd07::/64", RouteKind::Unreachable)),
+            Body::Route(Route {
+                nhid: Some(7),
+                ..global(nowhere("10.8.0.0/24", RouteKind::Blackhole))
+            }),
         ]
         .map(host),
     ));

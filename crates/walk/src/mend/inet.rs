@@ -139,6 +139,7 @@ fn read(v6: bool, words: &mut Words<'_>) -> Result<Route, ByHand> {
         key: RouteKey::new(at, dst, metric),
         kind,
         hops,
+        nhid: None,
         scope,
         proto: proto::BOOT,
         prefsrc: src,

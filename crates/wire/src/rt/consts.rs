@@ -65,6 +65,7 @@ consts! {
     RTA_MULTIPATH: u16 = 9;
     RTA_TABLE: u16 = 15;
     RTA_VIA: u16 = 18;
+    RTA_NH_ID: u16 = 30;
     RTAX_MTU: u16 = 2;
     RTAX_HOPLIMIT: u16 = 10;
     RTAX_ADVMSS: u16 = 8;

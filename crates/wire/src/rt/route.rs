@@ -62,14 +62,14 @@ fn begin(head: &Head, table: u32) -> Writer {
 
 pub(super) fn create(route: &Route, make: Make, links: &Links) -> Result<Vec<Request>, Error> {
     let single = match route.hops.as_slice() {
-        [one] => Some(one),
+        [one] if route.nhid.is_none() => Some(one),
         _ => None,
     };
     let head = Head {
         dst: route.key.dst,
         proto: route.proto,
         scope: route.scope.0,
-        kind: kind_number(route.kind),
+        kind: entry_kind(route),
         flags: single.map_or(0, |hop| u32::from(hop_flags(hop))),
     };
     let mut w = begin(&head, route.key.table);
@@ -78,6 +78,10 @@ pub(super) fn create(route: &Route, make: Make, links: &Links) -> Result<Vec<Req
         ip::put(&mut w, RTA_PREFSRC, src);
     }
     metrics(&mut w, route);
+    if let Some(id) = route.nhid {
+        w.u32(RTA_NH_ID, id);
+        return Ok(vec![Request { kind: RTM_NEWROUTE, flags: make.flags(), body: w.finish()? }]);
+    }
     match single {
         Some(hop) => {
             if let Some(dev) = &hop.dev {
@@ -93,6 +97,12 @@ pub(super) fn create(route: &Route, make: Make, links: &Links) -> Result<Vec<Req
         }
     }
     Ok(vec![Request { kind: RTM_NEWROUTE, flags: make.flags(), body: w.finish()? }])
+}
+
+/// The kind of the entry itself: where a nexthop object refuses, the kernel tells its kind, and the entry is
+/// one like others (`fib_dump_info`, net/ipv4/fib_semantics.c).
+fn entry_kind(route: &Route) -> u8 {
+    kind_number(if route.nhid.is_some() { RouteKind::Unicast } else { route.kind })
 }
 
 fn hop_flags(hop: &NextHop) -> u8 {
@@ -149,12 +159,15 @@ pub(super) fn delete(route: &Route, links: &Links) -> Result<Vec<Request>, Error
         dst: route.key.dst,
         proto: route.proto,
         scope: RT_SCOPE_NOWHERE,
-        kind: kind_number(route.kind),
+        kind: entry_kind(route),
         flags: 0,
     };
     let mut w = begin(&head, route.key.table);
     w.u32(RTA_PRIORITY, route.key.metric);
-    if let [NextHop { dev: Some(dev), .. }] = route.hops.as_slice()
+    if let Some(id) = route.nhid {
+        // The kernel compares no ways with those of an object (`fib_nh_match`).
+        w.u32(RTA_NH_ID, id);
+    } else if let [NextHop { dev: Some(dev), .. }] = route.hops.as_slice()
         && let Some(index) = links.index(dev)
     {
         w.u32(RTA_OIF, index);
@@ -295,6 +308,7 @@ fn read(body: &[u8], links: &Links) -> Result<Option<Route>, Error> {
         },
         kind,
         hops,
+        nhid: number(RTA_NH_ID),
         scope: Scope(scope),
         proto,
         prefsrc: attr(RTA_PREFSRC).and_then(|a| ip::read(a.data)),

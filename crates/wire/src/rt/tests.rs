@@ -94,11 +94,13 @@ fn hop(v6: bool) -> impl Strategy<Value = NextHop> {
 fn route() -> impl Strategy<Value = Route> {
     any::<bool>().prop_flat_map(|v6| {
         let numbers = any::<(u32, u32, u8, Option<u32>, Option<u32>)>();
+        let objects = prop::option::weighted(0.1, any::<u32>());
         let hops = prop::collection::vec(hop(v6), 1..4);
-        (net_of(v6), numbers, prop::option::of(ip_of(v6)), hops, 0usize..9).prop_map(
-            |(dst, (table, metric, scope, mtu, advmss), prefsrc, mut hops, kind)| {
-                let kind = route::KINDS[kind].1;
-                if !route::leads(kind) {
+        (net_of(v6), numbers, prop::option::of(ip_of(v6)), hops, 0usize..9, objects).prop_map(
+            |(dst, (table, metric, scope, mtu, advmss), prefsrc, mut hops, kind, nhid)| {
+                let kind = route::KINDS[if nhid.is_some() { 0 } else { kind }].1;
+                // What an object says is not said by the route.
+                if nhid.is_some() || !route::leads(kind) {
                     hops.clear();
                 }
                 if let [one] = hops.as_mut_slice() {
@@ -107,7 +109,7 @@ fn route() -> impl Strategy<Value = Route> {
                 let key = RouteKey { table, dst: dst.trunc(), metric };
                 let proto = ropewalk_facts::proto::ROPEWALK;
                 let scope = Scope(scope);
-                Route { key, kind, hops, scope, proto, prefsrc, mtu, advmss, derived: false }
+                Route { key, kind, hops, nhid, scope, proto, prefsrc, mtu, advmss, derived: false }
             },
         )
     })

@@ -155,6 +155,26 @@ fn routes_that_lead_nowhere_are_found_as_they_were_made() {
 }
 
 #[test]
+fn a_route_by_a_nexthop_object_goes_and_comes_back() {
+    let net = Net::with_links();
+    net.sh("ip nexthop add id 7 blackhole; ip nexthop add id 8 via 10.1.0.2 dev a0");
+    net.sh("ip -6 nexthop add id 9 blackhole; ip nexthop add id 10 group 8");
+    for (dst, nhid) in
+        [("10.80.0.0/16", 7), ("10.81.0.0/16", 8), ("fd80::/48", 9), ("10.82.0.0/16", 10)]
+    {
+        net.sh(&format!("ip route add {dst} nhid {nhid}"));
+        let is = |body: &Body| body.as_route().is_some_and(|r| r.key.dst.to_string() == dst);
+        let found = || net.found().into_iter().find(is);
+        let made = found().unwrap();
+        assert_eq!(made.as_route().unwrap().nhid, Some(nhid));
+        net.delete(&made);
+        assert_eq!(found(), None);
+        net.create(&made);
+        assert_eq!(found(), Some(made));
+    }
+}
+
+#[test]
 fn routes_are_changed_in_place() {
     let net = Net::with_links();
     for (dst, one, two) in
