@@ -13,6 +13,7 @@ use crate::nft::Hook;
 use crate::packet::{BROADCAST, Packet};
 use crate::question::proto;
 use crate::route::{self, Answer, Taken};
+use crate::socket::first_hops;
 use crate::trace::{Ending, Stop, Why};
 use crate::walker::{At, Walker};
 use crate::world::{Node, World};
@@ -73,12 +74,16 @@ impl Walker<'_> {
         let bound = !p.src.is_unspecified();
         let ask =
             route::Ask { src: bound.then_some(p.src), oif: oif.cloned(), ..route::Ask::of(&p) };
-        let taken = self.route(node, &p, &ask)?;
-        let hop = self.way(node, &taken.route, p.dst, &ask);
+        let mut taken = self.route(node, &p, &ask)?;
+        let mut hop = self.way(node, &taken.route, p.dst, &ask);
         if !bound {
             p.src = route::source(node, &taken.route, hop.as_ref(), p.dst).ok_or_else(|| {
                 Self::stop(ns, hop.as_ref().and_then(|h| h.dev.as_ref()), Why::NoSource, &p)
             })?;
+            if let Some(again) = self.connected(node, &p, &ask)? {
+                hop = self.way(node, &again.route, p.dst, &ask);
+                taken = again;
+            }
         }
         let limit = first_hops(node, &taken.route, hop.as_ref(), p.v6());
         p.ttl = limit.filter(|_| self.depth == 0).unwrap_or(p.ttl);
@@ -267,7 +272,12 @@ impl Walker<'_> {
         if let Ending::Stopped(stop) = end { Err(stop) } else { Ok(()) }
     }
 
-    fn route(&self, node: &Node, p: &Packet, ask: &route::Ask) -> Result<Box<Taken>, Stop> {
+    pub(crate) fn route(
+        &self,
+        node: &Node,
+        p: &Packet,
+        ask: &route::Ask,
+    ) -> Result<Box<Taken>, Stop> {
         let stop = |why| Self::stop(&node.ns, ask.iif.as_ref(), why, p);
         match route::lookup(node, p.dst, ask) {
             Answer::Route(taken) => Ok(taken),
@@ -464,16 +474,6 @@ pub fn arrives(
     let mut walker = Walker::new(world, leg);
     let node = walker.node(ns).ok_or(Why::NotRead)?;
     walker.input(node, dev, packet).map(|(taken, hop)| (*taken, hop)).map_err(|stop| stop.why)
-}
-
-/// The hops that packets of a route or, in IPv6, of its link may take, where either says so.
-fn first_hops(node: &Node, route: &Route, hop: Option<&NextHop>, v6: bool) -> Option<u8> {
-    let of_link = || {
-        let dev = hop.and_then(|h| h.dev.as_ref()).filter(|_| v6)?;
-        u32::try_from(node.conf(true, dev.as_str(), "hop_limit")).ok()
-    };
-    let found = node.hops_of(route).or_else(of_link)?;
-    u8::try_from(found).ok().filter(|hops| *hops > 0)
 }
 
 fn described(route: &Route, hop: Option<&NextHop>) -> String {

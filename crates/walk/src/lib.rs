@@ -23,6 +23,7 @@ pub mod picture;
 mod question;
 mod resolve;
 pub mod route;
+mod socket;
 mod suspect;
 mod trace;
 mod track;

@@ -123,8 +123,7 @@ impl Walker<'_> {
         let track = self.track_of(at.ns, p);
         let env = self.env(node, &at, track.as_ref(), p);
         let outcome = nft::run(&env, line, p);
-        self.decided(at.ns, &outcome, p);
-        self.doubts.extend(outcome.doubts.into_iter().map(|d| (at.ns.clone(), d)));
+        self.take_over(at, &outcome, p);
         match outcome.end.decision {
             Decision::Accept | Decision::Queue => Ok(outcome.nat),
             decision @ (Decision::Drop | Decision::Reject) => {

@@ -272,24 +272,7 @@ impl<'w> Walker<'w> {
         outcome: nft::Outcome,
         p: &mut Packet,
     ) -> Result<(), Stop> {
-        self.decided(at.ns, &outcome, p);
-        self.doubts.extend(outcome.doubts.into_iter().map(|d| (at.ns.clone(), d)));
-        self.limited.extend(outcome.limited.into_iter().map(|d| (at.ns.clone(), d)));
-        if p.ttl != outcome.ttl && self.depth == 0 {
-            self.ttls.push((at.ns.clone(), outcome.end.who.base.clone()));
-        }
-        p.ttl = outcome.ttl;
-        (p.mark, p.priority) = (outcome.mark, outcome.priority);
-        p.untracked |= outcome.notrack;
-        p.zone = outcome.zone;
-        if !outcome.filled.is_empty() {
-            self.filled.entry(at.ns.clone()).or_default().extend(outcome.filled);
-        }
-        if let (Some(mark), Some((index, _))) = (outcome.ct_mark, p.conn)
-            && let Some(conn) = self.conns.get_mut(at.ns).and_then(|c| c.get_mut(index))
-        {
-            conn.mark = mark;
-        }
+        self.take_over(at, &outcome, p);
         let who = outcome.end.who;
         match outcome.end.decision {
             Decision::Accept | Decision::Queue => Ok(()),
@@ -298,6 +281,29 @@ impl<'w> Walker<'w> {
                 let (hook, bridged) = (at.hook, at.bridged);
                 Err(Self::stop(at.ns, dev, Why::Filter { who, decision, hook, bridged }, p))
             }
+        }
+    }
+
+    /// What a chain leaves at the packet, its connection and the sets, whatever it decided.
+    pub(crate) fn take_over(&mut self, at: At<'_>, outcome: &nft::Outcome, p: &mut Packet) {
+        self.decided(at.ns, outcome, p);
+        self.doubts.extend(outcome.doubts.iter().cloned().map(|d| (at.ns.clone(), d)));
+        self.limited.extend(outcome.limited.iter().cloned().map(|d| (at.ns.clone(), d)));
+        if p.ttl != outcome.ttl && self.depth == 0 {
+            self.ttls.push((at.ns.clone(), outcome.end.who.base.clone()));
+        }
+        p.ttl = outcome.ttl;
+        (p.mark, p.priority) = (outcome.mark, outcome.priority);
+        p.untracked |= outcome.notrack;
+        p.zone = outcome.zone;
+        if !outcome.filled.is_empty() {
+            let filled = outcome.filled.iter().cloned();
+            self.filled.entry(at.ns.clone()).or_default().extend(filled);
+        }
+        if let (Some(mark), Some((index, _))) = (outcome.ct_mark, p.conn)
+            && let Some(conn) = self.conns.get_mut(at.ns).and_then(|c| c.get_mut(index))
+        {
+            conn.mark = mark;
         }
     }
 }

@@ -12,7 +12,7 @@ mod tunnel;
 use std::net::IpAddr;
 
 use ropewalk_facts::nft::Family;
-use ropewalk_facts::{IfName, LinkKind, Mac, Ns};
+use ropewalk_facts::{IfName, LinkKind, Mac, Ns, Peer};
 
 use crate::nft::{self, Env, Hook};
 use crate::packet::{NO_MAC, Packet};
@@ -103,6 +103,9 @@ impl Walker<'_> {
         if !dev.link.up {
             return Self::lose(out, ns, name, Why::Down, &frame);
         }
+        if let Some((below, why)) = self.grounded(dev) {
+            return Self::lose(out, &below.ns, &below.name, why, &frame);
+        }
         if self.filtered(ns, dev, true, &frame, out) {
             return;
         }
@@ -130,6 +133,21 @@ impl Walker<'_> {
                 _ => self.cloud(ns, dev, frame, out),
             },
         }
+    }
+
+    /// A link that sits upon another has no carrier where that one has none (`netif_stacked_transfer_operstate`).
+    fn grounded(&self, dev: &Dev) -> Option<(Peer, Why)> {
+        if !matches!(dev.kind(), "macvlan" | "ipvlan" | "vlan") {
+            return None;
+        }
+        let below = dev.other()?;
+        let lower = self.world.dev(&below.ns, &below.name)?;
+        let why = match (lower.link.up, lower.seen.carrier) {
+            (false, _) => Why::Down,
+            (true, false) if lower.kind() == "veth" => Why::NoCarrier,
+            (true, _) => return None,
+        };
+        Some((below.clone(), why))
     }
 
     /// Chains of the family netdev.

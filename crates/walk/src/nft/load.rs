@@ -61,6 +61,9 @@ pub(super) fn meta(env: &Env<'_>, packet: &Packet, key: MetaKey) -> Loaded {
         7 => Known(ifname(env.oif)),
         8 => family(env.iif),
         9 => family(env.oif),
+        // Who asks is taken to be root, and what is forwarded has no owner (`nft_meta_get_eval_skugid`).
+        10 | 11 if sent(env, packet) => Known(0u32.to_ne_bytes().to_vec()),
+        10 | 11 => Break,
         12 | 25 => Known(vec![0]),
         15 => Known(vec![if packet.is_arp() {
             3
@@ -80,6 +83,12 @@ pub(super) fn meta(env: &Env<'_>, packet: &Packet, key: MetaKey) -> Loaded {
         27 => kind(env.oif),
         _ => Unknown,
     }
+}
+
+/// A program of this namespace has sent it, by a socket of its own.
+pub(super) fn sent(env: &Env<'_>, p: &Packet) -> bool {
+    let echo = matches!((p.proto, p.icmp.0), (proto::ICMP, 8) | (proto::ICMP6, 128));
+    env.iif.is_none() && (echo || matches!(p.proto, proto::TCP | proto::UDP))
 }
 
 pub(super) fn pkttype(packet: &Packet) -> u8 {

@@ -8,10 +8,10 @@ use ropewalk_facts::RouteKind;
 use ropewalk_facts::seen::Classic;
 
 use super::eval::Run;
+use super::load::sent;
 use super::xt::At;
 use crate::classic;
 use crate::packet::Packet;
-use crate::question::proto;
 use crate::route::{self, Answer};
 
 /// Whether a match holds; the outer `None` for a name that is not among these.
@@ -95,10 +95,7 @@ fn u32_tests(p: &Packet, at: &At<'_>) -> Option<bool> {
 /// taken to be root, and what is forwarded has no owner.
 fn owner(run: &Run<'_>, at: &At<'_>) -> Option<bool> {
     let (wanted, invert) = (at.u8(16)?, at.u8(17)?);
-    let p = &run.packet;
-    let echo = matches!((p.proto, p.icmp.0), (proto::ICMP, 8) | (proto::ICMP6, 128));
-    let sent = run.env.iif.is_none() && (echo || matches!(p.proto, proto::TCP | proto::UDP));
-    if !sent {
+    if !sent(run.env, &run.packet) {
         return Some((wanted ^ invert) == 0);
     }
     let within = |bit: u8, from: usize| -> Option<bool> {
