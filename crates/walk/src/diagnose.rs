@@ -154,6 +154,11 @@ fn search(
             node.mute.push((dev.clone(), *ip));
         }
     }
+    let room = !trip.stop().is_some_and(|stop| matches!(stop.why, Why::NeighboursFull(_)));
+    for (ns, ..) in trip.asked.iter().chain(&trip.needed).filter(|_| room) {
+        // What was no hindrance is none where an entry of a neighbour is taken away to be asked for anew.
+        base.node_mut(ns).into_iter().for_each(|node| node.tables.clear());
+    }
     let world = &base;
     let case = Case { world, question, trip };
     let mut all = causes::candidates(&case);

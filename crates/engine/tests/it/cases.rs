@@ -141,6 +141,18 @@ fn a_full_table_of_neighbours_is_named() {
 }
 
 #[test]
+fn a_full_table_of_neighbours_hides_no_other_cause() {
+    for name in ["veth-not-enslaved", "port-isolated", "arp-ignore"] {
+        let mut case = case(name);
+        for seen in case.scan.seen.values_mut() {
+            seen.tables = vec![NeighTable { v6: false, entries: 1024, room: 1024 }];
+        }
+        let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+        assert_eq!((&said.code, said.place), (&case.codes[0], case.place), "{name}");
+    }
+}
+
+#[test]
 fn a_program_that_nobody_can_look_into_is_named_and_no_cause() {
     let mut case = healthy();
     let device = IfName::new("vc1").unwrap();
@@ -417,4 +429,24 @@ fn a_member_of_the_wrong_bridge_is_named_though_that_bridge_answered_for_the_rig
     assert_eq!((said.code.as_str(), said.place.as_str()), ("WRONG_BRIDGE", "h:vc1"), "{said:#?}");
     let forget = "ip netns exec c1 ip neigh del 10.50.0.1 dev eth0";
     assert!(said.fix.iter().any(|fix| fix == forget), "{:?}", said.fix);
+}
+
+#[test]
+fn a_service_that_is_bound_to_another_link_is_relayed_to_over_that_link() {
+    let case = case("listen-bound-dev");
+    let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    assert!(said.sentence.contains("is bound to the link"), "{}", said.sentence);
+    let relay = said.fix.iter().find(|fix| fix.contains("socat")).unwrap();
+    let here = relay.contains("bind=10.50.0.3,so-bindtodevice=eth0");
+    assert!(here && relay.contains(" TCP4:127.0.0.1:80 "), "it is bound to lo: {relay}");
+}
+
+#[test]
+fn a_service_whose_queue_is_full_is_stood_in_for_on_another_port() {
+    let case = case("overflow");
+    let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    let all = said.fix.join("\n");
+    assert!(all.contains("TCP4-LISTEN:18000"), "the service keeps its own port: {all}");
+    assert!(all.contains("--dport 80 -j REDIRECT --to-ports 18000"), "{all}");
+    assert!(said.advice.unwrap().contains("restart the service in c1"));
 }

@@ -188,10 +188,19 @@ fn on_subnet(world: &World, ns: &Ns, node: &Node, net: IpNet) -> Vec<(u8, IpAddr
 }
 
 /// A machine that stands between networks: a bridge of its own has the address, or it has
-/// addresses on other links, too.
+/// addresses on other links, or routes by them, too.
 fn between(node: &Node, dev: &IfName) -> bool {
     let bridge = node.devs.get(dev).is_some_and(|d| d.kind() == "bridge");
-    bridge || node.addrs.iter().any(|a| a.scope.0 == 0 && a.key.dev != *dev)
+    let global = |a: &Addr| a.scope.0 == 0 && !link_local(a.key.net.addr());
+    let by = |r: &Route| {
+        let elsewhere = |h: &ropewalk_facts::NextHop| {
+            h.dev.as_ref().is_some_and(|out| out != dev && out.as_str() != "lo")
+        };
+        r.kind == RouteKind::Unicast && !r.derived && r.hops.iter().any(elsewhere)
+    };
+    bridge
+        || node.addrs.iter().any(|a| global(a) && a.key.dev != *dev)
+        || node.routes.iter().any(by)
 }
 
 /// For a link without a subnet: the addresses of the link at its other end.
@@ -233,12 +242,17 @@ pub(super) fn lacking(
     }
     let peer = d.other()?;
     let host = world.node(&peer.ns)?;
-    let bridge = host.devs.get(&peer.name)?.link.master.clone()?;
-    let near = host.addrs_of(&bridge).map(|a| a.key.net);
-    let net = near.into_iter().find(|n| n.addr().is_ipv6() == v6 && !link_local(n.addr()))?;
+    let bridge = host.devs.get(&peer.name)?.link.master.clone();
+    let near = host.addrs_of(bridge.as_ref().unwrap_or(&peer.name)).map(|a| a.key.net);
+    let wide = |n: &IpNet| n.prefix_len() < n.max_prefix_len() && !link_local(n.addr());
+    let net = near.into_iter().find(|n| n.addr().is_ipv6() == v6 && wide(n))?;
     let unused = |ip: &IpAddr| world.owners(*ip).next().is_none();
     let asked = Some(dst).filter(|ip| net.contains(ip) && unused(ip));
-    let ip = asked.or_else(|| net.hosts().take(250).skip(100).find(unused))?;
+    // What the other end sends by, and is nobody's.
+    let used = host.routes.iter().flat_map(|r| &r.hops).filter_map(|h| h.via);
+    let mut used = used.filter(|ip| bridge.is_none() && net.contains(ip) && unused(ip));
+    let ip =
+        asked.or_else(|| used.next()).or_else(|| net.hosts().take(250).skip(100).find(unused))?;
     Some((IpNet::new(ip, net.prefix_len()).ok()?, Some(net.addr())))
 }
 

@@ -1,5 +1,7 @@
 //! Links: down, without a partner, with programs on them, macvlans.
 
+use std::net::IpAddr;
+
 use ropewalk_facts::seen::InVlan;
 use ropewalk_facts::{IfName, Ns};
 
@@ -8,7 +10,7 @@ use super::{evidence, place, within};
 use crate::diagnose::{Candidate, Case};
 use crate::question::called;
 use crate::trace::Why;
-use crate::world::World;
+use crate::world::{Dev, Node, World};
 
 /// A link of the way is down.
 pub(super) fn down(case: &Case<'_>, add: &mut Vec<Candidate>) {
@@ -45,6 +47,11 @@ pub(super) fn down(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     within(ns, &format!("ip -6 route replace default via {via} dev {name}"))
                 }));
             }
+            let back = host_routes(case.world, n, dev, v6);
+            fix.extend(back.iter().map(|ip| {
+                let to = edit::host(*ip);
+                within(ns, &format!("{} route replace {to} dev {name}", edit::ip(v6)))
+            }));
             let at = ns.clone();
             let dev_name = name.clone();
             add.push(Candidate {
@@ -61,6 +68,8 @@ pub(super) fn down(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 rank: 2,
                 change: Some(Box::new(move |w: &mut World| {
                     raise(w, &at, &dev_name, gateway.as_ref());
+                    let again = back.iter().map(|ip| edit::route(edit::host(*ip), &dev_name, None));
+                    node(w, &at, |n| n.routes.extend(again));
                     let Some((net, via)) = missing else { return };
                     node(w, &at, |n| {
                         edit::add_addr(n, &dev_name, net);
@@ -101,10 +110,28 @@ pub(super) fn down(case: &Case<'_>, add: &mut Vec<Candidate>) {
     }
 }
 
-/// The address that `lo` has as long as it is up.
-const V6_LO: std::net::IpAddr = std::net::IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+/// The addresses behind a link without a subnet, whose routes went when it was set down.
+fn host_routes(world: &World, n: &Node, dev: &Dev, v6: bool) -> Vec<IpAddr> {
+    let Some(peer) = dev.other().filter(|_| dev.kind() == "veth" && dev.link.master.is_none())
+    else {
+        return Vec::new();
+    };
+    let Some(far) = world.node(&peer.ns).filter(|far| far.ns != n.ns) else { return Vec::new() };
+    let routed = |ip: IpAddr| {
+        n.addrs_of(dev.name()).any(|a| a.key.net.contains(&ip))
+            || n.routes.iter().any(|r| r.key.dst == edit::host(ip))
+    };
+    let all = far.addrs_of(&peer.name).map(|a| a.key.net.addr());
+    // A container has one link: what has more is a host beside this one.
+    let container = far.devs.values().filter(|d| !d.loopback()).count() == 1;
+    all.filter(|ip| container && ip.is_ipv6() == v6 && !edit::link_local(*ip) && !routed(*ip))
+        .collect()
+}
 
-fn raise(w: &mut World, ns: &Ns, name: &IfName, gateway: Option<&(std::net::IpAddr, IfName)>) {
+/// The address that `lo` has as long as it is up.
+const V6_LO: IpAddr = IpAddr::V6(std::net::Ipv6Addr::LOCALHOST);
+
+fn raise(w: &mut World, ns: &Ns, name: &IfName, gateway: Option<&(IpAddr, IfName)>) {
     let mut peer = None;
     node(w, ns, |n| {
         if let Some(dev) = n.devs.get_mut(name) {
@@ -259,8 +286,8 @@ fn parent(
     case: &Case<'_>,
     ns: &Ns,
     dev: &IfName,
-    to: std::net::IpAddr,
-    from: std::net::IpAddr,
+    to: IpAddr,
+    from: IpAddr,
     add: &mut Vec<Candidate>,
 ) {
     let home = case.question.from();
@@ -268,8 +295,7 @@ fn parent(
     let child =
         if case.world.node(ns).is_some_and(|n| n.owns(child)) { case.question.dst } else { child };
     let own = case.world.node(ns).and_then(|n| {
-        let fits =
-            |ip: &std::net::IpAddr| ip.is_ipv6() == to.is_ipv6() && !super::edit::link_local(*ip);
+        let fits = |ip: &IpAddr| ip.is_ipv6() == to.is_ipv6() && !super::edit::link_local(*ip);
         n.addrs_of(dev).map(|a| a.key.net.addr()).find(fits)
     });
     let source = own.map(|ip| format!(" src {ip}")).unwrap_or_default();

@@ -372,9 +372,12 @@ pub(super) fn proxy(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 };
                 let Answer::Route(t) = route::lookup(n, *ip, &ask) else { continue };
                 let out = t.route.hops.first().and_then(|h| h.dev.clone());
+                // A gateway that is nobody's and that the host at the other end answers for (169.254.1.1).
+                let meant = matches!(ip, IpAddr::V4(ip) if ip.is_link_local())
+                    && dev.other().is_some_and(|peer| peer.ns == stop.ns);
                 if t.route.kind != RouteKind::Unicast
                     || out.as_ref() == Some(dev.name())
-                    || t.route.key.dst.prefix_len() == 0
+                    || t.route.key.dst.prefix_len() == 0 && !meant
                 {
                     continue;
                 }
@@ -400,7 +403,7 @@ pub(super) fn proxy(case: &Case<'_>, add: &mut Vec<Candidate>) {
                     sentence: format!("{ip} is asked for on the segment of {name}, and {}, which leads there, does not answer for it", called(ns)),
                     evidence: vec![evidence(ns, name.as_str(), value, &format!("sysctl net.ipv4.conf.{name}.proxy_arp"))],
                     fix,
-                    rank: 7,
+                    rank: if meant { 4 } else { 7 },
                     change: Some(Box::new(move |w: &mut World| {
                         if v6 {
                             edit::set(w, &at, &format!("net/ipv6/conf/{name}/proxy_ndp"), "1");

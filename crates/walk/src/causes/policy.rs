@@ -37,8 +37,9 @@ pub(super) fn refused(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 code,
                 place: called(ns).to_owned(),
                 sentence: format!(
-                    "{} has a {} route for {net}, which takes {}",
+                    "{} has {} {} route for {net}, which takes {}",
                     called(ns),
+                    if route.kind == RouteKind::Unreachable { "an" } else { "a" },
                     route.kind.name(),
                     stop.packet.dst
                 ),

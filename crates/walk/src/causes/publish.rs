@@ -173,7 +173,10 @@ pub(super) fn stale_target(case: &Case<'_>, add: &mut Vec<Candidate>) {
     let (fix, change) = better(case, &hop.ns, by.map(|(_, who, _)| &who.base), source);
     add.push(Candidate {
         code,
-        place: format!("{}:{}", called(&hop.ns), hop.at),
+        place: by.map_or_else(
+            || format!("{}:{}", called(&hop.ns), hop.at),
+            |(ns, who, _)| chain_place(ns, &who.chain),
+        ),
         sentence,
         evidence: vec![evidence(&hop.ns, hop.at.clone(), hop.what.clone(), "nft list ruleset")],
         fix,

@@ -206,7 +206,9 @@ pub(super) fn overlap(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 let (at, out, net) = (ns.clone(), other.key.dev.clone(), edit::host(*ip));
                 // The one that came later, most likely, is the emptier one.
                 let size = |dev: &IfName| n.members(dev).count();
-                let extra = if size(&used) < size(&out) { used.clone() } else { out.clone() };
+                let later = |dev: &IfName| n.devs.get(dev).map_or(0, |d| d.seen.index);
+                let rank = |dev: &IfName| (size(dev), std::cmp::Reverse(later(dev)));
+                let extra = if rank(&used) < rank(&out) { used.clone() } else { out.clone() };
                 add.push(Candidate {
                     code: "SUBNET_OVERLAP",
                     place: place(&ns, Some(&extra)),

@@ -2,12 +2,14 @@
 
 use std::net::IpAddr;
 
+use ropewalk_facts::IfName;
 use ropewalk_facts::nft::{Expr, NatKind};
+use ropewalk_facts::seen::Listener;
 
 use super::edit;
 use super::publish::{Rule, first_in, served};
-use super::{evidence, within};
-use crate::diagnose::{Candidate, Case};
+use super::{chain_place, evidence, within};
+use crate::diagnose::{Candidate, Case, Evidence};
 use crate::question::{called, proto};
 use crate::trace::{Stop, Why};
 use crate::world::{Node, World};
@@ -26,6 +28,7 @@ pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
     let here = || n.listeners.iter().filter(|l| l.proto == p.proto && l.port == p.dport);
     let kind = if p.proto == proto::TCP { "TCP" } else { "UDP" };
     let name = called(&stop.ns);
+    let came_by = stop.dev.as_ref().and_then(|dev| n.devs.get(dev)).map(|dev| dev.seen.index);
     let flag = if p.proto == proto::TCP { "t" } else { "u" };
     let show = format!("ss -Hln{flag} 'sport = :{}'", p.dport);
     let shown =
@@ -52,6 +55,10 @@ pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
             shown(l.addr.to_string()),
             relay(stop, p.dst, l.addr, l.port),
         ));
+        return;
+    }
+    if let Some(l) = here().find(|l| l.dev != 0 && Some(l.dev) != came_by) {
+        add.extend(bound(stop, n, l, shown));
         return;
     }
     if let Some(l) = here().next() {
@@ -89,7 +96,10 @@ pub(super) fn listener(case: &Case<'_>, add: &mut Vec<Candidate>) {
         let at = hop.ns.clone();
         add.push(Candidate {
             code: "DNAT_WRONG_PORT",
-            place: format!("{}:{}", called(&hop.ns), hop.at),
+            place: by.map_or_else(
+                || format!("{}:{}", called(&hop.ns), hop.at),
+                |(ns, who, _)| chain_place(ns, &who.chain),
+            ),
             sentence: format!("the published port leads to port {} of {name}, where nothing listens; its service is on {}", p.dport, l.port),
             evidence: vec![evidence(&hop.ns, hop.at.clone(), hop.what.clone(), "nft list ruleset")],
             fix: vec![fix],
@@ -130,6 +140,27 @@ fn led(case: &Case<'_>, stop: &Stop, nobody: Candidate) -> Option<Candidate> {
     Some(Candidate { sentence, fix: way.fix, change: way.change, ..nobody })
 }
 
+/// The service is bound to another link than the one that this comes in by.
+fn bound(
+    stop: &Stop,
+    n: &Node,
+    l: &Listener,
+    shown: impl Fn(String) -> Vec<Evidence>,
+) -> Option<Candidate> {
+    let (p, name) = (&stop.packet, called(&stop.ns));
+    let dev = n.devs.values().find(|d| d.seen.index == l.dev)?;
+    let (own, into) = (dev.name(), stop.dev.as_ref()?);
+    let sentence = format!(
+        "the service in {name} is bound to the link {own}, and what is for {} comes in by {into}",
+        p.dst
+    );
+    let fits = |ip: &IpAddr| ip.is_ipv6() == p.v6() && !edit::link_local(*ip);
+    let near = n.addrs_of(own).map(|a| a.key.net.addr()).find(fits);
+    let to = Some(l.addr).filter(|ip| !ip.is_unspecified()).or(near);
+    let fix = to.map(|to| relay_by(stop, p.dst, to, l.port, Some(into))).unwrap_or_default();
+    Some(plain("NO_LISTENER", name, sentence, shown(format!("{}%{own}", l.addr)), fix))
+}
+
 /// The service takes no more: those who wait fill its queue.
 fn overflow(case: &Case<'_>, stop: &Stop, add: &mut Vec<Candidate>) {
     let (p, name) = (&stop.packet, called(&stop.ns));
@@ -152,7 +183,7 @@ fn overflow(case: &Case<'_>, stop: &Stop, add: &mut Vec<Candidate>) {
             format!("{waiting} of {room} wait"),
             &format!("ss -Hlnt 'sport = :{}'", p.dport),
         )],
-        Vec::new(),
+        beside(case, stop, n),
     ));
 }
 
@@ -160,7 +191,7 @@ fn plain(
     code: &'static str,
     place: &str,
     sentence: String,
-    evidence: Vec<crate::diagnose::Evidence>,
+    evidence: Vec<Evidence>,
     fix: Vec<String>,
 ) -> Candidate {
     Candidate { code, place: place.to_owned(), sentence, evidence, fix, rank: 15, change: None }
@@ -180,6 +211,9 @@ pub(crate) fn advice(code: &str, place: &str, fix: &[String]) -> Option<String> 
                 "let the service in {place} listen on that address; the commands stand in for it"
             )
         }
+        "LISTEN_OVERFLOW" if stands_in => format!(
+            "mend or restart the service in {place}; the commands lead what is new to a stand-in on another port"
+        ),
         "LISTEN_OVERFLOW" => format!("mend or restart the service in {place}"),
         _ => return None,
     };
@@ -188,12 +222,16 @@ pub(crate) fn advice(code: &str, place: &str, fix: &[String]) -> Option<String> 
 
 /// What stands in for a service that is not there: it answers every line with `ok`.
 fn serve(stop: &Stop) -> Vec<String> {
+    stand_in(stop, stop.packet.dport)
+}
+
+fn stand_in(stop: &Stop, port: u16) -> Vec<String> {
     let p = &stop.packet;
     let line = match (p.proto, p.v6()) {
-        (proto::TCP, false) => format!("TCP4-LISTEN:{},fork,reuseaddr", p.dport),
-        (proto::TCP, true) => format!("TCP6-LISTEN:{},fork,reuseaddr", p.dport),
-        (_, false) => format!("UDP4-RECVFROM:{},fork", p.dport),
-        (_, true) => format!("UDP6-RECVFROM:{},fork", p.dport),
+        (proto::TCP, false) => format!("TCP4-LISTEN:{port},fork,reuseaddr"),
+        (proto::TCP, true) => format!("TCP6-LISTEN:{port},fork,reuseaddr"),
+        (_, false) => format!("UDP4-RECVFROM:{port},fork"),
+        (_, true) => format!("UDP6-RECVFROM:{port},fork"),
     };
     vec![
         format!(
@@ -204,8 +242,32 @@ fn serve(stop: &Stop) -> Vec<String> {
     ]
 }
 
+/// What takes new connections in place of a service whose queue is full: it is on another port, for the
+/// port itself is the service's as long as that lives.
+fn beside(case: &Case<'_>, stop: &Stop, n: &Node) -> Vec<String> {
+    /// Where a port that nobody has is looked for.
+    const FROM: u16 = 18_000;
+    let p = &stop.packet;
+    let free = |port: &u16| n.listeners.iter().all(|l| l.port != *port);
+    let Some(port) = (FROM..).find(free) else { return Vec::new() };
+    let tool = if p.v6() { "ip6tables" } else { "iptables" };
+    let chain = if case.question.from() == stop.ns { "OUTPUT" } else { "PREROUTING" };
+    let led = format!(
+        "{tool} -t nat -I {chain} -d {} -p tcp --dport {} -j REDIRECT --to-ports {port}",
+        p.dst, p.dport
+    );
+    let mut fix = stand_in(stop, port);
+    fix.push(within(&stop.ns, &led));
+    fix
+}
+
 /// A relay from the address that is asked for to the one that is listened on.
 fn relay(stop: &Stop, at: IpAddr, to: IpAddr, port: u16) -> Vec<String> {
+    relay_by(stop, at, to, port, None)
+}
+
+/// The same, for what comes in by one link.
+fn relay_by(stop: &Stop, at: IpAddr, to: IpAddr, port: u16, dev: Option<&IfName>) -> Vec<String> {
     let name = if stop.packet.proto == proto::TCP { "TCP" } else { "UDP" };
     let (from, target) = (if at.is_ipv6() { 6 } else { 4 }, if to.is_ipv6() { 6 } else { 4 });
     let wrapped = if to.is_ipv6() {
@@ -214,8 +276,9 @@ fn relay(stop: &Stop, at: IpAddr, to: IpAddr, port: u16) -> Vec<String> {
         to.to_string()
     };
     let bind = if at.is_ipv6() { format!("[{at}]") } else { at.to_string() };
+    let bound = dev.map(|dev| format!("so-bindtodevice={dev},")).unwrap_or_default();
     let line = format!(
-        "socat {name}{from}-LISTEN:{port},bind={bind},fork,reuseaddr {name}{target}:{wrapped}:{port}"
+        "socat {name}{from}-LISTEN:{port},bind={bind},{bound}fork,reuseaddr {name}{target}:{wrapped}:{port}"
     );
     vec![
         format!("setsid {} </dev/null >/dev/null 2>&1 &", within(&stop.ns, &line)),

@@ -21,8 +21,12 @@ pub(super) fn advertisements(case: &Case<'_>, add: &mut Vec<Candidate>) {
     if n.routes.iter().any(|r| r.key.dst == edit::everything(true) && r.key.table == table::MAIN) {
         return;
     }
-    for dev in n.devs.values().filter(|d| !d.loopback() && d.link.up) {
+    let free = |d: &&crate::world::Dev| !d.loopback() && d.link.up && d.link.master.is_none();
+    for dev in n.devs.values().filter(free) {
         let name = dev.name();
+        // On a bridge with an address this host is the router itself.
+        let global = |a: &ropewalk_facts::Addr| a.key.net.addr().is_ipv6() && a.scope.0 == 0;
+        let own = dev.kind() == "bridge" && n.addrs_of(name).any(global);
         let accepts = n.conf(true, name.as_str(), "accept_ra");
         let routes = n.conf(true, name.as_str(), "forwarding") != 0;
         if accepts == 2 || accepts == 1 && !routes {
@@ -55,7 +59,7 @@ pub(super) fn advertisements(case: &Case<'_>, add: &mut Vec<Candidate>) {
                 within(ns, &format!("sysctl -w net.ipv6.conf.{name}.accept_ra=2")),
                 "sleep 3".to_owned(),
             ],
-            rank: if heard > 0 { 8 } else { 13 },
+            rank: if heard > 0 { 8 } else { 13 } + u8::from(own),
             change: None,
         });
     }
