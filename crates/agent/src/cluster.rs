@@ -20,7 +20,7 @@ use ropewalk_cluster::own::{Alarm, Standing, decide};
 use ropewalk_cluster::{
     ANEW, Again, Defined, Guard, Member, Memory, Progress, Site, Spares, Unusable, wishes,
 };
-use ropewalk_engine::{Engine, Paths};
+use ropewalk_engine::{Engine, Paths, Written};
 use ropewalk_kernel::failpoint;
 use ropewalk_spec::NetworkName;
 
@@ -44,7 +44,10 @@ pub(crate) async fn stay(paths: &Paths, desk: &Desk, tell: &mut dyn FnMut(&Said)
                 Ok(stay) => stay.work().await,
                 Err(unusable) => Err(unusable),
             },
-            Ok(None) => Ok(()),
+            Ok(None) => {
+                desk.written.set(Written::Whole);
+                Ok(())
+            }
             Err(unusable) => Err(unusable),
         };
         let now: BTreeSet<String> =
@@ -168,7 +171,9 @@ impl<'a> Stay<'a> {
                     self.memory.away = Some(fault.to_string());
                     // What is left to write down is seen when the store is listed again.
                     self.due = None;
-                    self.desk.ways_ahead.set(false);
+                    if self.desk.written.get() == Written::Soon {
+                        self.desk.written.set(Written::Older);
+                    }
                     self.say(BTreeSet::new());
                     self.keep()?;
                     self.desk.cluster_done.set(asked);
@@ -210,7 +215,7 @@ impl<'a> Stay<'a> {
         let (began, fresh) = (Instant::now(), self.member.fresh());
         let Some(view) = self.member.view() else { return };
         if !fresh.blocks.is_empty() {
-            self.desk.ways_ahead.set(true);
+            self.desk.written.set(Written::Soon);
         }
         let member = self.memory.journal.standing == Standing::Member;
         let led = member && self.swift.lead(view, &self.memory, &fresh.blocks);
@@ -287,7 +292,7 @@ impl<'a> Stay<'a> {
         if std::mem::take(&mut self.changed) {
             self.swift.learn(self.paths, &self.memory);
         }
-        self.desk.ways_ahead.set(false);
+        self.desk.written.set(Written::Whole);
         if faults.is_empty() {
             self.memory.progress.revision = revision;
         }

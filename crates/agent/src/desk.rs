@@ -9,6 +9,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use ropewalk_engine::Written;
+
 use crate::said::Said;
 
 /// Between the parts.
@@ -21,9 +23,9 @@ pub(crate) struct Desk {
     pub(crate) cluster_done: Cell<u64>,
     /// How often the kernel has told of something.
     stirred: Cell<u64>,
-    /// The kernel leads to other hosts as the store says, and that is not written down yet: what a look
-    /// would put right is not wrong.
-    pub(crate) ways_ahead: Cell<bool>,
+    /// Whether the kernel may lead to other hosts as the store says, which is not written down yet: what a
+    /// look would put right is not wrong.
+    pub(crate) written: Cell<Written>,
     figures: RefCell<Figures>,
 }
 

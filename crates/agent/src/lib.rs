@@ -33,7 +33,7 @@ use std::task::Poll;
 use std::time::Duration;
 
 use desk::Desk;
-use ropewalk_engine::{Code, Engine, Fault, Paths, need_root};
+use ropewalk_engine::{Code, Engine, Fault, Paths, Written, need_root};
 
 pub use said::Said;
 
@@ -59,6 +59,10 @@ pub fn run(paths: &Paths, wishes: &Wishes, tell: &mut dyn FnMut(&Said)) -> Resul
     let _alone = alone::lock(&paths.state)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build();
     let desk = Desk::default();
+    if ropewalk_cluster::Site::read(&paths.config).is_ok_and(|site| site.is_some()) {
+        // The one before this may have led to what it had not written down.
+        desk.written.set(Written::Older);
+    }
     let tell = RefCell::new(tell);
     let heard = |said: &Said| {
         desk.hear(said);

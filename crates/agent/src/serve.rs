@@ -14,7 +14,7 @@ use std::pin::{Pin, pin};
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
-use ropewalk_engine::{Doubts, Engine, Fault, Paths, Tended, Trial};
+use ropewalk_engine::{Doubts, Engine, Fault, Paths, Tended, Trial, Written};
 use ropewalk_kernel::Watch;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -240,7 +240,7 @@ impl<'a> Agent<'a> {
             self.look(now);
         }
         for n in 0..self.tasks.len() {
-            let ahead = self.desk.ways_ahead.get();
+            let written = self.desk.written.get();
             let Some(due) = self.tasks.get_mut(n) else { continue };
             if due.at_work.is_some() || due.at.is_none_or(|at| at > now) {
                 continue;
@@ -249,10 +249,10 @@ impl<'a> Agent<'a> {
             let began = Instant::now();
             match due.task.run {
                 Work::Now(work) => {
-                    let done = with_engine(self.paths, ahead, work);
+                    let done = with_engine(self.paths, written, work);
                     self.done(n, began, done);
                 }
-                Work::Trial => match with_engine(self.paths, ahead, Engine::trials) {
+                Work::Trial => match with_engine(self.paths, written, Engine::trials) {
                     Ok(trials) if trials.is_empty() => self.tried(n, began, &[]),
                     Ok(trials) => {
                         let ask = || trials.into_iter().filter(Trial::spoils).collect();
@@ -270,8 +270,8 @@ impl<'a> Agent<'a> {
         self.pace.begin();
         let (why, since) = self.reason.take().unwrap_or_else(|| ("an event".into(), began));
         let legs = std::mem::take(&mut self.legs);
-        let ahead = self.desk.ways_ahead.get();
-        match with_engine(self.paths, ahead, |engine| mend(engine, &legs)) {
+        let written = self.desk.written.get();
+        match with_engine(self.paths, written, |engine| mend(engine, &legs)) {
             Ok(Some(tended)) => self.say(&tended, &why, since, began),
             Ok(None) => {
                 self.pace.told(began);
@@ -289,7 +289,7 @@ impl<'a> Agent<'a> {
         };
         let findings = match spoilt {
             [] => Ok(Vec::new()),
-            _ => with_engine(self.paths, false, mend),
+            _ => with_engine(self.paths, Written::Whole, mend),
         };
         let done = findings.map(|findings| Some(Tended { findings, ..Tended::default() }));
         self.done(n, began, done);
@@ -358,17 +358,14 @@ fn waited_for(fd: OwnedFd) -> Result<AsyncFd<OwnedFd>, Fault> {
     AsyncFd::with_interest(fd, Interest::READABLE).map_err(failed)
 }
 
-/// Does something with an engine; ways to other hosts are left as they are while they are `ahead` of what
-/// is written down.
+/// Does something with an engine, which believes so much of what is written down of ways to other hosts.
 fn with_engine<T>(
     paths: &Paths,
-    ahead: bool,
+    written: Written,
     work: impl FnOnce(&mut Engine) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
     let mut engine = Engine::open(paths)?;
-    if ahead {
-        engine.leave_ways();
-    }
+    engine.believe(written);
     work(&mut engine)
 }
 

@@ -107,8 +107,20 @@ pub struct Engine {
     definitions: Definitions,
     /// This process is a guard itself, and needs none.
     guarding: bool,
-    /// What leads to other hosts is ahead of what is written down of it.
-    ways_ahead: bool,
+    /// How far what is written down of the ways to other hosts is believed.
+    written: Written,
+}
+
+/// How far what is written down of the ways to other hosts is believed by looks at them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Written {
+    /// It is all there is.
+    #[default]
+    Whole,
+    /// Ways may have been changed since ([`Lead`]): what is missing is put right, the rest is left alone.
+    Older,
+    /// They were, and it will be written down: all are left alone.
+    Soon,
 }
 
 impl Engine {
@@ -127,14 +139,13 @@ impl Engine {
             store,
             definitions: Definitions::new(&paths.config),
             guarding: false,
-            ways_ahead: false,
+            written: Written::Whole,
         })
     }
 
-    /// Ways to other hosts are left alone by the looks of this engine: somebody has changed them just
-    /// now ([`Lead`]), and will write it down.
-    pub fn leave_ways(&mut self) {
-        self.ways_ahead = true;
+    /// How far the looks of this engine believe what is written down of the ways to other hosts.
+    pub fn believe(&mut self, written: Written) {
+        self.written = written;
     }
 }
 

@@ -5,7 +5,7 @@
 //!
 //! Pure. What is right costs a bit of memory, however much there is of it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
@@ -29,8 +29,11 @@ pub(super) struct Gap<'a> {
     wrong: Snapshot,
     /// What was found and nobody wants.
     stray: Vec<Fact>,
-    /// How far `next` is.
-    at: usize,
+    /// How far `next` is: hosts, and blocks of the one before them.
+    hosts: btree_map::Iter<'a, IpAddr, Peer>,
+    left: Option<(IpAddr, std::slice::Iter<'a, IpNet>)>,
+    /// What is found counts as right, whatever it is.
+    only_missing: bool,
 }
 
 struct Block {
@@ -52,7 +55,13 @@ impl<'a> Gap<'a> {
         let mut blocks: Vec<Block> = peers.iter().flat_map(of).collect();
         blocks.sort_unstable_by_key(|block| block.net);
         let (ends, wrong, stray) = Default::default();
-        Self { network, facts, peers, blocks, ends, wrong, stray, at: 0 }
+        let (hosts, left, only_missing) = (peers.iter(), None, false);
+        Self { network, facts, peers, blocks, ends, wrong, stray, hosts, left, only_missing }
+    }
+
+    /// Leaves alone what is there: it may be newer.
+    pub(super) fn only_missing(&mut self) {
+        self.only_missing = true;
     }
 
     /// Takes in what was found.
@@ -69,6 +78,7 @@ impl<'a> Gap<'a> {
         match right {
             Some(true) => {}
             Some(false) => drop(self.wrong.insert(body.at(Ns::HOST))),
+            None if self.only_missing => {}
             None => self.stray.push(body.at(Ns::HOST)),
         }
     }
@@ -76,7 +86,7 @@ impl<'a> Gap<'a> {
     /// Whether a route is as it shall be; none when there shall be none.
     fn see_route(&mut self, route: &Route) -> Option<bool> {
         let at = self.blocks.binary_search_by_key(&route.key.dst, |block| block.net).ok()?;
-        let right = judge(Body::Route(self.way(at)?.route), Body::Route(route.clone()))?;
+        let right = self.judge(Body::Route(self.way(at)?.route), Body::Route(route.clone()))?;
         self.blocks.get_mut(at)?.route = right;
         Some(right)
     }
@@ -90,7 +100,7 @@ impl<'a> Gap<'a> {
         };
         // A single address with the number of a block is another's: the block comes first.
         let (at, right) = [first, first + 1].into_iter().find_map(end)?;
-        let right = judge(right, Body::Neigh(neigh.clone()))?;
+        let right = self.judge(right, Body::Neigh(neigh.clone()))?;
         self.blocks.get_mut(at)?.neigh = right;
         Some(right)
     }
@@ -101,7 +111,7 @@ impl<'a> Gap<'a> {
         let mut ways =
             peer.blocks.iter().filter_map(|net| way(self.network, self.facts, (host, peer), *net));
         let (end, _) = ways.find_map(|way| way.behind)?;
-        let right = judge(Body::Fdb(end), Body::Fdb(fdb.clone()))?;
+        let right = self.judge(Body::Fdb(end), Body::Fdb(fdb.clone()))?;
         if right {
             self.ends.insert(host);
         }
@@ -109,17 +119,25 @@ impl<'a> Gap<'a> {
     }
 
     /// What is missing or wrong of so many blocks, more or less; none when that was all.
+    ///
+    /// A host after another: the kernel keeps a next hop once for all routes by it, and looks for it from
+    /// the last one that came, past all others by the same link (`fib_find_info`, net/ipv4/fib_semantics.c).
     pub(super) fn next(&mut self, many: usize) -> Result<Option<Vec<Change>>, Fault> {
         let mut plan = Plan::new();
         while plan.steps().len() < many
-            && let Some(block) = self.blocks.get(self.at)
+            && let Some((host, net)) = self.next_block()
         {
-            let (host, route, neigh) = (block.host, block.route, block.neigh);
+            let Ok(at) = self.blocks.binary_search_by_key(&net, |block| block.net) else {
+                continue;
+            };
+            let Some(block) = self.blocks.get(at).filter(|block| block.host == host) else {
+                continue;
+            };
+            let (route, neigh) = (block.route, block.neigh);
             let whole = route && neigh && self.ends.contains(&host);
-            if !whole && let Some(way) = self.way(self.at) {
+            if !whole && let Some(way) = self.way(at) {
                 self.lead(&mut plan, way, host, (route, neigh))?;
             }
-            self.at += 1;
         }
         if !plan.steps().is_empty() {
             return Ok(Some(predict(&plan, &mut self.wrong)?));
@@ -127,6 +145,19 @@ impl<'a> Gap<'a> {
         let stray = self.stray.split_off(self.stray.len().saturating_sub(many));
         let gone: Vec<Change> = stray.into_iter().map(Change::gone).collect();
         Ok(Some(gone).filter(|gone| !gone.is_empty()))
+    }
+
+    /// The next block of this host, or of the one after it.
+    fn next_block(&mut self) -> Option<(IpAddr, IpNet)> {
+        loop {
+            if let Some((host, left)) = &mut self.left
+                && let Some(net) = left.next()
+            {
+                return Some((*host, *net));
+            }
+            let (host, peer) = self.hosts.next()?;
+            self.left = Some((*host, peer.blocks.iter()));
+        }
     }
 
     /// Puts into the plan what of a way was not seen.
@@ -152,6 +183,12 @@ impl<'a> Gap<'a> {
         Ok(())
     }
 
+    /// Whether what was found is as it shall be; none when it is something else.
+    fn judge(&self, right: Body, found: Body) -> Option<bool> {
+        let same = right.id() == found.id();
+        same.then(|| self.only_missing || holds(&right.at(Ns::HOST), &found.at(Ns::HOST)))
+    }
+
     fn way(&self, at: usize) -> Option<Way> {
         let block = self.blocks.get(at)?;
         let peer = self.peers.get(&block.host)?;
@@ -159,15 +196,9 @@ impl<'a> Gap<'a> {
     }
 }
 
-/// Whether what was found is as it shall be; none when it is something else.
-fn judge(right: Body, found: Body) -> Option<bool> {
-    let same = right.id() == found.id();
-    same.then(|| holds(&right.at(Ns::HOST), &found.at(Ns::HOST)))
-}
-
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests fail by panicking")]
+    #![expect(clippy::unwrap_used, clippy::indexing_slicing, reason = "tests fail by panicking")]
     use ropewalk_spec::RawNetwork;
 
     use super::*;
@@ -238,5 +269,43 @@ mod tests {
         let moved = changes(&other, &facts, &there, 1000);
         assert_eq!(moved.len(), 1, "the neighbour stands for another end: {moved:?}");
         assert!(moved.iter().all(|change| change.old.is_some() && change.new.is_some()));
+    }
+
+    #[test]
+    fn the_routes_by_a_host_come_one_after_another() {
+        let network = network();
+        let underlay = Some(IpAddr::from([192, 168, 1, 11]));
+        let facts = HostFacts { underlay, mtu: 1450, ..HostFacts::default() };
+        let made = changes(&network, &facts, &[], 1000);
+        let facts = made.iter().filter_map(|change| change.new.as_ref());
+        let routes = facts.filter_map(|fact| fact.body.as_route());
+        let order: Vec<String> = routes.map(|route| route.key.dst.to_string()).collect();
+        // In the order of blocks, each would be looked for past the next hops of all other hosts.
+        assert_eq!(order, ["10.5.2.0/24", "10.5.4.0/24", "10.5.3.0/24"]);
+    }
+
+    #[test]
+    fn what_was_led_to_and_not_written_down_stays_at_the_next_start() {
+        let older = network();
+        let underlay = Some(IpAddr::from([192, 168, 1, 11]));
+        let facts = HostFacts { underlay, mtu: 1450, ..HostFacts::default() };
+        let mut newer = older.clone();
+        let peers = &mut newer.mode.ways_mut().unwrap().peers;
+        let net: IpNet = "10.5.4.0/24".parse().unwrap();
+        peers.values_mut().for_each(|peer| peer.blocks.retain(|block| *block != net));
+        let last = peers.values_mut().last().unwrap();
+        last.blocks.extend([net, "10.5.9.9/32".parse().unwrap()]);
+        let made = changes(&newer, &facts, &[], 1000);
+        let there: Vec<Fact> = made.into_iter().filter_map(|change| change.new).collect();
+        assert_ne!(changes(&older, &facts, &there, 1000), [], "it is told apart");
+        let missing = |there: &[Fact]| {
+            let mut gap = Gap::new(&older, &facts);
+            gap.only_missing();
+            there.iter().for_each(|fact| gap.see(fact.body.clone()));
+            gap.next(1000).unwrap().unwrap_or_default()
+        };
+        assert_eq!(missing(&there), []);
+        let first = missing(&there[1..]);
+        assert_eq!(first.len(), 1, "what is gone is put back: {first:?}");
     }
 }

@@ -19,7 +19,7 @@ use ropewalk_topology::HostFacts;
 
 use crate::fault::Fault;
 use crate::view::Finding;
-use crate::{Engine, check, host, parent, tunnel, ways};
+use crate::{Engine, Written, check, host, parent, tunnel, ways};
 use gap::Gap;
 
 /// So many findings are told one by one.
@@ -96,7 +96,7 @@ impl Engine {
         found: &Snapshot,
         repair: bool,
     ) -> Result<Vec<Finding>, Fault> {
-        if record.state != State::Ready || !record.network.led() || self.ways_ahead {
+        if record.state != State::Ready || !record.network.led() || self.written == Written::Soon {
             return Ok(Vec::new());
         }
         let whole = self.whole(&record.network)?;
@@ -152,6 +152,9 @@ impl Engine {
     ) -> Result<(), Fault> {
         let marks = Marks::of(network);
         let mut gap = Gap::new(network, facts);
+        if self.written == Written::Older {
+            gap.only_missing();
+        }
         let devs = std::slice::from_ref(&marks.tunnel);
         self.kernel.each_way(&Ns::HOST, proto::ROPEWALK, devs, |body| {
             if marks.are_on(&body) {
