@@ -214,11 +214,11 @@ impl<'a> Stay<'a> {
         self.memory.progress.heard = now();
         let (began, fresh) = (Instant::now(), self.member.fresh());
         let Some(view) = self.member.view() else { return };
-        if !fresh.blocks.is_empty() {
+        if !fresh.blocks.is_empty() || !fresh.singles.is_empty() {
             self.desk.written.set(Written::Soon);
         }
         let member = self.memory.journal.standing == Standing::Member;
-        let led = member && self.swift.lead(view, &self.memory, &fresh.blocks);
+        let led = member && self.swift.lead(view, &self.memory, &fresh);
         let whole = led && !fresh.more;
         if whole {
             self.memory.progress.took_ms = millis(began.elapsed());

@@ -5,8 +5,10 @@
 //! What was known stays known while the store is away.  Never here: decisions, the kernel.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
+use ropewalk_spec::NetworkName;
 use tokio::time::Instant;
 
 use crate::block::Place;
@@ -23,6 +25,8 @@ pub const ANEW: Duration = Duration::from_secs(300);
 pub struct Fresh {
     /// Blocks that were written, and whose they were before that.
     pub blocks: BTreeMap<Place, Option<HostId>>,
+    /// Single addresses that were written, and who had them before that.
+    pub singles: BTreeMap<(NetworkName, IpAddr), Option<HostId>>,
     /// Something else was, or may have been.
     pub more: bool,
 }
@@ -194,6 +198,12 @@ impl Fresh {
                 let before = view.blocks.get(&place).map(|kept| kept.value.h.clone());
                 self.blocks.entry(place).or_insert(before);
             }
+            Ok(Key::Exception(network, ip)) if matches!(event, Event::Put(_)) => {
+                let one = (network, ip);
+                let before = view.exceptions.get(&one).filter(|kept| !kept.value.asked);
+                let before = before.map(|kept| kept.value.h.clone());
+                self.singles.entry(one).or_insert(before);
+            }
             // Of a host that is new nothing is known that could change.
             Ok(Key::Host(id)) if !view.hosts.contains_key(&id) => {}
             Ok(_) | Err(_) => self.more = true,
@@ -248,7 +258,25 @@ mod tests {
             view.take(1, event);
         }
         let place: Place = "web 10.5.1.0/24".to_owned().try_into().unwrap();
-        assert_eq!(fresh, Fresh { blocks: [(place, None)].into(), more: false });
+        let heard = Fresh { blocks: [(place, None)].into(), ..Fresh::default() };
+        assert_eq!(fresh, heard);
+        let single = |host: u8, asked: bool| {
+            let key = format!("{PREFIX}exc/web/0a050107");
+            let value = format!(r#"{{"h":"{host:032x}","gen":1,"asked":{asked}}}"#).into_bytes();
+            Event::Put(Item { key, value, created: 1, modified: 1 })
+        };
+        let one = ("web".parse().unwrap(), [10, 5, 1, 7].into());
+        // Who has asked for an address has not had it.
+        for (event, before) in
+            [(single(7, true), None), (single(7, false), None), (single(8, false), Some(7))]
+        {
+            let mut fresh = Fresh::default();
+            fresh.hear(&view, &event);
+            let before = before.map(HostId::new);
+            let singles = [(Clone::clone(&one), before)].into();
+            assert_eq!(fresh, Fresh { singles, ..Fresh::default() });
+            view.take(1, &event);
+        }
         fresh.hear(&view, &host);
         assert!(fresh.more, "a host that was known is another now");
         for key in ["net/web", "blk/web/0a050101-24", "meta"] {
@@ -256,8 +284,10 @@ mod tests {
             fresh.hear(&view, &put(key));
             assert!(fresh.more, "{key}");
         }
-        let mut fresh = Fresh::default();
-        fresh.hear(&view, &Event::Gone { key: format!("{PREFIX}blk/web/0a050100-24") });
-        assert!(fresh.more);
+        for key in ["blk/web/0a050100-24", "exc/web/0a050107"] {
+            let mut fresh = Fresh::default();
+            fresh.hear(&view, &Event::Gone { key: format!("{PREFIX}{key}") });
+            assert!(fresh.more, "{key}");
+        }
     }
 }
