@@ -22,6 +22,11 @@ impl Agent {
         Self { process, state, begun: Instant::now() }
     }
 
+    /// The time since its start.
+    pub(super) fn age(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
     /// Its time on processors.
     pub(super) fn cpu(&self) -> Result<Duration, Fault> {
         let text = std::fs::read_to_string(self.proc("schedstat"))?;
@@ -44,7 +49,7 @@ impl Agent {
     pub(super) fn follows(&self, revision: u64) -> Result<Duration, Fault> {
         let there = || Ok(self.figure("cluster_revision").is_some_and(|at| at >= revision as f64));
         until("the agent follows", Duration::from_millis(5), there)?;
-        Ok(self.begun.elapsed())
+        Ok(self.age())
     }
 
     /// One of its figures; none while it does not answer.

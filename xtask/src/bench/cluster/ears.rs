@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use std::fs::File;
 use std::net::Ipv4Addr;
 use std::os::fd::{AsFd as _, OwnedFd};
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use ipnet::Ipv4Net;
@@ -22,12 +23,18 @@ use crate::Fault;
 
 /// `RTMGRP_IPV4_ROUTE`.
 const ROUTES: u32 = 0x40;
+/// `RTMGRP_NEIGH`.
+const NEIGHBOURS: u32 = 0x4;
 /// Links, neighbours, addresses and routes of both families.
 const EVERYTHING: u32 = 0x1 | 0x4 | 0x10 | 0x40 | 0x100 | 0x400;
 const NEWROUTE: u16 = 24;
 const NEWNEIGH: u16 = 28;
 const DELNEIGH: u16 = 29;
 const PERMANENT: u16 = 0x80;
+/// `AF_BRIDGE`, of which forwarding entries are.
+const BRIDGE: u8 = 7;
+/// `RTA_DST`, and `NDA_DST`.
+const DST: u16 = 1;
 /// For a hundred thousand routes.
 const ROOM: usize = 256 << 20;
 
@@ -37,12 +44,17 @@ pub(super) struct Ears(Vec<OwnedFd>);
 impl Ears {
     /// Listens for routes in the namespaces of these hosts.
     pub(super) fn routes(hosts: std::ops::RangeInclusive<usize>) -> Result<Self, Fault> {
-        hosts.map(|n| open(n, ROUTES)).collect::<Result<_, _>>().map(Self)
+        hosts.map(|n| open(space(n), ROUTES)).collect::<Result<_, _>>().map(Self)
     }
 
     /// Listens for every change in the namespace of this host.
     pub(super) fn everything(host: usize) -> Result<Self, Fault> {
-        Ok(Self(vec![open(host, EVERYTHING)?]))
+        Ok(Self(vec![open(space(host), EVERYTHING)?]))
+    }
+
+    /// Listens for neighbours and forwarding entries in the namespace that this file is.
+    pub(super) fn neighbours(space: &Path) -> Result<Self, Fault> {
+        Ok(Self(vec![open(space.to_owned(), NEIGHBOURS)?]))
     }
 
     /// When the route to `net` came to each; what was heard before counts, too.
@@ -68,8 +80,26 @@ impl Ears {
         Ok(heard.into_iter().flatten().collect())
     }
 
-    /// Waits until so many routes came to the first, those of blocks alone.
-    pub(super) fn blocks(&self, many: usize, patience: Duration) -> Result<(), Fault> {
+    /// When a forwarding entry came to the first by which something is behind the end of a tunnel at `end`.
+    pub(super) fn behind(&self, end: Ipv4Addr, patience: Duration) -> Result<Instant, Fault> {
+        let begun = Instant::now();
+        let mut buffer = vec![0; 1 << 16];
+        while begun.elapsed() < patience {
+            self.wait()?;
+            let now = Instant::now();
+            for socket in &self.0 {
+                while let Some(bytes) = take(socket, &mut buffer) {
+                    if ends(bytes).any(|ip| ip == end) {
+                        return Ok(now);
+                    }
+                }
+            }
+        }
+        Err(format!("nothing came to be behind {end}").into())
+    }
+
+    /// Waits until routes to so many prefixes of this length came to the first.
+    pub(super) fn ways(&self, length: u8, many: usize, patience: Duration) -> Result<(), Fault> {
         let (begun, mut seen) = (Instant::now(), BTreeSet::new());
         let mut buffer = vec![0; 1 << 16];
         while seen.len() < many {
@@ -79,7 +109,7 @@ impl Ears {
             self.wait()?;
             for socket in &self.0 {
                 while let Some(bytes) = take(socket, &mut buffer) {
-                    seen.extend(routes(bytes).filter(|net| net.prefix_len() == 28));
+                    seen.extend(routes(bytes).filter(|net| net.prefix_len() == length));
                 }
             }
         }
@@ -107,11 +137,16 @@ impl Ears {
     }
 }
 
+/// The namespace of a host.
+pub(super) fn space(host: usize) -> PathBuf {
+    format!("/run/netns/h{host}").into()
+}
+
 /// In a thread, which ends in that namespace.
-fn open(host: usize, groups: u32) -> Result<OwnedFd, Fault> {
+fn open(space: PathBuf, groups: u32) -> Result<OwnedFd, Fault> {
     let work = move || -> Result<OwnedFd, String> {
         let text = |error: &dyn std::error::Error| error.to_string();
-        let space = File::open(format!("/run/netns/h{host}")).map_err(|e| text(&e))?;
+        let space = File::open(space).map_err(|e| text(&e))?;
         let network = Some(LinkNameSpaceType::Network);
         move_into_link_name_space(space.as_fd(), network).map_err(|e| text(&e))?;
         let flags = SocketFlags::NONBLOCK | SocketFlags::CLOEXEC;
@@ -153,16 +188,25 @@ fn asked_for(kind: u16, body: &[u8]) -> bool {
 fn routes(bytes: &[u8]) -> impl Iterator<Item = Ipv4Net> {
     messages(bytes).filter(|(kind, _)| *kind == NEWROUTE).filter_map(|(_, body)| {
         let length = *body.get(1)?;
-        let mut rest = body.get(12..)?;
-        loop {
-            let size = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
-            let kind = u16::from_ne_bytes(*rest.get(2..)?.first_chunk()?);
-            // `RTA_DST`.
-            if kind == 1 {
-                let ip = Ipv4Addr::from(*rest.get(4..)?.first_chunk::<4>()?);
-                return Ipv4Net::new(ip, length).ok();
-            }
-            rest = rest.get(size.next_multiple_of(4).max(4)..)?;
-        }
+        Ipv4Net::new(to(body)?, length).ok()
     })
+}
+
+/// The ends of tunnels that something came to be behind.
+fn ends(bytes: &[u8]) -> impl Iterator<Item = Ipv4Addr> {
+    let new = messages(bytes).filter(|(kind, _)| *kind == NEWNEIGH);
+    new.filter(|(_, body)| body.first() == Some(&BRIDGE)).filter_map(|(_, body)| to(body))
+}
+
+/// Where a route leads to, or behind which end a neighbour is.
+fn to(body: &[u8]) -> Option<Ipv4Addr> {
+    let mut rest = body.get(12..)?;
+    loop {
+        let size = usize::from(u16::from_ne_bytes(*rest.first_chunk()?));
+        let kind = u16::from_ne_bytes(*rest.get(2..)?.first_chunk()?);
+        if kind == DST {
+            return rest.get(4..size)?.first_chunk::<4>().map(|ip| Ipv4Addr::from(*ip));
+        }
+        rest = rest.get(size.next_multiple_of(4).max(4)..)?;
+    }
 }

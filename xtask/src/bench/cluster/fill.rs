@@ -1,6 +1,6 @@
 //! The store, and hosts that are in it alone: their records and blocks are there, and nobody behind them.
 //!
-//!     host/…5001 10.0.20.251     blk/over/0aa0c350-28     a hundred keys a transaction
+//!     host/…5001 10.0.20.251     blk/over/0aa0c350-28, exc/over/0a8fa5c1     a hundred keys a transaction
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -8,7 +8,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use ipnet::{IpNet, Ipv4Net};
 use ropewalk_cluster::keep::etcd::{Access, Etcd};
 use ropewalk_cluster::keep::{Fault as StoreFault, Outcome, Store as _, Txn, Write};
-use ropewalk_cluster::{Block, BlockState, Host, HostId, Key, PREFIX, Place};
+use ropewalk_cluster::{Block, BlockState, Exception, Host, HostId, Key, PREFIX, Place};
 use tokio::runtime::Runtime;
 
 use super::stage::NETWORK;
@@ -16,6 +16,9 @@ use crate::Fault;
 
 /// How many keys a transaction writes: etcd takes 128.
 const MANY: usize = 100;
+/// How far single addresses are apart: a hundred thousand are all over the pool, in blocks of others and
+/// in nobody's.
+const APART: u32 = 83;
 
 /// The store, by a runtime of its own.
 pub(super) struct Store {
@@ -83,6 +86,22 @@ impl Store {
                 writes.push(block(net, n)?);
             }
         }
+        self.send_all(&writes)
+    }
+
+    /// Gives each of so many hosts so many single addresses outside its blocks.
+    pub(super) fn singles(&mut self, hosts: usize, each: usize) -> Result<u64, Fault> {
+        let all = (0..hosts * each).map(|n| exception(single(n)?, n / each));
+        let writes = all.collect::<Result<Vec<_>, Fault>>()?;
+        self.send_all(&writes)
+    }
+
+    /// Gives a host one single address.
+    pub(super) fn give(&mut self, net: Ipv4Net, n: usize) -> Result<u64, Fault> {
+        self.send(vec![exception(net, n)?])
+    }
+
+    fn send_all(&mut self, writes: &[Write]) -> Result<u64, Fault> {
         let mut revision = 0;
         for some in writes.chunks(MANY) {
             revision = self.send(some.to_vec())?;
@@ -135,6 +154,18 @@ fn host(n: usize) -> Result<Write, Fault> {
         mtu: Some(1500),
     };
     Ok(Write::Put(Key::Host(id(n)?).to_string(), serde_json::to_vec(&host)?))
+}
+
+/// A single address by its number.
+pub(super) fn single(n: usize) -> Result<Ipv4Net, Fault> {
+    let begin = u32::from(Ipv4Addr::new(10, 128, 0, 1));
+    Ok(Ipv4Net::from(Ipv4Addr::from(begin + u32::try_from(n)? * APART)))
+}
+
+fn exception(net: Ipv4Net, n: usize) -> Result<Write, Fault> {
+    let key = Key::Exception(NETWORK.parse()?, net.addr().into());
+    let exception = Exception { h: id(n)?, generation: 1, asked: false };
+    Ok(Write::Put(key.to_string(), serde_json::to_vec(&exception)?))
 }
 
 fn block(net: Ipv4Net, n: usize) -> Result<Write, Fault> {

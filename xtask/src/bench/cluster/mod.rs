@@ -14,6 +14,7 @@ mod fleet;
 mod spread;
 mod stage;
 mod steady;
+mod swarm;
 mod sync;
 
 use std::path::{Path, PathBuf};
@@ -36,6 +37,11 @@ const ROWS: &[Row] = &[
     Row { name: "hosts", about: "5,000 hosts, by tunnel: cold, memory", run: sync::hosts },
     Row { name: "near", about: "5,000 hosts on the LAN: cold, memory", run: sync::near },
     Row { name: "routes", about: "100,000 routes: cold, memory, warm restart", run: sync::routes },
+    Row {
+        name: "exceptions",
+        about: "100,000 addresses outside their hosts' blocks: cold, memory, warm restart",
+        run: sync::exceptions,
+    },
     Row { name: "churn", about: "2,000 changes a second", run: steady::churn },
     Row { name: "idle", about: "nothing happens for two minutes", run: steady::idle },
     Row { name: "flap", about: "the uplink goes and comes", run: steady::flap },
@@ -45,6 +51,11 @@ const ROWS: &[Row] = &[
         name: "bird",
         about: "BIRD beside it, by BGP: from one kernel to others",
         run: bird::run,
+    },
+    Row {
+        name: "swarm",
+        about: "Docker's swarm beside it: from an address on one host to its way on the other",
+        run: swarm::run,
     },
 ];
 
