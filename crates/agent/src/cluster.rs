@@ -5,8 +5,10 @@
 //!
 //! A network of the cluster is one like any other on this host, whose peers change: attaching to it
 //! needs neither agent nor store, and the look at everything mends it.  Nothing is taken away because
-//! the store is away.  Never here: what is decided (`cluster`), how a network is made (`engine`).
+//! the store is away; of a host that was removed nothing answers any more (`fence`).
+//! Never here: what is decided (`cluster`), how a network is made (`engine`).
 
+mod fence;
 mod making;
 
 use std::collections::BTreeSet;
@@ -105,6 +107,8 @@ struct Stay<'a> {
     stirred: Option<u64>,
     /// What the store is being told again.
     again: Again,
+    /// Something here may be fenced.
+    fences: bool,
     /// That this host is up, what it hears of that, and when it said so last.
     live: Live,
     echo: Echo,
@@ -144,6 +148,7 @@ impl<'a> Stay<'a> {
             endpoints: Endpoints::default(),
             stirred: None,
             again: Again::default(),
+            fences: true,
             live: Live { since: now(), boot: boot() },
             echo: Echo::default(),
             alive: None,
@@ -152,6 +157,10 @@ impl<'a> Stay<'a> {
 
     /// Works until the host leaves, or joins anew.
     async fn work(mut self) -> Result<(), Unusable> {
+        // What it was told before it ended, it may not have done.
+        let mut faults = BTreeSet::new();
+        self.fence(&mut faults);
+        self.memory.faults.extend(faults);
         while Site::read(&self.paths.config)?.as_ref() == Some(self.site) {
             let asked = self.desk.asked();
             if asked > self.desk.cluster_done.get() {
@@ -288,7 +297,9 @@ impl<'a> Stay<'a> {
         self.memory.away = None;
         self.keep()?;
         self.send(&decision.txns).await;
+        self.fence(&mut faults);
         self.make(wanted, &gone, local.now, &mut faults);
+        self.lift_fences(local.now, &mut faults);
         if std::mem::take(&mut self.changed) {
             self.swift.learn(self.paths, &self.memory);
         }

@@ -105,7 +105,7 @@ pub(crate) fn wanted<'a>(
             Err(fault) => return Err(fault),
         };
         for row in rows {
-            wanted.unsettled |= row.state != "ready";
+            wanted.unsettled |= !matches!(row.state, "ready" | "fenced");
             let endpoint = endpoint(&row);
             if row.state == "ready" {
                 wanted.publics.extend(publics(network, me, &row, &endpoint));

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher as _, RandomState};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use ropewalk_cluster::{Held, Memory, Site, Wish};
-use ropewalk_engine::{Code, Engine, Fault, Paths};
+use ropewalk_engine::{Code, Engine, Fault, Fenced, Paths};
 use ropewalk_spec::NetworkName;
 use rustix::time::{ClockId, clock_gettime};
 
@@ -45,8 +46,9 @@ pub(crate) fn make(
         Fault::new(Code::BadInput, format!("network {name} of the cluster cannot be: {error}"))
     })?;
     let mut engine = Engine::open(paths)?;
-    // Blocks come and go while it is there, unless none stays.
-    if before.is_some_and(|before| !before.own.iter().any(|block| wish.own.contains(block))) {
+    // Blocks come and go while it is there, unless none stays; of a LAN all that is made stays.
+    let stays = |before: &Wish| before.own.iter().any(|block| wish.own.contains(block));
+    if before.is_some_and(|before| !wish.of_lan() && !stays(before)) {
         match engine.remove_network(name) {
             Ok(_) => {}
             Err(fault) if fault.code == Code::NetworkUnknown => {}
@@ -73,6 +75,25 @@ pub(crate) fn unmake(paths: &Paths, name: &NetworkName) -> Result<(), Fault> {
         Err(fault) if fault.code == Code::NetworkUnknown => Ok(()),
         Err(fault) => Err(fault),
     }
+}
+
+/// How many sandboxes are on a network; on one that is not there is none.
+pub(crate) fn crowd(paths: &Paths, name: &NetworkName) -> Result<usize, Fault> {
+    Engine::open(paths)?.count_on(name)
+}
+
+/// Leases nothing of a network any more, and answers for nothing that is attached to it.
+pub(crate) fn fence(paths: &Paths, name: &NetworkName) -> Result<Vec<Fenced>, Fault> {
+    Engine::open(paths)?.fence(name)
+}
+
+/// Answers again for what is `ours`. Returns what is not.
+pub(crate) fn lift(
+    paths: &Paths,
+    name: &NetworkName,
+    ours: &dyn Fn(IpAddr) -> bool,
+) -> Result<Vec<Fenced>, Fault> {
+    Engine::open(paths)?.lift_fence(name, ours)
 }
 
 /// Whether there is a network of this name on the host.

@@ -54,6 +54,7 @@ impl Share {
         };
         let exceptions = single.and_made(exceptions);
         let mut local = Local { now, used, exceptions, freed, ..Local::default() };
+        local.regain(view, journal, &all);
         for (name, net) in view.nets.iter().filter(|_| !draining) {
             let pools = net.value.pools.iter().map(|pool| ((name.clone(), pool.net), 1));
             local.wants.extend(pools);

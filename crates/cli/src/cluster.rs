@@ -16,6 +16,7 @@ pub(crate) use outside::ask_for;
 pub(crate) use purge::purge;
 use status::status;
 
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::net::{IpAddr, UdpSocket};
 use std::path::{Path, PathBuf};
@@ -24,9 +25,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use ropewalk_cluster::keep::etcd::Address;
 use ropewalk_cluster::keep::{Either, Fault as StoreFault};
 use ropewalk_cluster::verbs::{self, Refused};
-use ropewalk_cluster::{Defined, HERE, HostId, Memory, Net, Site, Unusable, View};
+use ropewalk_cluster::{Defined, HERE, HostId, Memory, Net, Site, Unusable, View, Wish};
 use ropewalk_engine::{Code, Done, Engine, Fault, Paths};
-use ropewalk_spec::RawNetwork;
+use ropewalk_spec::{NetworkName, RawNetwork};
 
 use crate::answer::Answer;
 use crate::show;
@@ -77,10 +78,14 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
         site.id = left.journal.host;
         site.token = left.journal.me.token;
     }
+    // Its agent, where one is at work, has ended its step, and takes up what is written here.
+    let held = before.as_ref().map(|before| before.hold(&paths.config, &paths.state)).transpose();
+    let _held = held.map_err(unusable)?;
     let memory = wait(async {
+        let mut kept = BTreeMap::new();
         if let Some(before) = &before {
             let view = verbs::view(&mut store).await.map_err(|fault| refused(fault.into()))?;
-            again(&paths, before, &view)?;
+            kept = again(&paths, before, &view)?;
             site.id = before.id.clone();
         }
         let cluster = verbs::cluster(&mut store, &site.cluster).await.map_err(refused)?;
@@ -90,8 +95,8 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
         verbs::fits(&taken.own, &there, &site.id).map_err(refused)?;
         let journal = verbs::join(&mut store, site.journal(), now()).await.map_err(refused)?;
         site.generation = journal.me.generation;
-        let memory = Memory { journal, ..Memory::read(&paths.state, &site).map_err(unusable)? };
-        let memory = taken.remembered(memory);
+        let memory = Memory::read(&paths.state, &site).map_err(unusable)?;
+        let memory = taken.remembered(Memory { journal, made: kept, ..memory });
         memory.write(&paths.state).map_err(unusable)?;
         verbs::bring(&mut store, &taken.own, &site.id).await.map_err(refused)?;
         Ok(memory)
@@ -101,13 +106,25 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
     Answer::of(json, &site, show::cluster::joined)
 }
 
-/// A host that was removed may join again, when nothing of its former life is in use.
-fn again(paths: &Paths, before: &Site, view: &View) -> Result<(), Fault> {
+/// A host that was removed may join again. Of its former life only those networks are left that sandboxes
+/// are on; nothing answers for these until what they have is the host's own again.
+fn again(paths: &Paths, before: &Site, view: &View) -> Result<BTreeMap<NetworkName, Wish>, Fault> {
     if !view.gone.contains_key(&before.id) || view.hosts.contains_key(&before.id) {
         let what = format!("this host is a member already, by {}", before.store);
         return Err(Fault::new(Code::ClusterRefused, what).or_try("ropewalk leave"));
     }
-    unmake(paths, before)
+    let mut engine = Engine::open(paths)?;
+    let mut kept = Memory::read(&paths.state, before).map_err(unusable)?.made;
+    kept.retain(|name, _| {
+        view.nets.contains_key(name) && engine.count_on(name).is_ok_and(|count| count > 0)
+    });
+    for (name, wish) in &mut kept {
+        engine.fence(name)?;
+        wish.without.clone_from(&wish.own);
+    }
+    drop(engine);
+    unmake(paths, before, &kept)?;
+    Ok(kept)
 }
 
 /// Leaves the cluster.
@@ -120,7 +137,7 @@ pub(crate) fn leave(json: bool) -> Result<Answer, Fault> {
     wait(verbs::remove(&mut store, &site.id, now()))?.map_err(|error| doing(refused(error)))?;
     // From here on the agent keeps away.
     Site::forget(&paths.config, &paths.state).map_err(unusable)?;
-    unmake(&paths, &site).map_err(doing)?;
+    unmake(&paths, &site, &BTreeMap::new()).map_err(doing)?;
     Site::forget_store(&paths.config).map_err(unusable)?;
     Memory::forget(&paths.state).map_err(unusable)?;
     told(json, "left", &site.store)
@@ -141,19 +158,21 @@ fn free(paths: &Paths, site: &Site) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Takes the networks of the cluster away from this host.
-fn unmake(paths: &Paths, site: &Site) -> Result<(), Fault> {
+/// Takes the networks of the cluster away from this host, but for those that are `kept`.
+fn unmake(paths: &Paths, site: &Site, kept: &BTreeMap<NetworkName, Wish>) -> Result<(), Fault> {
     let mut engine = Engine::open(paths)?;
     let made = Memory::read(&paths.state, site).map_err(unusable)?.made;
-    let mut names = Site::defined(&paths.config).map_err(unusable)?.networks;
+    let Defined { networks: mut names, revision } =
+        Site::defined(&paths.config).map_err(unusable)?;
     names.extend(made.into_keys());
-    for name in &names {
+    for name in names.iter().filter(|name| !kept.contains_key(*name)) {
         match engine.remove_network(name) {
             Err(fault) if fault.code != Code::NetworkUnknown => return Err(fault),
             Ok(_) | Err(_) => {}
         }
     }
-    Site::define(&paths.config, &Defined::default()).map_err(unusable)
+    let networks = kept.keys().cloned().collect();
+    Site::define(&paths.config, &Defined { revision, networks }).map_err(unusable)
 }
 
 fn create(args: &ClusterCreate, json: bool) -> Result<Answer, Fault> {
@@ -210,7 +229,7 @@ fn remove(args: &HostName, json: bool) -> Result<Answer, Fault> {
         verbs::remove(&mut store, &id, now()).await.map_err(refused)
     });
     removed?.map_err(doing)?;
-    let detail = "(what is attached there stays there, unreached, until it is detached)";
+    let detail = "(what is attached there stays there, unreached, until it is detached or the host joins again)";
     let object = format!("host {}", args.host);
     let done = vec![Done { verb: "removed", object, detail: detail.to_owned() }];
     Answer::of(json, &done, |done| show::done(done))

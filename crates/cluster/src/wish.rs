@@ -71,17 +71,18 @@ impl Wish {
         let there = |far: &&Far| self.blocks().any(|block| block.contains(&far.to));
         RawNetwork {
             name: name.to_string(),
-            subnet: if self.lan() { self.net.spec.subnet.clone() } else { texts(&self.own) },
+            subnet: if self.of_lan() { self.net.spec.subnet.clone() } else { texts(&self.own) },
             own: texts(&self.own),
             without: texts(&self.without),
-            pool: if led && !self.lan() { texts(&pools) } else { Vec::new() },
+            pool: if led && !self.of_lan() { texts(&pools) } else { Vec::new() },
             far: self.far.iter().filter(there).map(ToString::to_string).collect(),
             ..self.net.spec.clone()
         }
     }
 
     /// Whether its addresses are of a LAN that all hosts are on: nothing leads to the other hosts.
-    fn lan(&self) -> bool {
+    #[must_use]
+    pub fn of_lan(&self) -> bool {
         on_lan(&self.net)
     }
 
@@ -220,7 +221,8 @@ pub fn wishes(
     wishes
 }
 
-fn lends(net: &Net) -> bool {
+/// Whether a host can have single addresses of a network outside its blocks.
+pub(crate) fn lends(net: &Net) -> bool {
     matches!(net.spec.mode.as_deref(), Some("routed" | "flat"))
 }
 

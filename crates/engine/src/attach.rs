@@ -254,6 +254,7 @@ impl Engine {
             dhcp: None,
             doubtful: Vec::new(),
             doubtful_publish: Vec::new(),
+            fenced: Vec::new(),
             lodged: Vec::new(),
             parts: Vec::new(),
             answer: None,

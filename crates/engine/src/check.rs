@@ -58,6 +58,7 @@ impl Engine {
         if !repair {
             all.extend(self.disputed(&records)?);
             all.extend(crate::dhcp::lapsed(&records));
+            all.extend(crate::fence::told(&records));
         }
         Ok(all)
     }

@@ -6,6 +6,7 @@
 //! shall be: the old peers or the new ones, and `repair` makes it so.  The sandboxes are not touched.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ropewalk_facts::{Fact, Key, Snapshot, proto};
@@ -91,7 +92,9 @@ impl Engine {
         let gone: Vec<&IpNet> = less.filter(|net| !kept(net)).collect();
         let rows = if gone.is_empty() { Vec::new() } else { self.store.attachments_on(name)? };
         for row in &rows {
-            let inside = |net: &&&IpNet| row.addresses.iter().any(|ip| net.contains(&ip.addr()));
+            let lost = row.addresses.iter().map(IpNet::addr);
+            let lost: Vec<IpAddr> = lost.filter(|ip| !network.owns(*ip)).collect();
+            let inside = |net: &&&IpNet| lost.iter().any(|ip| net.contains(ip));
             if let Some(block) = gone.iter().find(inside) {
                 let what = format!("{} has an address of {block}", row.sandbox);
                 let again = format!("ropewalk detach {} {name}", row.sandbox);

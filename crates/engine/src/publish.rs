@@ -223,7 +223,7 @@ pub(crate) struct Draft {
     pub(crate) changes: Vec<Change>,
 }
 
-/// An attachment as it was wired.
+/// An attachment as it was wired, with the addresses that are this host's to answer for.
 pub(crate) fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkHead) -> Wiring<'a> {
     Wiring {
         network: &network.network,
@@ -236,7 +236,12 @@ pub(crate) fn wiring<'a>(record: &'a AttachmentRecord, network: &'a NetworkHead)
         alias: String::new(),
         mac: record.mac,
         mtu: record.mtu,
-        addresses: record.addresses.clone(),
+        addresses: record
+            .addresses
+            .iter()
+            .filter(|net| !record.fenced.contains(&net.addr()))
+            .copied()
+            .collect(),
         default_metric: record.default_metric,
         allow_spoofing: false,
         publish: &record.publish,

@@ -130,7 +130,8 @@ pub struct Row {
     /// What protection allows each of its addresses; filled by `ps`, none where it has no part.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limits: Option<Limits>,
-    /// `ready`, `pending` (being made, or left by a crash), `leaving`, `gone` (its sandbox is).
+    /// `ready`, `fenced` (nothing here answers for an address of it, which is not this host's any more),
+    /// `pending` (being made, or left by a crash), `leaving`, `gone` (its sandbox is).
     pub state: &'static str,
     /// Seconds since it was made.
     pub age_s: u64,
@@ -336,7 +337,8 @@ pub(crate) fn origin(origin: &Origin) -> String {
 pub(crate) fn state(record: &AttachmentRecord) -> &'static str {
     match record.state {
         State::Pending => "pending",
-        State::Ready => "ready",
+        State::Ready if record.fenced.is_empty() => "ready",
+        State::Ready => "fenced",
         State::Leaving => "leaving",
     }
 }

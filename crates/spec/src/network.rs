@@ -131,6 +131,13 @@ impl Network {
         self.share.as_ref().is_none_or(|share| share.has(ip))
     }
 
+    /// Whether an address is of this host's part of the network, to be leased or not.
+    #[must_use]
+    pub fn owns(&self, ip: IpAddr) -> bool {
+        let own = |share: &Share| share.own.iter().any(|net| net.contains(&ip));
+        self.share.as_ref().is_some_and(own)
+    }
+
     /// True when `other` is this network, which has been alone until now, with ways to other hosts: its
     /// bridge gets a tunnel, and all that is on it stays as it is.
     #[must_use]

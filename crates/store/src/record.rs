@@ -1,6 +1,7 @@
 //! Records: what is remembered of each network and each attachment.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use ipnet::IpNet;
@@ -155,6 +156,9 @@ pub struct AttachmentRecord {
     pub leg: IfName,
     /// Its addresses: leased as long as the record has them.
     pub addresses: Vec<IpNet>,
+    /// Those of them that are not this host's any more: nothing here answers for them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fenced: Vec<IpAddr>,
     /// Its hardware address.
     pub mac: Option<Mac>,
     /// Its MTU.

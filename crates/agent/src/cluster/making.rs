@@ -52,7 +52,7 @@ impl Stay<'_> {
 
     /// Takes one network away. That it is not whole any more is written down first: it may be wished for
     /// again, just as it was.
-    fn unmade(&mut self, name: &NetworkName) -> Result<(), String> {
+    pub(super) fn unmade(&mut self, name: &NetworkName) -> Result<(), String> {
         if self.memory.made.contains_key(name) && self.memory.begun.insert(name.clone()) {
             self.memory.write(&self.paths.state).map_err(text)?;
         }

@@ -4,6 +4,7 @@
 //! Never here: what was held before.
 
 use super::journal::HeldState;
+use super::regain::within;
 use super::{Alarm, Work, found, put};
 use crate::block::{Place, Pool};
 use crate::key::Key;
@@ -47,8 +48,9 @@ impl Work<'_> {
             return;
         }
         let (view, local) = (self.view, self.local);
+        let back = self.regain();
         for ((network, net), wanted) in &local.wants {
-            if self.have(network, net) >= *wanted {
+            if self.have(network, net) + within(&back, network, net) >= *wanted {
                 continue;
             }
             let kept = view.nets.get(network);
@@ -72,7 +74,7 @@ impl Work<'_> {
         held.filter(|(place, held)| here(place) && held.state == HeldState::Own).count()
     }
 
-    fn free(&self, place: &Place) -> bool {
+    pub(super) fn free(&self, place: &Place) -> bool {
         let now = self.local.now;
         let rested = |block: &Block| {
             block.state == BlockState::Quarantine && block.until.is_none_or(|until| until <= now)
@@ -84,7 +86,7 @@ impl Work<'_> {
             && !self.view.occupied(&Key::Block(place.clone()))
     }
 
-    fn claim(&mut self, place: &Place) {
+    pub(super) fn claim(&mut self, place: &Place) {
         let key = Key::Block(place.clone());
         let before = self.view.blocks.get(place);
         let last = before.map_or(0, |block| block.value.generation);

@@ -39,6 +39,9 @@ impl Work<'_> {
         for (network, ip) in &local.exceptions {
             self.wished(network, *ip);
         }
+        for ((network, ip), by) in &local.twice {
+            self.taken(network, *ip, by);
+        }
         self.unwished();
         self.grants();
         self.left_out();

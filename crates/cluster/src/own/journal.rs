@@ -109,7 +109,7 @@ impl Journal {
     }
 
     /// Joins again after it was removed, or for the first time, as somebody has asked for. What it
-    /// held is another's: nothing of it may be in use any more.
+    /// held may be another's: for what of it is still in use nothing answers until it is had again.
     pub fn rejoin(&mut self, token: String) {
         self.me.generation += 1;
         self.me.token = token;

@@ -11,6 +11,7 @@ mod blocks;
 mod claim;
 mod exceptions;
 mod journal;
+mod regain;
 mod remove;
 mod standing;
 
@@ -45,6 +46,11 @@ pub struct Local {
     pub wants: BTreeMap<(NetworkName, IpNet), usize>,
     /// How many addresses of each block are in use.
     pub used: BTreeMap<Place, usize>,
+    /// Blocks that are not the host's, and of which addresses are in use here: nothing answers for them.
+    pub unheld: BTreeSet<Place>,
+    /// Addresses in use here, of the host's blocks, that were granted to others, and to whom: a store has
+    /// forgotten one of the two.
+    pub twice: BTreeMap<(NetworkName, IpAddr), HostId>,
     /// Addresses outside the host's blocks that it has or wants to have.
     pub exceptions: BTreeSet<(NetworkName, IpAddr)>,
     /// Addresses of the host's blocks that another may have: they are not leased any more.
@@ -70,7 +76,7 @@ pub enum Alarm {
         /// Its key.
         key: String,
     },
-    /// The host was removed from the cluster: what is attached here must go.
+    /// The host was removed from the cluster: nothing here answers for what was its own.
     Removed,
     /// Another host has the same id.
     Duplicate {
@@ -117,7 +123,10 @@ impl fmt::Display for Alarm {
                 write!(f, "the store is of a later version (schema {schema}): it is only read")
             }
             Self::Unreadable { key } => write!(f, "{key} cannot be read: it is left as it is"),
-            Self::Removed => f.write_str("this host was removed from the cluster"),
+            Self::Removed => f.write_str(
+                "this host was removed from the cluster: it leases nothing and answers for nothing of it, \
+                 until somebody joins again (ropewalk join) or detaches what is attached",
+            ),
             Self::Duplicate { name } => write!(f, "another host, {name}, has the id of this one"),
             Self::Forgotten { .. } => {
                 f.write_str("the store has forgotten what it knew: it is told again")

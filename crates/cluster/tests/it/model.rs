@@ -46,9 +46,8 @@ fn live(seed: u64, forgetful: bool) {
             }
             25..29 => world.attach(n, &mut dice),
             29 | 30 => {
-                let used = &mut world.hosts[n].used;
-                let some = used.iter().copied().nth(dice.roll(8));
-                some.map(|ip| used.remove(&ip));
+                let some = world.hosts[n].used.iter().copied().nth(dice.roll(8));
+                some.into_iter().for_each(|ip| world.detach(n, ip));
             }
             31 => world.crash(n),
             32 => {

@@ -97,10 +97,66 @@ fn flannel_1289_a_host_that_was_removed_stops_when_it_returns() {
     assert!(!has(&world, &block), "it rests: its owner may not know");
     world.rest();
     assert_eq!(world.hosts[0].journal.standing, Standing::Removed);
-    assert!(world.hosts[0].alarms.contains(&Alarm::Removed) && world.hosts[0].used.is_empty());
+    let host = &world.hosts[0];
+    assert!(host.alarms.contains(&Alarm::Removed) && host.fenced == host.used);
     world.rejoin(0);
     world.rest();
     assert_eq!(world.hosts[0].journal.standing, Standing::Member);
+}
+
+/// Host 0 is removed, and knows it.
+fn removed() -> World {
+    let mut world = settled(2);
+    (0..3).for_each(|_| world.remove(0));
+    world.list(0);
+    world.decide(0, usize::MAX);
+    let host = &world.hosts[0];
+    assert_eq!((host.used.len(), &host.fenced), (1, &host.used), "nothing answers for it");
+    world
+}
+
+#[test]
+fn a_host_that_was_removed_and_joins_again_has_what_nobody_had_meanwhile() {
+    let mut world = removed();
+    let (block, _) = one_block(&world, 0);
+    world.rejoin(0);
+    world.list(0);
+    world.decide(0, usize::MAX);
+    assert_eq!(world.hosts[0].fenced.len(), 1, "not before the store says so");
+    for _ in 0..3 {
+        world.arrive(0, false);
+        world.list(0);
+        world.decide(0, usize::MAX);
+    }
+    assert_eq!(world.hosts[0].fenced.len(), 0, "while the block rests, and without another");
+    world.rest();
+    assert_eq!(one_block(&world, 0), (block, HeldState::Own));
+}
+
+#[test]
+fn a_host_that_was_removed_and_joins_again_does_not_answer_for_what_another_has() {
+    let mut world = removed();
+    let held = one_block(&world, 0);
+    let ip = *world.hosts[0].used.first().unwrap();
+    world.now += 601;
+    world.hosts[1].wants = 16;
+    world.rest();
+    let has = |world: &World| {
+        let mut all = world.hosts[1].journal.held.keys();
+        all.any(|place| place.block.to_string() == held.0)
+    };
+    assert!(has(&world));
+    world.hosts[1].used.insert(ip);
+    world.rejoin(0);
+    world.rest();
+    let host = &world.hosts[0];
+    assert!(host.journal.standing == Standing::Member && host.fenced.contains(&ip));
+    let taken = |alarm: &Alarm| matches!(alarm, Alarm::Taken { ip: other, .. } if *other == ip);
+    assert!(host.alarms.iter().any(taken), "{:?}", host.alarms);
+    world.detach(1, ip);
+    world.rest();
+    assert!(world.hosts[0].fenced.is_empty(), "granted by its owner");
+    assert!(!world.hosts[1].journal.leases(&"web".parse().unwrap(), ip));
 }
 
 #[test]

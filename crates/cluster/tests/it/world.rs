@@ -1,7 +1,7 @@
 //! Hosts, a store, and a network between them that loses, delays and repeats.
 //!
 //! A host's disk is its journal and the addresses it has in use; what it knows of the store goes
-//! when it crashes.  What is checked: no address is in use twice, unless that was said.
+//! when it crashes.  What is checked: no address is answered for twice, unless that was said.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -35,6 +35,8 @@ pub(crate) struct Machine {
     pub(crate) journal: Journal,
     pub(crate) view: Option<View>,
     pub(crate) used: BTreeSet<IpAddr>,
+    /// What of it nothing answers for: the host was removed, and it is not its own again.
+    pub(crate) fenced: BTreeSet<IpAddr>,
     pub(crate) wants: usize,
     pub(crate) exceptions: BTreeSet<IpAddr>,
     pub(crate) alarms: BTreeSet<Alarm>,
@@ -59,7 +61,8 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(hosts: usize) -> Self {
         let mut store = Memory::default();
-        let spec = ropewalk_spec::RawNetwork::default();
+        let mode = Some("routed".to_owned());
+        let spec = ropewalk_spec::RawNetwork { mode, ..Default::default() };
         let pool = Pool { net: POOL.parse().unwrap(), len: LEN, exclude: Vec::new() };
         let net = Net { spec, pools: vec![pool] };
         let key = Key::Net("web".parse().unwrap()).to_string();
@@ -77,6 +80,7 @@ impl World {
                 journal: Journal::new(id(n), me, "c".into()),
                 view: None,
                 used: BTreeSet::new(),
+                fenced: BTreeSet::new(),
                 wants: 1,
                 exceptions: BTreeSet::new(),
                 alarms: BTreeSet::new(),
@@ -128,13 +132,28 @@ impl World {
         let out = host.journal.held.values().flat_map(|held| &held.without);
         let freed =
             out.filter(|ip| !host.used.contains(*ip)).map(|ip| (web.clone(), *ip)).collect();
-        Local {
+        let mut exceptions: BTreeSet<_> =
+            host.exceptions.iter().map(|ip| (web.clone(), *ip)).collect();
+        let single = |ip: &&IpAddr| {
+            let place = Place { network: web.clone(), block: (**ip).into() };
+            let known = host.view.as_ref().and_then(|v| v.exceptions.get(&(web.clone(), **ip)));
+            host.journal.exceptions.contains_key(&place)
+                || known.is_some_and(|known| known.value.h == host.journal.host)
+        };
+        exceptions.extend(host.used.iter().filter(single).map(|ip| (web.clone(), *ip)));
+        let mut local = Local {
             freed,
             now: self.clock(n),
             wants: BTreeMap::from([((web.clone(), POOL.parse().unwrap()), host.wants)]),
             used,
-            exceptions: host.exceptions.iter().map(|ip| (web.clone(), *ip)).collect(),
+            exceptions,
+            ..Local::default()
+        };
+        if let Some(view) = &host.view {
+            let leased = BTreeMap::from([(web, host.used.iter().copied().collect())]);
+            local.regain(view, &host.journal, &leased);
         }
+        local
     }
 
     /// The host decides, writes down, and sends the first so many.
@@ -160,17 +179,38 @@ impl World {
         host.journal = journal;
         host.alarms = alarms;
         if host.journal.standing == Standing::Removed {
-            // What is attached goes.
-            host.used.clear();
-            host.exceptions.clear();
+            // What is attached stays, and nothing answers for it.
+            let single =
+                |ip: &IpAddr| host.journal.exceptions.keys().any(|place| place.block.contains(ip));
+            host.used.extend(std::mem::take(&mut host.exceptions).into_iter().filter(single));
+            host.fenced.clone_from(&host.used);
             self.unaware.remove(&n);
         }
+        self.lift(n);
         let count = txns.len() + usize::from(changed);
         for txn in &txns {
             assert!(!txn.compares.is_empty(), "a transaction relies on something");
         }
         self.under_way.extend(txns.into_iter().take(most));
         count
+    }
+
+    /// What is the host's own again is answered for.
+    fn lift(&mut self, n: usize) {
+        let (web, now) = ("web".parse().unwrap(), self.clock(n));
+        let host = &mut self.hosts[n];
+        if host.journal.settling(now).is_some() {
+            return;
+        }
+        let journal = &host.journal;
+        let own: Vec<IpAddr> = host.fenced.extract_if(.., |ip| journal.leases(&web, *ip)).collect();
+        own.into_iter().for_each(|ip| self.check(ip, n));
+    }
+
+    /// A sandbox goes.
+    pub(crate) fn detach(&mut self, n: usize, ip: IpAddr) {
+        self.hosts[n].used.remove(&ip);
+        self.hosts[n].fenced.remove(&ip);
     }
 
     /// A transaction that is under way arrives; it may arrive once more later.
@@ -201,8 +241,10 @@ impl World {
         let place = held.keys().nth(dice.roll(held.len())).unwrap();
         let hosts: Vec<IpAddr> = place.block.hosts().collect();
         let ip = hosts[dice.roll(hosts.len())];
-        if self.hosts[n].journal.leases(&web, ip) && !self.hosts[n].exceptions.contains(&ip) {
-            self.hosts[n].used.insert(ip);
+        let host = &mut self.hosts[n];
+        let free = !host.exceptions.contains(&ip) && !host.fenced.contains(&ip);
+        if host.journal.leases(&web, ip) && free {
+            host.used.insert(ip);
             self.check(ip, n);
         }
     }
@@ -224,7 +266,7 @@ impl World {
         let web = "web".parse().unwrap();
         for (other, host) in self.hosts.iter().enumerate() {
             let excepted = host.exceptions.contains(&ip) && host.journal.leases(&web, ip);
-            let uses = host.used.contains(&ip) || excepted;
+            let uses = host.used.contains(&ip) && !host.fenced.contains(&ip) || excepted;
             let aware = !self.unaware.contains(&other) && !self.unaware.contains(&n);
             assert!(other == n || !uses || !aware, "{ip} is in use on {n} and {other}");
         }
@@ -243,7 +285,7 @@ impl World {
 
     pub(crate) fn rejoin(&mut self, n: usize) {
         let host = &mut self.hosts[n];
-        if host.journal.standing == Standing::Removed && host.used.is_empty() {
+        if host.journal.standing == Standing::Removed {
             let token = format!("{}+", host.journal.me.token);
             host.journal.rejoin(token);
         }
@@ -334,10 +376,16 @@ impl World {
     fn no_address_twice(&self) {
         let mut users: BTreeMap<IpAddr, Vec<usize>> = BTreeMap::new();
         for (n, host) in self.hosts.iter().enumerate() {
-            host.used.iter().for_each(|ip| users.entry(*ip).or_default().push(n));
+            let answered = host.used.difference(&host.fenced);
+            answered.for_each(|ip| users.entry(*ip).or_default().push(n));
         }
         for (ip, hosts) in users.iter().filter(|(_, hosts)| hosts.len() > 1) {
             assert!(self.restored, "{ip} is in use on {hosts:?}");
+            let taken = |alarm: &Alarm| matches!(alarm, Alarm::Taken { ip: of, .. } if of == ip);
+            if hosts.iter().any(|n| self.hosts[*n].alarms.iter().any(taken)) {
+                // By number on the one, of a block on the other, which says so.
+                continue;
+            }
             for n in hosts {
                 let said = self.hosts[*n].alarms.iter().any(
                     |alarm| matches!(alarm, Alarm::Disputed { place, .. } if place.block.contains(ip)),

@@ -10,7 +10,7 @@
 
 mod ask;
 mod renew;
-mod revise;
+pub(crate) mod revise;
 mod tenant;
 
 use std::net::IpAddr;

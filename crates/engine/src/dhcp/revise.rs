@@ -118,7 +118,7 @@ impl Engine {
     }
 
     /// Asks the LAN whether anybody has `ip`.
-    fn is_free(&mut self, network: &NetworkHead, ip: IpAddr) -> Result<(), Fault> {
+    pub(crate) fn is_free(&mut self, network: &NetworkHead, ip: IpAddr) -> Result<(), Fault> {
         if source_to(ip) == Some(ip) {
             return Err(own(ip));
         }
@@ -127,13 +127,14 @@ impl Engine {
         found.into_iter().next().map_or(Ok(()), |(ip, mac)| Err(taken(ip, mac, lan.dev())))
     }
 
-    fn head(&self, record: &AttachmentRecord) -> Result<NetworkHead, Fault> {
+    /// The network of `record`.
+    pub(crate) fn head(&self, record: &AttachmentRecord) -> Result<NetworkHead, Fault> {
         let network = self.store.network_head(&record.network)?;
         network.ok_or_else(|| self.unknown(&record.network))
     }
 
     /// The plan of `record` as far as it depends on its addresses.
-    fn plan_of(
+    pub(crate) fn plan_of(
         &mut self,
         record: &AttachmentRecord,
         network: &NetworkHead,
@@ -149,10 +150,10 @@ impl Engine {
     }
 }
 
-fn keys(plan: &Plan) -> impl Iterator<Item = Key> {
+pub(crate) fn keys(plan: &Plan) -> impl Iterator<Item = Key> {
     plan.steps().iter().map(Step::key)
 }
 
-fn is_element(key: &Key) -> bool {
+pub(crate) fn is_element(key: &Key) -> bool {
     matches!(key.id, Id::Element(_))
 }

@@ -14,6 +14,7 @@ mod beside;
 mod cases;
 mod dhcp;
 mod direct;
+mod fence;
 mod flat;
 mod host;
 mod networks;

@@ -328,7 +328,7 @@ fn a_host_leaves_another_is_removed_and_returns() {
     assert_eq!(cluster.ok("h2", "ropewalk network ls --json"), "[]\n");
     cluster.ok("h1", "ropewalk host drain h2 --back");
     cluster.made("over");
-    cluster.ok("h2", "ropewalk attach netns:blue over");
+    cluster.ok("h2", "ropewalk attach netns:blue over --publish 8080:80");
     let figures = cluster.script(
         "h1",
         "exec 3<>/dev/tcp/127.0.0.1/9477; printf 'GET /metrics HTTP/1.1\\r\\n\\r\\n' >&3; cat <&3",
@@ -347,15 +347,27 @@ fn a_host_leaves_another_is_removed_and_returns() {
     until("it knows", || cluster.alarms("h2").iter().any(|alarm| alarm.contains("removed")));
     let hosts = cluster.json("h1", "host ls");
     assert_eq!(hosts.as_array().map(Vec::len), Some(1), "{hosts}");
-    let refused = cluster.run("h2", "ropewalk join etcd://192.168.1.11 --name h2");
-    assert!(refused.err.contains("[network-in-use]"), "{}", refused.err);
-    cluster.ok("h2", "ropewalk detach netns:blue");
+    // Nothing of it is reached any more, not even from the host itself, and no port leads there.
+    let blue = cluster.address("h2");
+    let reached = |from: &str| cluster.run(from, &format!("ping -c1 -W1 {blue}")).status == Some(0);
+    let published = |cluster: &Cluster| {
+        cluster.ok("h2", "nft list map inet ropewalk publish4").contains("elements")
+    };
+    until("blue is fenced", || cluster.json("h2", "ps")[0]["state"] == "fenced");
+    assert!(!reached("h2") && !published(&cluster));
+    let refused = cluster.run("h2", "ropewalk attach new:more over");
+    assert!(refused.err.contains("[pool-exhausted]"), "{}", refused.err);
+    // Nobody had its block meanwhile.
     cluster.ok("h2", "ropewalk join etcd://192.168.1.11 --name h2");
     until("it is back", || {
         let hosts = cluster.json("h1", "host ls");
         let owns = |host: &Value| host["blocks"].as_array().is_some_and(|all| all.len() == 1);
         hosts.as_array().is_some_and(|all| all.len() == 2 && all.iter().all(owns))
     });
+    until("blue is reached again", || reached("h1") && reached("h2") && published(&cluster));
+    assert_eq!(cluster.address("h2"), blue);
+    until("nothing is amiss", || cluster.ok("h2", "ropewalk check --json") == "[]\n");
+    cluster.ok("h2", "ropewalk attach new:more over");
 }
 
 /// What answers at that port of a host, asked from somewhere.

@@ -93,6 +93,7 @@ fn record(ns: &str, addresses: &[&str], publish: &[&str]) -> AttachmentRecord {
         dhcp: None,
         doubtful: Vec::new(),
         doubtful_publish: Vec::new(),
+        fenced: Vec::new(),
         lodged: Vec::new(),
         parts: Vec::new(),
         answer: None,
