@@ -10,7 +10,7 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use ropewalk_facts::{Body, Fact, Fdb, Neigh, Ns, Route, Snapshot};
-use ropewalk_plan::{Change, Plan, holds, predict};
+use ropewalk_plan::{Change, Plan, Step, holds, predict};
 use ropewalk_spec::{Network, Peer};
 use ropewalk_topology::{HostFacts, Way, way};
 
@@ -140,7 +140,10 @@ impl<'a> Gap<'a> {
             }
         }
         if !plan.steps().is_empty() {
-            return Ok(Some(predict(&plan, &mut self.wrong)?));
+            // Of each thing once: what is made is not kept in mind, there may be a hundred thousand.
+            let keys = plan.steps().iter().map(Step::key);
+            let mut found: Snapshot = keys.filter_map(|key| self.wrong.remove(&key)).collect();
+            return Ok(Some(predict(&plan, &mut found)?));
         }
         let stray = self.stray.split_off(self.stray.len().saturating_sub(many));
         let gone: Vec<Change> = stray.into_iter().map(Change::gone).collect();
