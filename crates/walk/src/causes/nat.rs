@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use ropewalk_facts::nft::{ChainKey, Expr, Family, NatKind};
+use ropewalk_facts::nft::{ChainKey, Expr, Family, NatKind, Rule};
 use ropewalk_facts::{IfName, Ns};
 
 use super::edit::{self, node};
@@ -71,7 +71,7 @@ pub(super) fn no_way_back(case: &Case<'_>, add: &mut Vec<Candidate>) {
     let chains = snat_chains(n);
     let tool = if ip.is_ipv6() { "ip6tables" } else { "iptables" };
     let fix = within(&ns, &format!("{tool} -t nat -I POSTROUTING -s {net} -o {dev} -j MASQUERADE"));
-    let (code, at, sentence, fixes) = match shadow(n, &chains) {
+    let (code, at, sentence, fixes) = match shadow(case, n, &chains) {
         Some(chain) if matches!(stop.why, Why::NoWayBack(_)) => (
             "NAT_RULE_SHADOWED",
             chain_place(&ns, &chain),
@@ -175,15 +175,27 @@ pub(super) fn notrack(case: &Case<'_>, add: &mut Vec<Candidate>) {
     }
 }
 
-/// A chain in which a rule that decides otherwise stands before the translation.
-fn shadow(n: &Node, chains: &[ChainKey]) -> Option<ChainKey> {
-    let chain = chains.iter().find(|c| {
-        n.nft.chains.get(*c).is_some_and(|l| {
-            let at = l.rules.iter().position(|r| r.exprs.iter().any(snats)).unwrap_or(0);
-            l.rules.iter().take(at).any(|r| r.exprs.iter().any(|e| matches!(e, Expr::Verdict(_))))
-        })
-    })?;
-    Some(chain.clone())
+/// A chain in which a rule that decides otherwise stands before the translation, and keeps this packet from it.
+fn shadow(case: &Case<'_>, n: &Node, chains: &[ChainKey]) -> Option<ChainKey> {
+    let ends = |r: &Rule| r.exprs.iter().any(super::publish::ends);
+    let before = |chain: &ChainKey| {
+        let line = n.nft.chains.get(chain)?;
+        let at = line.rules.iter().position(|r| r.exprs.iter().any(snats))?;
+        let rules = line.rules.iter().take(at).filter(|r| ends(r));
+        Some(rules.map(|r| r.key.clone()).collect::<Vec<_>>())
+    };
+    let found = chains.iter().find(|chain| {
+        let Some(keys) = before(chain).filter(|keys| !keys.is_empty()) else { return false };
+        let mut other = case.world.clone();
+        node(&mut other, &n.ns, |n| {
+            let line = n.nft.chains.get_mut(*chain);
+            line.into_iter().for_each(|line| line.rules.retain(|r| !keys.contains(&r.key)));
+        });
+        other.forget();
+        let after = crate::trip(&other, case.question);
+        !after.stop().is_some_and(|stop| matches!(stop.why, Why::NoWayBack(_)))
+    });
+    found.cloned()
 }
 
 /// The answer cannot go back to the source, as it would to that of a host in between.

@@ -123,7 +123,8 @@ fn leads(expr: &Expr) -> bool {
     }
 }
 
-fn ends(expr: &Expr) -> bool {
+/// It decides, and translates nothing.
+pub(super) fn ends(expr: &Expr) -> bool {
     matches!(expr, Expr::Verdict(v) if matches!(v.code, VerdictCode::Accept | VerdictCode::Return))
 }
 
