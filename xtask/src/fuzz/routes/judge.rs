@@ -100,8 +100,10 @@ fn walk(world: &World, q: &Question, answer: &Answer) -> (route::Ask, Walk) {
             let (proto, sport, dport) = q.flow;
             let tuple = Tuple { src, dst: q.dst, proto, sport, dport };
             let packet = Packet { mark: q.mark, ..Packet::new(tuple, 60) };
-            let ways = (0..WAYS).map(|way| arrives(world, &Ns::HOST, dev, &packet, way));
-            let mut ways: Vec<_> = ways.collect();
+            let mut ways = Vec::new();
+            for way in 0..WAYS {
+                ways.push(arrives(world, &Ns::HOST, dev, &packet, way));
+            }
             // The source is asked about by the way that the packet takes, which the kernel chooses.
             let same = ways.iter().position(|said| match (said, &answer.taken) {
                 (Ok((_, hop)), Ok(taken)) => hop.as_ref().map(of) == taken.hops.first().map(of),
