@@ -12,6 +12,7 @@ use crate::Fault;
 
 /// What the tests need, and nothing the product needs.
 const PACKAGES: &[&str] = &[
+    "aardvark-dns",
     "arptables",
     "busybox-static",
     "conntrack",
@@ -27,6 +28,7 @@ const PACKAGES: &[&str] = &[
     "iptables",
     "iputils-ping",
     "linux-libc-dev",
+    "netavark",
     "netcat-openbsd",
     "nftables",
     "openssl",
