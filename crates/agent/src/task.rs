@@ -6,8 +6,8 @@
 //!     review     every 60 s, when a link comes up: whether peers of routed networks are on a link
 //!     try        every 60 s, when a link comes up: what tunnels leave to hardware
 //!
-//! A further duty is a function of the
-//! engine and a line in [`TASKS`].  Never here: how a duty is done.
+//! Each comes up to an eighth sooner, by chance, so that hosts that began together do not do it together.
+//! A further duty is a function of the engine and a line in [`TASKS`].  Never here: how a duty is done.
 
 use std::time::Duration;
 
