@@ -28,7 +28,7 @@ use ropewalk_spec::NetworkName;
 
 use crate::desk::{self, Desk};
 use crate::endpoints::{self, Endpoints};
-use crate::hands::{boot, computed, millis, now, remember_peers, sooner, uplink};
+use crate::hands::{boot, computed, millis, now, part_of, remember_peers, sooner, uplink};
 use crate::leads::lead;
 use crate::said::Said;
 use crate::share::Share;
@@ -67,8 +67,10 @@ pub(crate) async fn stay(paths: &Paths, desk: &Desk, tell: &mut dyn FnMut(&Said)
 /// How often it is decided again, although nothing was heard: what waits, waits for a time.
 const AGAIN: Duration = Duration::from_secs(10);
 
-/// How long a round waits that has nothing left to do but to write down, for what comes meanwhile.
+/// How long a round waits that has nothing left to do but to write down, for what comes meanwhile; and by how
+/// much longer, for each host that does the same now: they do not all do it at once.
 const SOON: Duration = Duration::from_millis(100);
+const SPREAD: Duration = Duration::from_millis(10);
 /// A round is followed by so many times what it computed of rest, and by so much at the most: what changes
 /// meanwhile is looked at together.
 const REST: u32 = 7;
@@ -232,7 +234,9 @@ impl<'a> Stay<'a> {
         if whole {
             self.memory.progress.took_ms = millis(began.elapsed());
         }
-        let due = if whole { began + SOON } else { began };
+        let hosts = u32::try_from(view.hosts.len()).unwrap_or(u32::MAX);
+        let rest = part_of(SPREAD.saturating_mul(hosts).min(LONGEST));
+        let due = if whole { began + SOON + rest } else { began };
         self.due = Some(self.due.map_or(due, |before| before.min(due)));
     }
 

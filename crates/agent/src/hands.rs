@@ -120,9 +120,13 @@ pub(crate) fn boot() -> String {
 /// A time that is up to an eighth shorter, by chance: agents that were started together (machines
 /// after a loss of power) shall not do together what each does now and then.
 pub(crate) fn sooner(every: Duration) -> Duration {
-    let chance = RandomState::new().hash_one(every);
-    let part = u32::try_from(chance % 1024).unwrap_or_default();
-    every - every / (8 * 1024) * part
+    every - part_of(every / 8)
+}
+
+/// Some of a time, by chance.
+pub(crate) fn part_of(whole: Duration) -> Duration {
+    let chance = RandomState::new().hash_one(whole);
+    whole / 1024 * u32::try_from(chance % 1024).unwrap_or_default()
 }
 
 /// What a fault of the engine says, as one line of many.

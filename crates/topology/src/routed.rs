@@ -115,6 +115,7 @@ pub(crate) fn way(
 fn direct(ip: IpAddr, peer: &Peer, block: IpNet, host: &HostFacts) -> Option<Route> {
     let (via, link) = near(ip, peer, block, host)?;
     let mut route = Route::unicast(RouteKey::main(block), link.dev.clone(), Some(via));
+    route.scope = vxlan::apart(via);
     route.prefsrc = link.own;
     route.mtu = vxlan::fits(peer.mtu, host.mtu, block);
     Some(route)

@@ -11,7 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use ropewalk_facts::{
-    Body, Fdb, FdbKey, IfName, Link, LinkKind, Mac, Neigh, NeighKey, Ns, Route, RouteKey,
+    Body, Fdb, FdbKey, IfName, Link, LinkKind, Mac, Neigh, NeighKey, Ns, Route, RouteKey, Scope,
     SysctlPath, VxlanSpec, proto,
 };
 use ropewalk_plan::{Duplicate, Plan};
@@ -186,11 +186,27 @@ impl End<'_> {
     fn route(&self, peer: &Peer, block: IpNet) -> Route {
         let mut route = Route::unicast(RouteKey::main(block), self.dev(), Some(block.network()));
         route.hops.iter_mut().for_each(|hop| hop.onlink = true);
+        route.scope = apart(block.network());
         route.prefsrc = (self.own)(self.network, block);
         let theirs = peer.mtu.map(|mtu| mtu.saturating_sub(Vxlan::overhead(self.local)));
         route.mtu = fits(theirs, self.mtu, block);
         route
     }
+}
+
+/// The scope of a route by a gateway to another host: a number between universe and site, by the gateway.
+///
+/// It changes nothing for a packet. The kernel looks for a next hop that it knows by protocol, scope, source,
+/// metric and link (`fib_info_hashfn`, net/ipv4/fib_semantics.c), and not by the gateway: thousands of hosts on
+/// one link would be one chain, which each new route walks. Interior routes may have a scope of their own
+/// (`rt_scope_t`, include/uapi/linux/rtnetlink.h).
+pub(crate) fn apart(via: IpAddr) -> Scope {
+    /// `RT_SCOPE_SITE`.
+    const SITE: u32 = 200;
+    let IpAddr::V4(via) = via else { return Scope::GLOBAL };
+    // The upper half of a product by the golden ratio: neighbours come far from each other.
+    let mixed = via.to_bits().wrapping_mul(0x9e37_79b9) >> 16;
+    Scope(u8::try_from(mixed % SITE).unwrap_or_default())
 }
 
 /// What fits through both uplinks, where the peer's is known: a packet that is too long is answered
@@ -214,4 +230,24 @@ fn at(dev: &IfName, block: IpNet, mac: Mac) -> Neigh {
     let key = NeighKey { dev: dev.clone(), ip: block.network(), proxy: false };
     let state = Neigh::PERMANENT;
     Neigh { key, mac: Some(mac), state, proto: proto::ROPEWALK, derived: false }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn thousands_of_next_hops_on_one_link_are_not_one_chain_of_the_kernel() {
+        let blocks = (0..5000_u32).map(|n| IpAddr::V4((0x0a05_0000 + (n << 4)).into()));
+        let hosts = (0..5000_u32).map(|n| IpAddr::V4((0xc0a8_0001 + n).into()));
+        for vias in [blocks.collect::<Vec<_>>(), hosts.collect()] {
+            let mut chains: BTreeMap<Scope, usize> = BTreeMap::new();
+            vias.iter().for_each(|via| *chains.entry(apart(*via)).or_default() += 1);
+            assert!(chains.keys().all(|scope| scope.0 < 200), "past what interior routes may have");
+            assert!(chains.values().all(|long| *long <= 50), "twice the mean: {chains:?}");
+        }
+        assert_eq!(apart([0xfd; 16].into()), Scope::GLOBAL, "IPv6 has no scopes of routes");
+    }
 }
