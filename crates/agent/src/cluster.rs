@@ -73,7 +73,7 @@ const SOON: Duration = Duration::from_millis(100);
 const SPREAD: Duration = Duration::from_millis(10);
 /// A round is followed by so many times what it computed of rest, and by so much at the most: what changes
 /// meanwhile is looked at together.
-const REST: u32 = 7;
+const REST: u32 = 15;
 const LONGEST: Duration = Duration::from_secs(2);
 
 /// A host in its cluster.

@@ -9,7 +9,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use ropewalk_facts::{Body, Fact, Ns, Snapshot, proto};
+use ipnet::IpNet;
+use ropewalk_facts::{Body, Fact, IfName, Ns, Snapshot, proto};
 use ropewalk_kernel::Kernel;
 use ropewalk_plan::{Plan, Step, predict};
 use ropewalk_spec::{Network, NetworkName, Peer, names};
@@ -24,7 +25,8 @@ pub struct Lead {
     kernel: Kernel,
     network: Network,
     facts: HostFacts,
-    links: Snapshot,
+    /// The host's own addresses with their prefixes.
+    own: Vec<(IpNet, IfName)>,
 }
 
 /// Other hosts by their addresses, and their blocks.
@@ -53,7 +55,9 @@ impl Engine {
         if let Some(ways) = network.mode.ways_mut() {
             ways.peers.clear();
         }
-        Ok(Some(Lead { kernel: Kernel::new()?, network, facts, links }))
+        let own = links.of(&Ns::HOST).filter_map(|fact| fact.body.as_addr());
+        let own = own.map(|own| (own.key.net, own.key.dev.clone())).collect();
+        Ok(Some(Lead { kernel: Kernel::new()?, network, facts, own }))
     }
 }
 
@@ -82,10 +86,9 @@ impl Lead {
 
     /// The link that has the address of a host in one of its own prefixes.
     fn near(&self, ip: IpAddr) -> Option<Near> {
-        let all = self.links.of(&Ns::HOST).filter_map(|fact| fact.body.as_addr());
-        let own = all.filter(|own| own.key.net.contains(&ip) && own.key.net.addr() != ip);
-        let best = own.max_by_key(|own| own.key.net.prefix_len())?;
-        Some(Near { dev: best.key.dev.clone(), own: Some(best.key.net.addr()) })
+        let around = self.own.iter().filter(|(net, _)| net.contains(&ip) && net.addr() != ip);
+        let (net, dev) = around.max_by_key(|(net, _)| net.prefix_len())?;
+        Some(Near { dev: dev.clone(), own: Some(net.addr()) })
     }
 }
 
