@@ -192,10 +192,12 @@ impl<'a> Stay<'a> {
                 }
                 Some(Ok(())) => self.heard(),
                 None if self.rounded.elapsed() >= self.patience() => self.due = Some(self.rounded),
-                None if self.due.is_none() && self.crowd() != self.crowd => {
-                    self.due = Some(self.rounded);
+                None if self.stirred != Some(self.desk.stirred()) => {
+                    if self.due.is_none() && self.crowd() != self.crowd {
+                        self.due = Some(self.rounded);
+                    }
+                    self.tell_endpoints().await;
                 }
-                None if self.stirred != Some(self.desk.stirred()) => self.tell_endpoints().await,
                 None => {}
             }
             let begun = Instant::now();
