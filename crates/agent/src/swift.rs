@@ -234,7 +234,10 @@ mod tests {
             let ways = routes.lines().filter(of).map(|line| line.replace(" src 192.168.1.1", ""));
             (whole, ways.collect::<Vec<_>>().join("\n").trim().to_owned())
         };
-        let way = |ip: &str, host: &str| (true, format!("{ip} via {host} dev eth0"));
+        let way = |ip: &str, host: &str| {
+            let scope = if host == "192.168.1.2" { 56 } else { 160 };
+            (true, format!("{ip} via {host} dev eth0 scope {scope}"))
+        };
         assert_eq!(
             comes([10, 5, 9, 9], 2, false),
             way("10.5.9.9", "192.168.1.2"),

@@ -418,7 +418,7 @@ fn a_tunnel_leads_to_each_block_of_each_peer() {
             ~ net/ipv6/conf/rwv-web/accept_ra = 0
             + fdb 02:72:2c:14:c0:12 dev rwv-web self dst 192.168.1.12 permanent
             + neigh 10.5.2.0 lladdr 02:72:2c:14:c0:12 dev rwv-web nud permanent protocol 114
-            + route 10.5.2.0/24 via 10.5.2.0 dev rwv-web onlink proto 114 src 10.5.1.1
+            + route 10.5.2.0/24 via 10.5.2.0 dev rwv-web onlink proto 114 scope 48 src 10.5.1.1
             + neigh fd00:5:2:: lladdr 02:72:2c:14:c0:12 dev rwv-web nud permanent protocol 114
             + route fd00:5:2::/64 via fd00:5:2:: dev rwv-web onlink proto 114 src fd00:5:1::1
             + element inet ropewalk direct4 { 10.5.1.0/24 . 10.5.2.0/24 }
@@ -469,15 +469,15 @@ fn a_routed_network_leads_to_its_peers_directly_or_through_a_tunnel() {
         ~ net/ipv6/conf/rwv-web/accept_ra = 0
         + address 10.5.1.0/32 dev rwv-web
         + address fd00:5:1::/128 dev rwv-web nodad
-        + route 10.5.2.0/24 via 192.168.1.12 dev up0 proto 114 src 192.168.1.11
+        + route 10.5.2.0/24 via 192.168.1.12 dev up0 proto 114 scope 75 src 192.168.1.11
         + route fd00:5:2::/64 via fd00:1::12 dev up0 proto 114 src fd00:1::11
-        + route 10.5.3.0/24 via 192.168.1.13 dev up0 proto 114 src 192.168.1.11 mtu 1400
+        + route 10.5.3.0/24 via 192.168.1.13 dev up0 proto 114 scope 178 src 192.168.1.11 mtu 1400
         + fdb 02:72:7e:94:7a:a9 dev rwv-web self dst 192.168.1.13 permanent
         + neigh fd00:5:3:: lladdr 02:72:7e:94:7a:a9 dev rwv-web nud permanent protocol 114
         + route fd00:5:3::/64 via fd00:5:3:: dev rwv-web onlink proto 114 src fd00:5:1:: mtu 1350
         + fdb 02:72:49:cc:87:0f dev rwv-web self dst 192.168.9.14 permanent
         + neigh 10.5.4.0 lladdr 02:72:49:cc:87:0f dev rwv-web nud permanent protocol 114
-        + route 10.5.4.0/24 via 10.5.4.0 dev rwv-web onlink proto 114 src 10.5.1.0 mtu 1350
+        + route 10.5.4.0/24 via 10.5.4.0 dev rwv-web onlink proto 114 scope 51 src 10.5.1.0 mtu 1350
         + element inet ropewalk direct4 { 10.5.1.0/24 . 10.5.2.0/24 }
         + element inet ropewalk direct4 { 10.5.2.0/24 . 10.5.1.0/24 }
         + element inet ropewalk far4 { 10.5.2.7 : 192.168.1.11 }

@@ -240,9 +240,10 @@ mod tests {
 
     #[test]
     fn thousands_of_next_hops_on_one_link_are_not_one_chain_of_the_kernel() {
-        let blocks = (0..5000_u32).map(|n| IpAddr::V4((0x0a05_0000 + (n << 4)).into()));
+        let small = (0..5000_u32).map(|n| IpAddr::V4((0x0a05_0000 + (n << 4)).into()));
+        let wide = (0..5000_u32).map(|n| IpAddr::V4((0x0a00_0000 + (n << 8)).into()));
         let hosts = (0..5000_u32).map(|n| IpAddr::V4((0xc0a8_0001 + n).into()));
-        for vias in [blocks.collect::<Vec<_>>(), hosts.collect()] {
+        for vias in [small.collect::<Vec<_>>(), wide.collect(), hosts.collect()] {
             let mut chains: BTreeMap<Scope, usize> = BTreeMap::new();
             vias.iter().for_each(|via| *chains.entry(apart(*via)).or_default() += 1);
             assert!(chains.keys().all(|scope| scope.0 < 200), "past what interior routes may have");

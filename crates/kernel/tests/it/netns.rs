@@ -41,7 +41,9 @@ fn the_folder_becomes_a_shared_mount_once() {
     let net = Private::enter();
     // A new /run above the old one: who takes away the machine's own folder takes away the mounts that all
     // other tests have upon it. Where the machine's own is a mount already, it lies under the test's.
-    net.sh("while umount /run/netns 2>/dev/null; do :; done; mount -t tmpfs x /run; mkdir /run/netns");
+    net.sh(
+        "while umount /run/netns 2>/dev/null; do :; done; mount -t tmpfs x /run; mkdir /run/netns",
+    );
     for name in ["a", "b"] {
         netns::create(name).unwrap();
     }
