@@ -70,6 +70,7 @@ fn suspect(world: &World, question: &Question, trip: &Trip, verdict: &mut Verdic
     let Some(found) = suspected(world, trip) else { return };
     found.code.clone_into(&mut verdict.code);
     (verdict.place, verdict.sentence, verdict.fix) = (found.place, found.sentence, found.fix);
+    verdict.advice = found.advice;
     "seen-only".clone_into(&mut verdict.certainty);
 }
 

@@ -8,7 +8,7 @@ use std::net::IpAddr;
 
 use ropewalk_facts::{IfName, NextHop, Ns, Route, RouteKind};
 
-use crate::l2::{Arrival, Frame, Spread};
+use crate::l2::{Arrival, Frame, Spread, far_end};
 use crate::nft::Hook;
 use crate::packet::{BROADCAST, Packet};
 use crate::question::proto;
@@ -171,9 +171,8 @@ impl Walker<'_> {
         p.dmac = owner.as_ref().map_or(BROADCAST, |o| o.mac);
         let spread = self.send(ns, name, p.clone());
         let outside = owner.is_some_and(|o| o.outside);
-        if outside && let Some((ns, dev)) = spread.outside.first().cloned() {
-            self.hop(&ns, dev.as_str(), format!("leaves for {via}"), &p);
-            return Ok(Step::End(Box::new(Ending::Left { ns, dev, packet: p, via })));
+        if outside && let Some(gate) = spread.outside.first() {
+            return Ok(self.left(gate, &p, via));
         }
         self.pick(ns, name, spread, &p, via)
     }
@@ -194,23 +193,22 @@ impl Walker<'_> {
         let telling = |stop: &&Stop| !matches!(stop.why, Why::NotForUs(_) | Why::Hairpin);
         let loss = spread.losses.iter().find(telling).or_else(|| spread.losses.first()).cloned();
         match (loss, spread.outside.first()) {
-            (None, Some((ns, dev))) => Ok(Step::End(Box::new(Ending::Left {
-                ns: ns.clone(),
-                dev: dev.clone(),
-                packet: p.clone(),
-                via,
-            }))),
-            (Some(loss), Some((ns, dev))) if matches!(loss.why, Why::NotForUs(_)) => {
-                Ok(Step::End(Box::new(Ending::Left {
-                    ns: ns.clone(),
-                    dev: dev.clone(),
-                    packet: p.clone(),
-                    via,
-                })))
+            (None, Some(gate)) => Ok(self.left(gate, p, via)),
+            (Some(loss), Some(gate)) if matches!(loss.why, Why::NotForUs(_)) => {
+                Ok(self.left(gate, p, via))
             }
             (Some(loss), _) => Err(loss),
             (None, None) => Err(Self::stop(ns, Some(dev), Why::Loose, p)),
         }
+    }
+
+    /// It has left for where nobody may look.
+    fn left(&mut self, (ns, dev): &(Ns, IfName), p: &Packet, via: IpAddr) -> Step {
+        let end = self.node(ns).and_then(|node| far_end(node, node.devs.get(dev)?, p.dmac));
+        let what = end.map(|(vni, remote)| format!("into the tunnel {vni} to {remote}"));
+        self.hop(ns, dev.as_str(), what.unwrap_or_else(|| format!("leaves for {via}")), p);
+        let (ns, dev) = (ns.clone(), dev.clone());
+        Step::End(Box::new(Ending::Left { ns, dev, packet: p.clone(), via }))
     }
 
     /// The MTU of the link and of the route.

@@ -1,12 +1,14 @@
 //! What is suspected where nothing is wrong in all that may be looked at, and yet no answer came.
 //!
 //!     a neighbour that somebody has written down for good · a source of the site's own, sent to the world
+//!     · the host at the other end of a tunnel
 //!
 //! Only asked once a packet was really sent.  Never here: sending.
 
 use std::net::IpAddr;
 
 use crate::causes;
+use crate::l2::far_end;
 use crate::route::{self, Answer};
 use crate::trace::{Ending, Trip};
 use crate::world::World;
@@ -20,6 +22,8 @@ pub struct Suspect {
     pub place: String,
     /// In words.
     pub sentence: String,
+    /// What a person does about it where no command is known.
+    pub advice: Option<String>,
     /// Commands that would repair it.
     pub fix: Vec<String>,
 }
@@ -33,6 +37,9 @@ pub fn suspected(world: &World, trip: &Trip) -> Option<Suspect> {
     let Ending::Left { ns, dev, packet, .. } = &trip.request.end else { return None };
     let node = world.node(ns)?;
     let place = causes::place(ns, Some(dev));
+    if let Some((vni, remote)) = far_end(node, node.devs.get(dev)?, packet.dmac) {
+        return Some(silent_tunnel(place, vni, remote));
+    }
     let ask = route::Ask { oif: Some(dev.clone()), ..route::Ask::of(packet) };
     let via = match route::lookup(node, packet.dst, &ask) {
         Answer::Route(taken) => taken.route.hops.iter().find_map(|hop| hop.via),
@@ -49,6 +56,7 @@ pub fn suspected(world: &World, trip: &Trip) -> Option<Suspect> {
                 "nobody answers, and {mac} is written down for {next} on {place}, whoever has it now"
             ),
             place,
+            advice: None,
             fix: vec![causes::within(ns, &format!("ip neigh del {next} dev {dev}"))],
         });
     }
@@ -64,10 +72,27 @@ pub fn suspected(world: &World, trip: &Trip) -> Option<Suspect> {
                 packet.src
             ),
             place,
+            advice: None,
             fix: vec![causes::within(ns, &rule)],
         });
     }
     None
+}
+
+/// What goes into a tunnel and is not answered: that is to be looked at on the host at its other end.
+fn silent_tunnel(place: String, vni: u32, remote: IpAddr) -> Suspect {
+    Suspect {
+        code: "TUNNEL_SILENT",
+        place,
+        sentence: format!(
+            "nothing comes back through the tunnel {vni} from the host {remote}: it is down, a firewall drops the \
+             tunnel's UDP packets, or it does not lead them on or back"
+        ),
+        advice: Some(format!(
+            "look on {remote}: ropewalk check, and what drops the tunnel's UDP port there"
+        )),
+        fix: Vec::new(),
+    }
 }
 
 /// Who has sent it.

@@ -225,6 +225,14 @@ fn from_outside(
     let Some(node) = walker.node(ns) else {
         return Ending::Stopped(Box::new(Walker::stop(ns, None, Why::NotRead, packet)));
     };
+    if let Some(tunnel) = node.devs.get(dev).filter(|dev| dev.tunnel()) {
+        if let Err(stop) = walker.back_by_tunnel(ns, tunnel, packet) {
+            return Ending::Stopped(stop);
+        }
+        // The other end is a host of the same network, which has a way back: to the station that has sent it.
+        back.dmac = packet.smac;
+        return walker.enter(ns, dev, back);
+    }
     let near = node.addrs_of(dev).any(|a| a.key.net.contains(&back.dst));
     // A translated source that nobody has is no way back either.
     let nobody = request_source(walker, packet) && walker.world.owners(back.dst).next().is_none();

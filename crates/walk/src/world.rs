@@ -135,6 +135,11 @@ impl Dev {
     pub fn kind(&self) -> &str {
         &self.seen.kind
     }
+    /// A tunnel to other hosts.
+    #[must_use]
+    pub fn tunnel(&self) -> bool {
+        matches!(self.link.kind, ropewalk_facts::LinkKind::Vxlan(_))
+    }
     /// The loopback device.
     #[must_use]
     pub fn loopback(&self) -> bool {

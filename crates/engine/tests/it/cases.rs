@@ -335,6 +335,48 @@ fn where_nobody_answers_who_was_written_down_or_is_not_translated_is_suspected()
 }
 
 #[test]
+fn where_nobody_answers_through_a_tunnel_its_other_end_is_suspected_and_no_entry_of_its_own() {
+    let case = case("healthy-tunnel-to-a-host-not-seen");
+    let world = World::new(&case.scan);
+    let found = suspected(&world, &trip(&world, &case.question)).unwrap();
+    assert_eq!((found.code, found.place.as_str()), ("TUNNEL_SILENT", "host:rwv-over"));
+    assert!(found.sentence.contains("tunnel 8782574 from the host 192.168.1.12"), "{found:?}");
+    // The neighbours of a tunnel are written down for good, and are right.
+    assert_eq!(found.fix, Vec::<String>::new());
+}
+
+#[test]
+fn a_firewall_here_that_drops_what_comes_back_through_a_tunnel_is_named() {
+    let mut case = case("healthy-tunnel-to-a-host-not-seen");
+    let key = TableKey::new(Family::Inet, "fw").chain("in");
+    let base = Base { kind: "filter".into(), hook: 1, priority: 0, drop: false, devs: vec![] };
+    let exprs = vec![
+        Expr::Payload { what: Payload { base: 2, offset: 2, len: 2 }, dreg: Reg(0) },
+        Expr::Cmp { sreg: Reg(0), op: CmpOp::Eq, data: Bytes(4789_u16.to_be_bytes().into()) },
+        Expr::Verdict(Verdict { code: VerdictCode::Drop, chain: None }),
+    ];
+    let rule = Rule { key: RuleKey { chain: key.clone(), tag: "#1".into() }, exprs, at: None };
+    case.scan.facts.insert(Body::Chain(Chain { key, base: Some(base) }).at(Ns::default()));
+    case.scan.facts.insert(Body::NftRule(rule).at(Ns::default()));
+    let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    assert_eq!(said.place, "host:inet/fw/in", "{} {}", said.code, said.sentence);
+    assert!(said.code.starts_with("FILTER_DROP"), "{}", said.code);
+}
+
+#[test]
+fn the_answer_of_a_host_that_is_not_seen_comes_by_the_bridged_tunnel_that_the_request_took() {
+    let mut case = case("healthy-vxlan");
+    let hidden = ["netns:c2", "netns:w2", "netns:sw"].map(Ns::new);
+    case.scan.seen.retain(|ns, _| !hidden.contains(ns));
+    let facts = case.scan.facts.iter().filter(|f| !hidden.contains(&f.ns)).cloned();
+    case.scan.facts = facts.collect();
+    let said = ropewalk_engine::why_in(&case.scan, &case.question).unwrap();
+    assert_eq!((said.code.as_str(), said.place.as_str()), ("OK", "-"), "{}", said.sentence);
+    let back: Vec<&str> = said.reply.iter().map(|hop| hop.netns.as_str()).collect();
+    assert!(back.contains(&"w1") && back.contains(&"c1"), "{back:?}");
+}
+
+#[test]
 fn a_chain_that_was_there_before_any_translated_sees_what_is_translated() {
     let said = |first: bool| {
         let mut case = case("publish-healthy");

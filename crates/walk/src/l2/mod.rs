@@ -9,6 +9,8 @@ mod bridge;
 mod tc;
 mod tunnel;
 
+pub(crate) use tunnel::far_end;
+
 use std::net::IpAddr;
 
 use ropewalk_facts::nft::Family;

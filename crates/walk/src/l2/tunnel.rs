@@ -6,13 +6,14 @@
 
 use std::net::IpAddr;
 
-use ropewalk_facts::{LinkKind, Mac, Ns, VxlanSpec};
+use ropewalk_facts::seen::Tuple;
+use ropewalk_facts::{IfName, LinkKind, Mac, Ns, VxlanSpec};
 
 use super::{Frame, Spread, multicast};
 use crate::packet::{NO_MAC, Packet};
 use crate::question::proto;
 use crate::route::{self, Answer};
-use crate::trace::{Ending, Why};
+use crate::trace::{Ending, Stop, Why};
 use crate::walker::Walker;
 use crate::world::{Dev, Node};
 
@@ -73,14 +74,47 @@ impl Walker<'_> {
             };
             let mut copy = frame.clone();
             copy.hop(ns, dev.name().as_str(), format!("into the tunnel {} to {remote}", spec.vni));
-            self.outer(ns, spec, outer, remote, copy, out);
+            self.outer(ns, (dev.name(), spec), outer, remote, copy, out);
         }
+    }
+
+    /// What comes back through a tunnel comes in by the link that leads to its other end, and is shown to the
+    /// rules there as the UDP packet that it is.
+    pub(crate) fn back_by_tunnel(
+        &mut self,
+        ns: &Ns,
+        dev: &Dev,
+        request: &Packet,
+    ) -> Result<(), Box<Stop>> {
+        let (Some(node), LinkKind::Vxlan(spec)) = (self.node(ns), &dev.link.kind) else {
+            return Ok(());
+        };
+        let Some((_, remote)) = far_end(node, dev, request.dmac) else { return Ok(()) };
+        let Some(lower) = toward(node, remote) else { return Ok(()) };
+        let own = || node.addrs_of(lower.name()).map(|a| a.key.net.addr());
+        let Some(local) = spec.local.or_else(|| own().find(|a| a.is_ipv6() == remote.is_ipv6()))
+        else {
+            return Ok(());
+        };
+        let tuple =
+            Tuple { src: remote, dst: local, proto: proto::UDP, sport: 50_000, dport: spec.port };
+        let outer = Packet {
+            smac: NO_MAC,
+            dmac: lower.mac(),
+            ..Packet::new(tuple, request.len.saturating_add(50))
+        };
+        self.depth += 1;
+        let end = if self.depth > 6 { None } else { Some(self.enter(ns, lower.name(), outer)) };
+        self.depth -= 1;
+        let Some(Ending::Stopped(stop)) = end else { return Ok(()) };
+        let (at, place) = (stop.ns.clone(), stop.dev.clone());
+        Err(Box::new(Self::stop(&at, place.as_ref(), Why::Outer(stop), &request.answered())))
     }
 
     fn outer(
         &mut self,
         ns: &Ns,
-        spec: &VxlanSpec,
+        (name, spec): (&IfName, &VxlanSpec),
         outer: Packet,
         remote: IpAddr,
         mut frame: Frame,
@@ -118,7 +152,10 @@ impl Walker<'_> {
             Some(Ending::Left { ns: at, dev, packet, .. }) => {
                 // It goes where the other end is not, though that may be looked at.
                 let owner = self.world.owners(remote).next().map(|(owner, _)| owner.clone());
-                let Some(owner) = owner else { return out.outside.push((at, dev)) };
+                // Who takes it out there answers by the tunnel, too: it is the link that it left by.
+                let Some(owner) = owner else {
+                    return out.outside.push((ns.clone(), name.clone()));
+                };
                 let stop = Self::stop(&at, Some(&dev), Why::WrongWay(owner), &packet);
                 let why = Why::Outer(Box::new(stop));
                 out.losses.push(Self::stop(&at, Some(&dev), why, &frame.packet));
@@ -132,6 +169,14 @@ impl Walker<'_> {
     }
 }
 
+/// The link that leads to a remote.
+fn toward(node: &Node, remote: IpAddr) -> Option<&Dev> {
+    let Answer::Route(taken) = route::lookup(node, remote, &route::Ask::default()) else {
+        return None;
+    };
+    taken.route.hops.first().and_then(|hop| node.devs.get(hop.dev.as_ref()?))
+}
+
 /// What the way to a remote takes.
 fn below(node: &Node, remote: IpAddr) -> Option<u32> {
     let Answer::Route(taken) = route::lookup(node, remote, &route::Ask::default()) else {
@@ -139,6 +184,12 @@ fn below(node: &Node, remote: IpAddr) -> Option<u32> {
     };
     let dev = taken.route.hops.first().and_then(|hop| node.devs.get(hop.dev.as_ref()?))?;
     Some(taken.route.mtu.unwrap_or_else(|| dev.mtu()).min(dev.mtu()))
+}
+
+/// The other end that a frame is sent to, where a link is a tunnel.
+pub(crate) fn far_end(node: &Node, dev: &Dev, dmac: Mac) -> Option<(u32, IpAddr)> {
+    let LinkKind::Vxlan(spec) = &dev.link.kind else { return None };
+    remotes(node, dev, dmac).first().map(|remote| (spec.vni, *remote))
 }
 
 /// Where a tunnel sends a frame: to the one that has the station, else to all.

@@ -129,4 +129,16 @@ pub(super) const PAGES: &[Page] = &[
         see: &["bridge fdb show dev VXLAN", "ip -d link show dev VXLAN"],
         repair: "Put the right entry in and take the wrong one out with bridge fdb.",
     },
+    Page {
+        code: "TUNNEL_SILENT",
+        what: "Packets go into a tunnel, and nothing comes back from the host at its other end. Nothing is wrong on this one.",
+        looks: "Pings within a host work, those to sandboxes of one other host, or of all, do not. A firewall that drops UDP 4789 looks like this, and so does a host that is down, or that has lost its routes while its agent was not running.",
+        see: &[
+            "ping OTHER_HOST",
+            "tcpdump -ni any udp port 4789        (here, and on the other host)",
+            "ropewalk check; ropewalk why SANDBOX ADDRESS        (on the other host)",
+            "nft list ruleset        (on the other host)",
+        ],
+        repair: "On the other host: let UDP 4789 in (nft insert rule … udp dport 4789 accept; of a cloud, its security group); ropewalk repair, or systemctl start ropewalk-agent.",
+    },
 ];
