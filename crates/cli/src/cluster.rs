@@ -10,11 +10,13 @@ mod ps;
 mod purge;
 mod status;
 mod take;
+mod unmade;
 
 pub(crate) use everywhere::everywhere;
 pub(crate) use outside::ask_for;
 pub(crate) use purge::purge;
 use status::status;
+pub(crate) use unmade::unmade;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -23,9 +25,12 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use ropewalk_cluster::keep::etcd::Address;
-use ropewalk_cluster::keep::{Either, Fault as StoreFault};
+use ropewalk_cluster::keep::{Either, Fault as StoreFault, Store as _};
+use ropewalk_cluster::live::{LIVE, Live};
 use ropewalk_cluster::verbs::{self, Refused};
-use ropewalk_cluster::{Defined, HERE, HostId, Memory, Net, Site, Unusable, View, Wish};
+use ropewalk_cluster::{
+    Defined, HERE, Host, HostId, Kept, Memory, Net, Site, Unusable, View, Wish,
+};
 use ropewalk_engine::{Code, Done, Engine, Fault, Paths};
 use ropewalk_spec::{NetworkName, RawNetwork};
 
@@ -60,7 +65,11 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
     let address = match args.store.as_str() {
         HERE => None,
         text => Some(text.parse::<Address>().map_err(|error| {
-            doing(Fault::new(Code::BadInput, error.to_string()).or_try("ropewalk help join"))
+            let meant = meant(text).map_or_else(
+                || "ropewalk help join".to_owned(),
+                |meant| format!("ropewalk join {meant}"),
+            );
+            doing(Fault::new(Code::BadInput, error.to_string()).or_try(meant))
         })?),
     };
     let before = Site::read(&paths.config).map_err(unusable)?;
@@ -81,7 +90,7 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
     // Its agent, where one is at work, has ended its step, and takes up what is written here.
     let held = before.as_ref().map(|before| before.hold(&paths.config, &paths.state)).transpose();
     let _held = held.map_err(unusable)?;
-    let memory = wait(async {
+    let joined = wait(async {
         let mut kept = BTreeMap::new();
         if let Some(before) = &before {
             let view = verbs::view(&mut store).await.map_err(|fault| refused(fault.into()))?;
@@ -99,11 +108,23 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
         let memory = taken.remembered(Memory { journal, made: kept, ..memory });
         memory.write(&paths.state).map_err(unusable)?;
         verbs::bring(&mut store, &taken.own, &site.id).await.map_err(refused)?;
-        Ok(memory)
+        let called =
+            |(id, host): &(&HostId, &Kept<Host>)| **id != site.id && host.value.name == site.name;
+        Ok(there.hosts.iter().find(called).map(|(id, _)| id.clone()))
     });
-    memory?.map_err(doing)?;
+    let namesake = joined?.map_err(doing)?;
     site.write(&paths.config).map_err(unusable)?;
-    Answer::of(json, &site, show::cluster::joined)
+    let runs = unmade::agent_runs(&paths);
+    Answer::of(json, &site, |site| show::cluster::joined(site, namesake.as_ref(), runs))
+}
+
+/// The address that somebody may have meant who has written another scheme, or none.
+fn meant(text: &str) -> Option<String> {
+    let schemes = [("https://", "etcds://"), ("http://", "etcd://")];
+    let other = schemes.iter().find_map(|(from, to)| Some((*to, text.strip_prefix(from)?)));
+    let (scheme, rest) = other.unwrap_or(("etcd://", text));
+    let meant = format!("{scheme}{rest}");
+    meant.parse::<Address>().is_ok().then_some(meant)
 }
 
 /// A host that was removed may join again. Of its former life only those networks are left that sandboxes
@@ -136,7 +157,12 @@ pub(crate) fn leave(json: bool) -> Result<Answer, Fault> {
     free(&paths, &site).map_err(doing)?;
     wait(verbs::remove(&mut store, &site.id, now()))?.map_err(|error| doing(refused(error)))?;
     // From here on the agent keeps away.
-    Site::forget(&paths.config, &paths.state).map_err(unusable)?;
+    let again = |fault: Fault| {
+        doing(fault)
+            .cause("the cluster has let the host go")
+            .or_try("ropewalk leave   once it can be written")
+    };
+    Site::forget(&paths.config, &paths.state).map_err(|error| again(unusable(error)))?;
     unmake(&paths, &site, &BTreeMap::new()).map_err(doing)?;
     Site::forget_store(&paths.config).map_err(unusable)?;
     Memory::forget(&paths.state).map_err(unusable)?;
@@ -206,14 +232,15 @@ fn create(args: &ClusterCreate, json: bool) -> Result<Answer, Fault> {
     let net = Net { spec, pools };
     wait(verbs::create(&mut store, &args.name, &net))?
         .map_err(|error| refused(error).doing(doing()))?;
-    told(json, "created", &format!("network {} of the cluster", args.name))
+    done(json, "created", &format!("network {} of the cluster", args.name), unmade::without_agent())
 }
 
 fn forget(args: &ClusterName, json: bool) -> Result<Answer, Fault> {
     let (_, mut store) = member()?;
     wait(verbs::forget(&mut store, &args.name))?
         .map_err(|error| refused(error).doing(format!("cluster rm {}", args.name)))?;
-    told(json, "removed", &format!("network {} of the cluster", args.name))
+    let object = format!("network {} of the cluster", args.name);
+    done(json, "removed", &object, "(where a sandbox is on it, it stays until none is)".to_owned())
 }
 
 fn remove(args: &HostName, json: bool) -> Result<Answer, Fault> {
@@ -222,17 +249,18 @@ fn remove(args: &HostName, json: bool) -> Result<Answer, Fault> {
     let removed = wait(async {
         let view = verbs::view(&mut store).await.map_err(|fault| refused(fault.into()))?;
         let id = named(&view, &args.host)?;
+        let up = store.list(LIVE).await.map_err(|fault| refused(fault.into()))?;
+        let up = Live::all(&up).contains_key(&id);
         if id == site.id {
             let fault = Fault::new(Code::ClusterRefused, "this is the host itself");
             return Err(fault.or_try("ropewalk leave"));
         }
-        verbs::remove(&mut store, &id, now()).await.map_err(refused)
+        verbs::remove(&mut store, &id, now()).await.map_err(refused)?;
+        Ok(up)
     });
-    removed?.map_err(doing)?;
-    let detail = "(what is attached there stays there, unreached, until it is detached or the host joins again)";
-    let object = format!("host {}", args.host);
-    let done = vec![Done { verb: "removed", object, detail: detail.to_owned() }];
-    Answer::of(json, &done, |done| show::done(done))
+    let up = if removed?.map_err(doing)? { "its agent was up just now; " } else { "" };
+    let detail = "what is attached there stays there, unreached, until it is detached or the host joins again";
+    done(json, "removed", &format!("host {}", args.host), format!("({up}{detail})"))
 }
 
 fn drain(args: &HostDrain, json: bool) -> Result<Answer, Fault> {
@@ -356,7 +384,11 @@ fn wait<F: Future>(work: F) -> Result<F::Output, Fault> {
 }
 
 fn told(json: bool, verb: &'static str, object: &str) -> Result<Answer, Fault> {
-    let done = vec![Done { verb, object: object.to_owned(), detail: String::new() }];
+    done(json, verb, object, String::new())
+}
+
+fn done(json: bool, verb: &'static str, object: &str, detail: String) -> Result<Answer, Fault> {
+    let done = vec![Done { verb, object: object.to_owned(), detail }];
     Answer::of(json, &done, |done| show::done(done))
 }
 
@@ -372,8 +404,15 @@ fn refused(error: Refused) -> Fault {
                 (StoreFault::Refused { .. }, false) => {
                     what.or_try("etcd://USER@HOST with --password-file FILE")
                 }
+                (StoreFault::Away { member, why }, _) => what.or_try(away(member, why)),
                 _ => what,
             }
+        }
+        Refused::Taken { ref id, .. } => {
+            let back =
+                format!("ropewalk host rm {id}   if that was this host, before it was made anew");
+            let what = Fault::new(Code::ClusterRefused, error.to_string()).or_try(back);
+            what.or_try("ropewalk join … --address ADDRESS   with one that no other host has")
         }
         Refused::Alarm(_)
         | Refused::Unreadable(_)
@@ -385,6 +424,17 @@ fn refused(error: Refused) -> Fault {
         | Refused::Other(_)
         | Refused::Unknown(_) => Fault::new(Code::ClusterRefused, error.to_string()),
     }
+}
+
+/// What to do about a member that does not answer.
+fn away(member: &str, why: &str) -> String {
+    if why.contains("tls handshake") {
+        return "etcd:// instead of etcds://, where it speaks no TLS".to_owned();
+    }
+    if why.contains("onnection refused") {
+        return format!("start etcd there, with --listen-client-urls http://{member}");
+    }
+    format!("look whether {member} is up, and nothing drops what goes to its port")
 }
 
 fn unusable(error: Unusable) -> Fault {

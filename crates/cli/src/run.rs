@@ -110,7 +110,9 @@ fn attach(args: &Attach, json: bool) -> Result<Answer, Fault> {
         let dry = engine.plan(&Wanted::Attach(&endpoint))?;
         return show::trial(&dry, args.trial.sh, json);
     }
-    Answer::of(json, &engine.attach(&endpoint)?, show::attached)
+    let attached = engine.attach(&endpoint);
+    let attached = attached.map_err(|fault| cluster::unmade(fault, &endpoint.network))?;
+    Answer::of(json, &attached, show::attached)
 }
 
 fn detach(args: &Detach, json: bool) -> Result<Answer, Fault> {

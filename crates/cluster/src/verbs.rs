@@ -49,6 +49,16 @@ pub enum Refused {
         /// Which.
         network: String,
     },
+    /// Another host of the cluster is reached at the address of this one.
+    #[error("host {name} of the cluster, {id}, is reached at {ip} already")]
+    Taken {
+        /// The address.
+        ip: std::net::IpAddr,
+        /// What people call the host.
+        name: String,
+        /// The host.
+        id: HostId,
+    },
     /// The address is another host's.
     #[error("{ip} of network {network} is on host {host}")]
     Elsewhere {
@@ -116,6 +126,7 @@ pub async fn join<S: Store>(
     let local = Local { now, ..Local::default() };
     for _ in 0..TRIES {
         let view = view(store).await?;
+        alone_there(&view, &journal)?;
         if let Some(gone) = view.gone.get(&journal.host)
             && gone.value.generation >= journal.me.generation
         {
@@ -135,6 +146,19 @@ pub async fn join<S: Store>(
         }
     }
     Err(Refused::Busy)
+}
+
+/// Refuses an address that another host is reached at: the others could not tell the two apart.
+fn alone_there(view: &View, journal: &Journal) -> Result<(), Refused> {
+    let others = view.hosts.iter().filter(|(id, _)| **id != journal.host);
+    for (id, other) in others {
+        let shared = other.value.addresses.iter().find(|ip| journal.me.addresses.contains(ip));
+        if let Some(ip) = shared {
+            let (ip, name, id) = (*ip, other.value.name.clone(), id.clone());
+            return Err(Refused::Taken { ip, name, id });
+        }
+    }
+    Ok(())
 }
 
 /// Takes a host out of the cluster.

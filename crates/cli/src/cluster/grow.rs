@@ -41,5 +41,6 @@ pub(super) fn grow(
     memory.write(&paths.state).map_err(unusable)?;
     site.write(&paths.config).map_err(unusable)?;
     Site::forget_store(&paths.config).map_err(unusable)?;
-    Answer::of(json, &site, show::cluster::joined)
+    let runs = super::unmade::agent_runs(paths);
+    Answer::of(json, &site, |site| show::cluster::joined(site, None, runs))
 }

@@ -131,7 +131,11 @@ fn state(host: &HostRow) -> String {
         Some(_) => "behind".to_owned(),
     };
     let alarms = host.far.as_ref().map_or(0, |far| far.alarms);
-    let alarms = if alarms > 0 { format!(", {alarms} alarms") } else { String::new() };
+    let alarms = match alarms {
+        0 => String::new(),
+        1 => ", 1 alarm".to_owned(),
+        more => format!(", {more} alarms"),
+    };
     let drained = match (host.draining, host.blocks.is_empty()) {
         (false, _) => "",
         (true, false) => ", draining",
@@ -171,15 +175,25 @@ fn networks(all: &[NetRow]) -> String {
     table(&["NETWORK", "ADDRESSES", "BLOCK", "OWNED"], &all.iter().map(row).collect::<Vec<_>>())
 }
 
-/// A host that has joined.
-pub(crate) fn joined(site: &Site) -> String {
+/// A host that has joined: another one of its name, if there is one, and whether its agent runs.
+pub(crate) fn joined(site: &Site, namesake: Option<&HostId>, runs: bool) -> String {
     let addresses: Vec<String> = site.addresses.iter().map(ToString::to_string).collect();
     let (name, store, addresses) = (&site.name, &site.store, addresses.join(", "));
-    let done = match site.alone() {
-        true => format!("host {name} is a cluster of one"),
+    let mut text = match site.alone() {
+        true => format!("host {name} is a cluster of one\n"),
         false => {
-            format!("host {name} joined the cluster at {store}; the others reach it at {addresses}")
+            format!(
+                "host {name} joined the cluster at {store}; the others reach it at {addresses}\n"
+            )
         }
     };
-    format!("{done}\nnext: systemctl start ropewalk-agent    or: ropewalk agent\n")
+    if let Some(id) = namesake {
+        text += &format!(
+            "beware: another host is called {name}, too: {id}; `ropewalk leave`, then join with --name, unless it is gone\n"
+        );
+    }
+    if !runs {
+        text += "next: systemctl start ropewalk-agent    or: ropewalk agent\n";
+    }
+    text
 }

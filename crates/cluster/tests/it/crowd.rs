@@ -105,3 +105,31 @@ fn a_store_that_a_later_version_writes_is_only_read() {
     });
     std::fs::remove_dir_all(&path).unwrap();
 }
+
+#[test]
+fn a_host_that_was_installed_anew_is_told_who_has_its_address() {
+    let path = std::env::temp_dir().join(format!("rw-anew-{}", std::process::id()));
+    let mut store = Embedded::new(path.join("store.json"));
+    let at = |n: u8, ip: &str| {
+        let mut journal = journal(n);
+        journal.me.addresses = vec![ip.parse().unwrap()];
+        journal
+    };
+    block_on(async {
+        verbs::cluster(&mut store, "c").await.unwrap();
+        let first = verbs::join(&mut store, at(1, "192.168.1.11"), 1).await.unwrap();
+        let before = store.list("").await.unwrap();
+        let refused = verbs::join(&mut store, at(2, "192.168.1.11"), 1).await.unwrap_err();
+        assert_eq!(
+            refused.to_string(),
+            "host h1 of the cluster, 00000000000000000000000000000001, is reached at 192.168.1.11 already"
+        );
+        assert_eq!(store.list("").await.unwrap(), before);
+        // The same host again, another at another address, and one in the place of one that was taken out.
+        verbs::join(&mut store, first, 1).await.unwrap();
+        verbs::join(&mut store, at(3, "192.168.1.13"), 1).await.unwrap();
+        verbs::remove(&mut store, &HostId::new(1), 1).await.unwrap();
+        verbs::join(&mut store, at(2, "192.168.1.11"), 1).await.unwrap();
+    });
+    std::fs::remove_dir_all(&path).unwrap();
+}

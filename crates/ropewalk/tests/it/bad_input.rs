@@ -296,3 +296,39 @@ fn a_tunnel_cannot_be() {
     let words = ["other", "42", "4789", "--vni"];
     host.refuses(&format!("{create} {peer} --vni 42"), 2, &words);
 }
+
+#[test]
+fn a_store_is_written_with_a_scheme_of_the_web_or_without_one() {
+    let host = Host::new();
+    let says = |line: &str, meant: &str| {
+        host.refuses(
+            line,
+            2,
+            &["etcd://", "[bad-input]", &format!("try:    ropewalk join {meant}\n")],
+        )
+    };
+    says("join http://192.168.1.11:2379", "etcd://192.168.1.11:2379");
+    says("join https://etcd.lan", "etcds://etcd.lan");
+    says("join 192.168.1.11", "etcd://192.168.1.11");
+    host.refuses("join ftp://192.168.1.11", 2, &["[bad-input]", "ropewalk help join"]);
+}
+
+#[test]
+fn a_store_is_asked_where_no_etcd_listens() {
+    let host = Host::new();
+    let words = ["127.0.0.1:2379", "Connection refused", "[cluster-store]", "try:    start etcd"];
+    host.refuses("join etcd://127.0.0.1", 1, &words);
+}
+
+#[test]
+fn a_network_of_the_cluster_is_attached_to_where_no_agent_has_made_it() {
+    let host = Host::new();
+    host.ok("join here");
+    let made = host.ok("cluster create over --subnet 10.5.0.0/16");
+    assert!(made.contains("no agent of this host runs"), "{made}");
+    let words =
+        ["network over is the cluster's", "none of this host runs", "try:    systemctl start"];
+    let said = host.refuses("attach new:red over", 1, &words);
+    assert!(!said.contains("network create"), "{said}");
+    host.refuses("attach new:red other", 1, &["there is no network other"]);
+}

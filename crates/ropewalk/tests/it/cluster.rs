@@ -357,6 +357,7 @@ fn a_host_leaves_another_is_removed_and_returns() {
     assert!(!reached("h2") && !published(&cluster));
     let refused = cluster.run("h2", "ropewalk attach new:more over");
     assert!(refused.err.contains("[pool-exhausted]"), "{}", refused.err);
+    assert!(refused.err.contains("was removed from the cluster"), "{}", refused.err);
     // Nobody had its block meanwhile.
     cluster.ok("h2", "ropewalk join etcd://192.168.1.11 --name h2");
     until("it is back", || {
