@@ -6,9 +6,9 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use ropewalk_facts::Id;
+use ropewalk_facts::{Id, Link, Ns};
 use ropewalk_kernel::{Lan, source_to};
-use ropewalk_plan::Change;
+use ropewalk_plan::{Change, Step};
 use ropewalk_store::AttachmentRecord;
 
 use crate::fault::Fault;
@@ -29,7 +29,11 @@ impl Engine {
         record: &AttachmentRecord,
         lan: Option<&Lan>,
     ) -> Result<(), Stop> {
-        let Some(lan) = lan else { return self.make(&record.changes, record) };
+        let Some(lan) = lan else {
+            self.make(&record.changes, record)?;
+            self.settle_links(record);
+            return Ok(());
+        };
         let addresses: BTreeSet<IpAddr> = record.addresses.iter().map(|net| net.addr()).collect();
         let clean = |fault| Stop { fault, clean: true };
         if let Some(ip) = addresses.iter().find(|ip| source_to(**ip) == Some(**ip)) {
@@ -39,6 +43,7 @@ impl Engine {
         let (answers, rest): (Vec<Change>, Vec<Change>) =
             record.changes.iter().cloned().partition(is_answer);
         self.make(&rest, record)?;
+        self.settle_links(record);
         let free = question.answers(lan).and_then(|found| match found.into_iter().next() {
             None => Ok(()),
             Some((ip, mac)) => Err(taken(ip, mac, lan.dev())),
@@ -59,6 +64,34 @@ impl Engine {
             let clean = failure.stuck.is_empty();
             Stop { fault: from::refused(failure, record), clean }
         })
+    }
+
+    /// Has the links of an attachment carry packets: the sandbox's first one shall not be lost. That this does
+    /// not succeed costs that packet, and is no fault.
+    fn settle_links(&mut self, record: &AttachmentRecord) {
+        let links = record.plan.steps().iter().filter_map(link);
+        let (mut here, mut there) = (Vec::new(), Vec::new());
+        for (ns, link) in links {
+            if !link.up {
+                return;
+            }
+            let names = if *ns == Ns::HOST { &mut here } else { &mut there };
+            names.push(link.name.clone());
+            names.extend(link.master.clone());
+        }
+        for (ns, names) in [(&record.ns, there), (&Ns::HOST, here)] {
+            if !names.is_empty() {
+                drop(self.kernel.settle(ns, &names));
+            }
+        }
+    }
+}
+
+/// A link that is made, and where.
+fn link(step: &Step) -> Option<(&Ns, &Link)> {
+    match step {
+        Step::Create(fact) => fact.body.as_link().map(|link| (&fact.ns, link)),
+        Step::Ensure(_) | Step::Absent(_) => None,
     }
 }
 

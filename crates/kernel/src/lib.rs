@@ -13,7 +13,7 @@
 //!     Kernel::apply(&mut self, &[Change]) -> Result<(), Failure>        … and takes back what was done
 //!     Failure { at: usize, done: Vec<usize>, error: Error, stuck: Vec<Error> }
 //!     Kernel::know_sets(&mut self, &Ns, impl IntoIterator<Item = nft::Set>)   saves asking for them
-//!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) · carrier(&mut self, &Ns, &IfName) · ping()
+//!     Kernel::forget_udp(&mut self, &Ns, port, Option<IpAddr>) · carrier(&mut self, &Ns, &IfName) · settle(&mut self, &Ns, &[IfName]) · ping()
 //!     listeners(proto, port) -> Result<Vec<Listener{addr, both, holder}>, Error> · port_free(addr, proto, port)
 //!     Watch::{open() fds() drain()}: told of what changes · Kernel::{ears probe}, Drops::{open take}: packets heard, sent, lost
 //!     Kernel::take_back(&mut self, &[Change]) -> Vec<Error>             undoes what is there of them

@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::AsRawFd as _;
+use std::time::{Duration, Instant};
 
 use ropewalk_facts::{IfName, Ns};
 use ropewalk_wire::nl::Request;
@@ -18,6 +19,10 @@ use crate::space::Kernel;
 
 /// How many questions go out in one send, so that the answers fit the socket.
 const AT_ONCE: usize = 32;
+
+/// How long [`Kernel::settle`] waits at most, and how often it asks.
+const PATIENCE: Duration = Duration::from_millis(250);
+const EVERY: Duration = Duration::from_millis(1);
 
 impl Kernel {
     /// Makes sure that the index of `name` is known.
@@ -39,6 +44,29 @@ impl Kernel {
     pub fn carrier(&mut self, ns: &Ns, name: &IfName) -> Result<bool, Error> {
         let replies = self.ask(ns, &[rt::link_get(name.as_str())?])?;
         Ok(replies.iter().flatten().any(|reply| rt::carrier(&reply.message())))
+    }
+
+    /// Has links carry packets that are connected just now, in this order: a bridge after its ports.
+    ///
+    /// The kernel takes notice of that some time later, in a queue behind all who change links; until then, what
+    /// is sent by the link is dropped, and the next ARP request comes a second after. Since 6.8 it takes notice when it
+    /// is asked (`linkwatch_sync_dev` in `rtnl_getlink`, net/core/rtnetlink.c); before that it is waited for, a
+    /// quarter of a second at most.
+    ///
+    /// # Errors
+    /// The kernel's refusal.
+    pub fn settle(&mut self, ns: &Ns, names: &[IfName]) -> Result<(), Error> {
+        let questions: Result<Vec<_>, _> =
+            names.iter().map(|name| rt::link_get(name.as_str())).collect();
+        let (questions, begun) = (questions?, Instant::now());
+        loop {
+            let replies = self.ask(ns, &questions)?;
+            let settling = replies.iter().flatten().any(|reply| rt::settling(&reply.message()));
+            if !settling || begun.elapsed() > PATIENCE {
+                return Ok(());
+            }
+            std::thread::sleep(EVERY);
+        }
     }
 
     /// Asks `questions` of rtnetlink. What they bring back stands in the place of the question;

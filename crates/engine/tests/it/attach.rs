@@ -29,6 +29,25 @@ fn two_sandboxes_on_a_bridge_without_an_address_reach_each_other() {
 }
 
 #[test]
+fn what_a_sandbox_sends_first_is_not_lost_for_a_second() {
+    let host = Host::new();
+    host.sh("ip netns add red");
+    host.create(&bridge("web", &["10.1.0.0/24"]));
+    host.create(&routed("far", &["10.2.0.0/24"]));
+    for round in 0..20 {
+        for network in ["web", "far"] {
+            let leg = host.attach("netns:red", network).unwrap().row.leg.unwrap();
+            let bridge = (network == "web").then(|| "rw-web".to_owned());
+            for link in bridge.into_iter().chain([leg]) {
+                let state = std::fs::read_to_string(format!("/sys/class/net/{link}/operstate"));
+                assert_eq!(state.unwrap().trim(), "up", "round {round}: {link} drops what it gets");
+            }
+            host.engine().detach(&sandbox("netns:red"), None).unwrap();
+        }
+    }
+}
+
+#[test]
 fn a_bridged_sandbox_reaches_the_outside_in_both_families() {
     let host = Host::new();
     outside(&host);

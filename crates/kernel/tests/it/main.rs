@@ -12,6 +12,7 @@ mod nouns;
 mod port;
 mod random;
 mod read;
+mod settle;
 mod socket;
 mod space;
 mod traffic;

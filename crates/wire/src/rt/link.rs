@@ -361,6 +361,12 @@ pub(super) fn carrier(message: &Message<'_>) -> bool {
     read.is_some_and(|read| read.flags & IFF_LOWER_UP != 0)
 }
 
+/// True for the message of a link that is connected, and does not carry packets yet.
+pub(super) fn settling(message: &Message<'_>) -> bool {
+    let read = Read::of(message.body).filter(|_| message.kind == RTM_NEWLINK);
+    read.is_some_and(|read| read.flags & IFF_LOWER_UP != 0 && read.flags & IFF_RUNNING == 0)
+}
+
 /// A link message, its header taken apart.
 struct Read<'a> {
     index: u32,

@@ -209,6 +209,13 @@ pub fn carrier(message: &Message<'_>) -> bool {
     link::carrier(message)
 }
 
+/// True for the message of a link that is connected to something, of which the kernel has not taken notice yet:
+/// until it has (`linkwatch_event`, net/core/link_watch.c), the link drops what it is given.
+#[must_use]
+pub fn settling(message: &Message<'_>) -> bool {
+    link::settling(message)
+}
+
 /// All routes of one table and family.
 ///
 /// # Errors
