@@ -120,10 +120,12 @@ pub(crate) fn join(args: &Join, json: bool) -> Result<Answer, Fault> {
 
 /// The address that somebody may have meant who has written another scheme, or none.
 fn meant(text: &str) -> Option<String> {
-    let schemes = [("https://", "etcds://"), ("http://", "etcd://")];
-    let other = schemes.iter().find_map(|(from, to)| Some((*to, text.strip_prefix(from)?)));
-    let (scheme, rest) = other.unwrap_or(("etcd://", text));
-    let meant = format!("{scheme}{rest}");
+    let schemes = ["https://", "etcds://", "http://", "etcd://"];
+    let rest = schemes.iter().find_map(|scheme| text.strip_prefix(scheme)).unwrap_or(text);
+    let tls = text.starts_with("https") || text.starts_with("etcds");
+    let bare = rest.parse::<std::net::Ipv6Addr>();
+    let host = bare.map_or_else(|_| rest.to_owned(), |ip| format!("[{ip}]"));
+    let meant = format!("etcd{}://{host}", if tls { "s" } else { "" });
     meant.parse::<Address>().is_ok().then_some(meant)
 }
 

@@ -8,8 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ropewalk_facts::seen::Scan;
-use ropewalk_facts::{Body, Id, Key, LinkKind, Ns, Snapshot};
+use ropewalk_facts::seen::{Device, Scan};
+use ropewalk_facts::{Body, Id, Key, Link, LinkKind, Ns, Snapshot};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Change, describe};
 use ropewalk_store::{RepairRecord, State};
@@ -280,6 +280,11 @@ fn heals(own: &[Change], scan: &Scan, question: &Question, mended: &Mend) -> boo
     }
     let mut other = scan.clone();
     ropewalk_plan::apply(own, &mut other.facts);
+    for link in own.iter().filter(|change| change.old.is_none()) {
+        if let Some(Body::Link(new)) = link.new.as_ref().map(|fact| &fact.body) {
+            stand_in(&mut other, &link.key.ns, new);
+        }
+    }
     for change in own {
         if let Some(Body::Sysctl(setting)) = change.new.as_ref().map(|fact| &fact.body)
             && let Some(seen) = other.seen.get_mut(&change.key.ns)
@@ -288,6 +293,25 @@ fn heals(own: &[Change], scan: &Scan, question: &Question, mended: &Mend) -> boo
         }
     }
     trip(&World::new(&other), question).passes()
+}
+
+/// What is seen of a link that is made anew, a bridge or a tunnel: it runs, with the settings of new links.
+fn stand_in(scan: &mut Scan, ns: &Ns, link: &Link) {
+    let tunnel = matches!(link.kind, LinkKind::Vxlan(_));
+    if !tunnel && link.kind != LinkKind::Bridge {
+        return;
+    }
+    let kind = if tunnel { "vxlan" } else { "bridge" };
+    let Some(seen) = scan.seen.get_mut(ns) else { return };
+    let settings = scan.facts.iter().filter(|fact| fact.ns == *ns).filter_map(|fact| {
+        let Body::Sysctl(setting) = &fact.body else { return None };
+        let (family, leaf) = setting.path.as_str().split_once("/conf/default/")?;
+        Some((format!("{family}/conf/{}/{leaf}", link.name), setting.value.clone()))
+    });
+    seen.settings.extend(settings);
+    let index = seen.devices.values().map(|device| device.index).max().unwrap_or_default() + 1;
+    let device = Device { index, carrier: link.up, kind: kind.to_owned(), ..Device::default() };
+    seen.devices.insert(link.name.clone(), device);
 }
 
 /// Refuses to apply what is not all of a repair.

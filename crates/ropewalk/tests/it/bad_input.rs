@@ -310,6 +310,7 @@ fn a_store_is_written_with_a_scheme_of_the_web_or_without_one() {
     says("join http://192.168.1.11:2379", "etcd://192.168.1.11:2379");
     says("join https://etcd.lan", "etcds://etcd.lan");
     says("join 192.168.1.11", "etcd://192.168.1.11");
+    says("join etcd://fd00:1::11", "etcd://[fd00:1::11]");
     host.refuses("join ftp://192.168.1.11", 2, &["[bad-input]", "ropewalk help join"]);
 }
 

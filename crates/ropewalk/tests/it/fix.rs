@@ -212,3 +212,23 @@ fn what_is_not_ropewalks_to_change_is_left_to_a_person() {
     assert!(said.out.contains("arp on"), "{}{}", said.out, said.err);
     host.refuses("fix c1 10.50.0.3 --snapshot /run/ropewalk/s.json --apply", 2, &["--apply"]);
 }
+
+#[test]
+fn a_tunnel_that_was_deleted_is_repaired_by_its_own_verb() {
+    let host = Host::new();
+    host.net
+        .sh("ip link add up0 type ifb; ip link set up0 up; ip addr add 192.168.1.11/24 dev up0");
+    let peer = "--peer 192.168.1.12=10.5.2.0/24";
+    host.ok(&format!("network create over --mode vxlan --subnet 10.5.1.0/24 {peer}"));
+    host.ok("attach new:red over");
+    let question = "red 10.5.2.7 --visible host,red";
+    let before = host.json(&format!("why {question} --no-live"));
+    assert_eq!(before["code"], "OK", "{before:#}");
+    host.net.sh("ip link del rwv-over");
+    let said = asked(&host, &format!("fix {question}"));
+    assert_eq!(said["verbs"], json!(["ropewalk repair"]), "{said:#}");
+    let page = host.run(&format!("why {question} --no-live")).out;
+    assert!(page.contains("FIX  ropewalk repair\n"), "{page}");
+    host.ok("repair");
+    assert_eq!(host.json(&format!("why {question} --no-live"))["code"], "OK");
+}

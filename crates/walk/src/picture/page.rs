@@ -39,13 +39,14 @@ pub(super) fn html(svg: &str, verdict: &Verdict) -> String {
         out +=
             &format!("<h2>What shows it</h2><pre>{}</pre>\n", escaped(&lines.collect::<String>()));
     }
-    if !verdict.fix.is_empty() || verdict.advice.is_some() {
+    if !verdict.fix.is_empty() || !verdict.verbs.is_empty() || verdict.advice.is_some() {
         out += "<h2>What repairs it</h2>";
         if let Some(advice) = &verdict.advice {
             out += &format!("<p>{}</p>", escaped(advice));
         }
         if !verdict.verbs.is_empty() {
-            out += &format!("<pre>{}</pre><p>or by hand:</p>", escaped(&verdict.verbs.join("\n")));
+            out += &format!("<pre>{}</pre>", escaped(&verdict.verbs.join("\n")));
+            out += if verdict.fix.is_empty() { "" } else { "<p>or by hand:</p>" };
         }
         if !verdict.fix.is_empty() {
             out += &format!("<pre>{}</pre>\n", escaped(&verdict.fix.join("\n")));

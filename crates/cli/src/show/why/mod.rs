@@ -114,11 +114,11 @@ fn evidence(v: &Verdict, paint: Paint) -> String {
 fn fix(v: &Verdict, look: &Look) -> String {
     let room = WIDTH - UNDER.len();
     let mut lines = v.advice.as_ref().map(|advice| words(advice, room)).unwrap_or_default();
+    lines.extend(v.verbs.iter().cloned());
     if v.fix.is_empty() && lines.is_empty() {
         return String::new();
     }
-    lines.extend(v.verbs.iter().cloned());
-    if !v.verbs.is_empty() {
+    if !v.verbs.is_empty() && !v.fix.is_empty() {
         lines.push("or by hand:".to_owned());
     }
     lines.extend(v.fix.iter().flat_map(|c| command(c, room)));

@@ -81,6 +81,23 @@ fn dropped() -> Verdict {
 }
 
 #[test]
+fn what_ropewalk_itself_repairs_is_said_where_no_command_does() {
+    let fixed = |verbs: &[&str], fix: &[&str]| {
+        let [verbs, fix] =
+            [verbs, fix].map(|all| all.iter().map(ToString::to_string).collect::<Vec<_>>());
+        let text = verdict(&Verdict { verbs, fix, ..dropped() }, &Look::default());
+        text.split_once("FIX  ").map(|(_, after)| after.to_owned())
+    };
+    assert_eq!(fixed(&["ropewalk repair"], &[]).as_deref(), Some("ropewalk repair\n"));
+    let both = fixed(&["ropewalk repair"], &["ip link set a up"]).unwrap_or_default();
+    assert!(
+        both.starts_with("ropewalk repair\n     or by hand:\n     ip link set a up\n"),
+        "{both}"
+    );
+    assert_eq!(fixed(&[], &[]), None);
+}
+
+#[test]
 fn what_was_seen_stands_beside_what_was_predicted() {
     let mut v = dropped();
     v.certainty = "predicted+seen".into();
