@@ -167,9 +167,12 @@ impl From<StoreError> for Fault {
             StoreError::OtherNetns { .. } => Self::new(Code::StateForeign, what)
                 .or_try("ROPEWALK_STATE=/run/ropewalk-NAME ropewalk …, a folder for each host"),
             StoreError::Key { .. } => Self::new(Code::BadInput, what),
+            StoreError::Exposed { path, .. } => {
+                let own = format!("chown root {0} && chmod 755 {0}", path.display());
+                Self::new(Code::StateUnusable, what).or_try(own)
+            }
             StoreError::Folder { .. }
             | StoreError::NotAFolder { .. }
-            | StoreError::Exposed { .. }
             | StoreError::Foreign { .. }
             | StoreError::Version { .. }
             | StoreError::Corrupt { .. }

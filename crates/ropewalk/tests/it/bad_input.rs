@@ -333,3 +333,13 @@ fn a_network_of_the_cluster_is_attached_to_where_no_agent_has_made_it() {
     assert!(!said.contains("network create"), "{said}");
     host.refuses("attach new:red other", 1, &["there is no network other"]);
 }
+
+#[test]
+fn the_state_folder_is_open_to_others() {
+    let host = host_with_web();
+    host.net.sh("chmod 1777 /run/ropewalk");
+    let words = ["/run/ropewalk", "[state-unusable]", "chmod 755 /run/ropewalk\n"];
+    host.refuses("attach new:red web", 1, &words);
+    host.net.sh("chown root /run/ropewalk && chmod 755 /run/ropewalk");
+    host.ok("attach new:red web");
+}
