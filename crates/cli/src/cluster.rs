@@ -143,7 +143,7 @@ fn again(paths: &Paths, before: &Site, view: &View) -> Result<BTreeMap<NetworkNa
     });
     for (name, wish) in &mut kept {
         engine.fence(name)?;
-        wish.without.clone_from(&wish.own);
+        wish.fence();
     }
     drop(engine);
     unmake(paths, before, &kept)?;

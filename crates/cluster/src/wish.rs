@@ -32,6 +32,9 @@ pub struct Wish {
     /// What of them is not leased: in dispute, or on another host now.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub without: Vec<IpNet>,
+    /// The host was removed, and it is not known yet what of it is its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub fenced: bool,
     /// The other hosts, and their blocks. They are written down beside the network's definition, and
     /// nowhere else: there may be thousands.
     #[serde(skip)]
@@ -62,6 +65,12 @@ impl Wish {
         self.raw(name).check()?.with_peers(self.peers.as_ref().clone())
     }
 
+    /// Nothing of it is the host's any more, as far as is known.
+    pub fn fence(&mut self) {
+        self.without.clone_from(&self.own);
+        self.fenced = true;
+    }
+
     /// As options of a network, without the other hosts.
     #[must_use]
     pub fn raw(&self, name: &NetworkName) -> RawNetwork {
@@ -74,6 +83,7 @@ impl Wish {
             subnet: if self.of_lan() { self.net.spec.subnet.clone() } else { texts(&self.own) },
             own: texts(&self.own),
             without: texts(&self.without),
+            fenced: self.fenced,
             pool: if led && !self.of_lan() { texts(&pools) } else { Vec::new() },
             far: self.far.iter().filter(there).map(ToString::to_string).collect(),
             ..self.net.spec.clone()
@@ -216,7 +226,7 @@ pub fn wishes(
         }
         let net = net.value.clone();
         let (peers, far) = (Arc::new(peers), BTreeSet::new());
-        wishes.insert(name.clone(), Wish { net, own, without, peers, far });
+        wishes.insert(name.clone(), Wish { net, own, without, fenced: false, peers, far });
     }
     wishes
 }

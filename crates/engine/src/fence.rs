@@ -31,8 +31,9 @@ pub struct Fenced {
 }
 
 impl Engine {
-    /// Leases nothing of a network any more, and takes away what answers for the addresses that sandboxes
-    /// here have on it. Returns whose these are; one that is not made has none.
+    /// Leases nothing of a network any more, has no router told of its blocks, and takes away what answers
+    /// for the addresses that sandboxes here have on it. Returns whose these are; one that is not made has
+    /// none.
     ///
     /// # Errors
     /// [`crate::Code::StateUnusable`], [`crate::Code::Kernel`]: the first thing that could not be done;
@@ -48,7 +49,8 @@ impl Engine {
         self.fenced(name)
     }
 
-    /// Answers again for those of the addresses that are `ours`. Returns what is left fenced.
+    /// Answers again for those of the addresses that are `ours`. Returns what is left fenced. Blocks are
+    /// leased and told of again where the network is followed without its fence.
     ///
     /// # Errors
     /// As for [`Engine::fence`]; [`crate::Code::AddrTaken`] when somebody of the LAN answers for one.
@@ -88,7 +90,10 @@ impl Engine {
     fn lease_nothing(&mut self, name: &NetworkName) -> Result<(), Fault> {
         let Some(mut network) = self.made_network(name)? else { return Ok(()) };
         match &mut network.share {
-            Some(share) if share.without != share.own => share.without.clone_from(&share.own),
+            Some(share) if share.without != share.own || !share.fenced => {
+                share.without.clone_from(&share.own);
+                share.fenced = true;
+            }
             Some(_) | None => return Ok(()),
         }
         self.follow_network(&network)

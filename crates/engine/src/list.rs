@@ -215,8 +215,10 @@ impl Engine {
         let network = self.made_or_defined(name)?;
         let found = self.read_host()?;
         let host = host::known_by(&found).iter().map(|net| net.addr()).collect();
-        let blocks = network.subnets.iter().map(|subnet| subnet.net).collect();
-        Ok(Told { network: network.name, blocks, host })
+        let ours = network.subnets.iter().filter(|_| !network.fenced());
+        let blocks = ours.map(|subnet| subnet.net).collect();
+        let routed = matches!(network.mode, Mode::Routed(_));
+        Ok(Told { network: network.name, blocks, routed, host })
     }
 
     fn made_or_defined(&self, name: &NetworkName) -> Result<Network, Fault> {

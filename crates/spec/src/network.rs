@@ -131,6 +131,12 @@ impl Network {
         self.share.as_ref().is_none_or(|share| share.has(ip))
     }
 
+    /// Whether this host's part of it may be another's by now.
+    #[must_use]
+    pub fn fenced(&self) -> bool {
+        self.share.as_ref().is_some_and(|share| share.fenced)
+    }
+
     /// Whether an address is of this host's part of the network, to be leased or not.
     #[must_use]
     pub fn owns(&self, ip: IpAddr) -> bool {
@@ -314,6 +320,9 @@ pub struct RawNetwork {
     #[serde(deserialize_with = "one_or_many", serialize_with = "one_or_list")]
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub pool: Vec<String>,
+    /// They may be another host's by now.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub fenced: bool,
 }
 
 impl RawNetwork {

@@ -27,6 +27,8 @@ pub struct Share {
     /// All addresses of all hosts, where the other hosts are no part of the definition: they are so
     /// many, and change so often, that they stand in a file beside it.
     pub pools: Vec<IpNet>,
+    /// The host was taken out: all of it may be another's by now, and is told to nobody.
+    pub fenced: bool,
 }
 
 impl Share {
@@ -69,6 +71,7 @@ impl Share {
         if raw.own.is_empty() {
             let alone = Problem::Conflict { with: "a network without own" };
             return match (raw.without.is_empty(), raw.pool.is_empty()) {
+                (true, true) if raw.fenced => At::field(object, "fenced").fail(alone),
                 (true, true) => Ok(None),
                 (true, false) => At::field(object, "pool").fail(alone),
                 (false, _) => At::field(object, "without").fail(alone),
@@ -96,13 +99,14 @@ impl Share {
             texts.iter().enumerate().map(one).collect::<Result<Vec<_>, _>>()
         };
         let (own, without) = (nets("own", &raw.own)?, nets("without", &raw.without)?);
-        Ok(Some(Self { own, without, pools: pools(raw, mode, subnets, object)? }))
+        let pools = pools(raw, mode, subnets, object)?;
+        Ok(Some(Self { own, without, pools, fenced: raw.fenced }))
     }
 
     pub(crate) fn write(self, raw: &mut RawNetwork) {
         let texts = |nets: Vec<IpNet>| nets.iter().map(ToString::to_string).collect();
         (raw.own, raw.without) = (texts(self.own), texts(self.without));
-        raw.pool = texts(self.pools);
+        (raw.pool, raw.fenced) = (texts(self.pools), self.fenced);
     }
 }
 
@@ -141,7 +145,8 @@ mod tests {
     fn what_is_not_to_be_leased_is_cut_out_of_the_blocks() {
         let nets = |texts: &[&str]| texts.iter().map(|net| net.parse().unwrap()).collect();
         let ranges = |own: &[&str], without: &[&str], v4| {
-            let share = Share { own: nets(own), without: nets(without), pools: Vec::new() };
+            let (own, without) = (nets(own), nets(without));
+            let share = Share { own, without, ..Share::default() };
             let text = |(a, b): (IpAddr, IpAddr)| format!("{a}-{b}");
             share.ranges(v4).into_iter().map(text).collect::<Vec<_>>().join(" ")
         };

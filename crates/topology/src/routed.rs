@@ -10,7 +10,9 @@
 //!
 //! Every leg carries the gateway address, so it answers on each link without any other route, and
 //! no address of the subnet is spent on it. What is in the subnet but not attached is unreachable,
-//! instead of going back out by the default route.  Never here: netlink, allocation, naming.
+//! instead of going back out by the default route. That route is also what has a BGP speaker tell of the
+//! subnet: where it may be another host's by now, each half has an end instead, and nobody is told.
+//! Never here: netlink, allocation, naming.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -18,7 +20,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use ropewalk_facts::{Addr, Body, Ns, Route, RouteKey, RouteKind, Scope, SysctlPath, proto, table};
 use ropewalk_plan::{Duplicate, Plan};
-use ropewalk_spec::{Network, Peer, Subnet, Vxlan, names};
+use ropewalk_spec::{Network, Peer, Vxlan, names};
 
 use crate::firewall;
 use crate::isolation::{Open, isolation};
@@ -39,7 +41,9 @@ pub(crate) fn network(
     let mut plan = Plan::new();
     forwarding(&mut plan, network, host)?;
     for subnet in &network.subnets {
-        plan.ensure(&Ns::HOST, Body::Route(end(subnet)))?;
+        for net in ended(network, subnet.net) {
+            plan.ensure(&Ns::HOST, Body::Route(end(net)))?;
+        }
     }
     passage(&mut plan, network)?;
     isolation(&mut plan, network, Open::Lan)?;
@@ -145,10 +149,19 @@ fn own(network: &Network, to: IpNet) -> Option<IpAddr> {
     (net.prefix_len() + 1 < net.max_prefix_len()).then(|| net.network())
 }
 
+/// What has an end for a subnet: it, or its halves where nobody is to be told of it. A single address has
+/// none, so it has no end then.
+fn ended(network: &Network, subnet: IpNet) -> Vec<IpNet> {
+    if !network.fenced() {
+        return vec![subnet];
+    }
+    subnet.subnets(subnet.prefix_len() + 1).map(Iterator::collect).unwrap_or_default()
+}
+
 /// `ip route add unreachable SUBNET metric 4294967295`
-fn end(subnet: &Subnet) -> Route {
+fn end(net: IpNet) -> Route {
     Route {
-        key: RouteKey::new(table::MAIN, subnet.net, LAST),
+        key: RouteKey::new(table::MAIN, net, LAST),
         kind: RouteKind::Unreachable,
         hops: Vec::new(),
         scope: Scope::GLOBAL,

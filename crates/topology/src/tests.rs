@@ -179,6 +179,21 @@ fn forwarding_leaves_an_uplink_that_lives_on_router_advertisements_alive() {
 }
 
 #[test]
+fn what_may_be_another_hosts_is_told_to_no_speaker_and_ends_here_all_the_same() {
+    let nets = ["10.9.0.0/24", "fd00:9::/64", "10.9.7.9/32"];
+    let own = nets.map(str::to_owned).into();
+    let raw = RawNetwork { own, fenced: true, ..raw("routed", &nets) };
+    let all = changes(&crate::network(&raw.check().unwrap(), &host()).unwrap());
+    let ends: Vec<&str> = all.lines().filter(|line| line.contains("unreachable")).collect();
+    expect![[r#"
+        + route unreachable 10.9.0.0/25 metric 4294967295 proto 114
+        + route unreachable 10.9.0.128/25 metric 4294967295 proto 114
+        + route unreachable fd00:9::/65 metric 4294967295 proto 114
+        + route unreachable fd00:9:0:0:8000::/65 metric 4294967295 proto 114"#]]
+    .assert_eq(&ends.join("\n"));
+}
+
+#[test]
 fn a_routed_network_with_fixed_sources_either_way() {
     let raw = RawNetwork {
         masquerade: vec!["198.51.100.7".into()],

@@ -39,7 +39,7 @@ impl Stay<'_> {
         }
         let left = hands::fence(self.paths, name).map_err(|fault| line(&fault))?;
         if let Some(wish) = self.memory.made.get_mut(name) {
-            wish.without.clone_from(&wish.own);
+            wish.fence();
         }
         Ok(said(name, &left))
     }

@@ -67,7 +67,7 @@ fn wish(network: &Network, taken: &Taken, there: &View) -> Result<Wish, Fault> {
     };
     let own = net.pools.iter().map(|pool| block(network, pool)).collect::<Result<Vec<_>, _>>()?;
     let (without, peers, far) = Default::default();
-    let wish = Wish { net, own, without, peers, far };
+    let wish = Wish { net, own, without, fenced: false, peers, far };
     let same = |part: &Network| {
         network == part || network.differs_in_peers_only(part) || network.grows_into(part)
     };

@@ -3,12 +3,12 @@
 use std::net::IpAddr;
 
 use ropewalk_engine::{Code, Fenced};
-use ropewalk_spec::{NetworkName, SandboxRef};
+use ropewalk_spec::{NetworkName, RawNetwork, SandboxRef};
 
 use crate::Host;
 use crate::attach::outside;
 use crate::flat::{self, BOTH};
-use crate::host::{bridge, endpoint, routed, said, same};
+use crate::host::{bridge, endpoint, network, routed, said, same};
 
 fn name(text: &str) -> NetworkName {
     text.parse().unwrap()
@@ -100,4 +100,39 @@ fn no_port_leads_to_what_is_not_this_hosts() {
         host.engine().detach(&sandbox, None).unwrap();
         same(&before, &host.snapshot());
     }
+}
+
+#[test]
+fn no_router_is_told_of_a_block_that_is_not_this_hosts_until_it_is_again() {
+    let host = Host::new();
+    outside(&host);
+    let nets = ["10.9.0.0/24", "fd00:9::/64"];
+    let raw = RawNetwork { own: nets.map(str::to_owned).into(), ..routed("web", &nets) };
+    host.create(&raw);
+    host.sh("ip netns add red");
+    host.engine().attach(&endpoint("netns:red", "web", &[])).unwrap();
+    let (web, whole) = (name("web"), host.snapshot());
+    // What a speaker asks the kernel for, and is told to ask for.
+    let routes = || {
+        [(4, nets[0]), (6, nets[1])].map(|(family, net)| {
+            host.sh(&format!("ip -{family} route show exact {net} type unreachable proto 114"))
+        })
+    };
+    let blocks = || host.engine().told_by_bgp(&web).unwrap().blocks.len();
+    assert!(routes().iter().all(|route| !route.is_empty()) && blocks() == 2);
+    for _ in 0..2 {
+        host.engine().fence(&web).unwrap();
+        assert_eq!((routes(), blocks()), (["".into(), "".into()], 0));
+    }
+    // What nobody has ends here all the same, in both halves, and nothing brings the route back.
+    for ip in ["10.9.0.100", "10.9.0.200", "fd00:9::100", "fd00:9:0:0:9::"] {
+        assert!(!host.works(&format!("ip route get {ip}")), "{ip} is led elsewhere");
+    }
+    assert!(host.works("ip route get 10.8.0.1"), "there is a way out");
+    assert_eq!(host.engine().repair().unwrap(), []);
+    assert_eq!(routes(), ["", ""]);
+    host.engine().follow_network(&network(&raw)).unwrap();
+    assert_eq!(host.engine().lift_fence(&web, &|_| true).unwrap(), []);
+    same(&whole, &host.snapshot());
+    assert_eq!(blocks(), 2);
 }

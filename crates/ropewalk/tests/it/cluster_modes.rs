@@ -108,7 +108,7 @@ fn a_routed_network_leads_directly_on_a_lan_and_by_tunnel_behind_a_router() {
         assert_eq!((to(v4), to(v6)), (Some(1), Some(1)), "{hints}");
     }
     let bird = cluster.ok("h1", "ropewalk routes web --bird --router 192.168.1.1");
-    let own = format!("route {}", cluster.json("h1", "network inspect web")["subnets"][0]["net"]);
+    let own = format!("[ {} ]", cluster.json("h1", "network inspect web")["subnets"][0]["net"]);
     assert!(bird.contains(&own.replace('"', "")), "{own} {bird}");
 
     // What is too long for the way is told at once, and what fits passes: 1480 to the second host,

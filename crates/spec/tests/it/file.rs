@@ -101,7 +101,7 @@ fn keys_and_values_of_the_wrong_kind() {
     refused(
         "[network.web]\nsubnets = '10.9.0.0/24'\n",
         expect![[r#"
-            web.toml:2:1: unknown field `subnets`, expected one of `mode`, `bridge`, `parent`, `link_mode`, `host_link`, `vlan`, `owner`, `group`, `multi_queue`, `vni`, `port`, `peer`, `far`, `subnet`, `gateway`, `range`, `internal`, `l2`, `masquerade`, `masquerade_in`, `mtu`, `default_route`, `dhcp`, `dhcp_timeout`, `reach`, `allow_spoofing`, `own`, `without`, `pool`
+            web.toml:2:1: unknown field `subnets`, expected one of `mode`, `bridge`, `parent`, `link_mode`, `host_link`, `vlan`, `owner`, `group`, `multi_queue`, `vni`, `port`, `peer`, `far`, `subnet`, `gateway`, `range`, `internal`, `l2`, `masquerade`, `masquerade_in`, `mtu`, `default_route`, `dhcp`, `dhcp_timeout`, `reach`, `allow_spoofing`, `own`, `without`, `pool`, `fenced`
               |
             2 | subnets = '10.9.0.0/24'
               | ^^^^^^^
@@ -197,7 +197,7 @@ fn values_that_make_no_sense() {
     refused(
         "[network.web]\nname = 'web'\n",
         expect![[r#"
-            web.toml:2:1: unknown field `name`, expected one of `mode`, `bridge`, `parent`, `link_mode`, `host_link`, `vlan`, `owner`, `group`, `multi_queue`, `vni`, `port`, `peer`, `far`, `subnet`, `gateway`, `range`, `internal`, `l2`, `masquerade`, `masquerade_in`, `mtu`, `default_route`, `dhcp`, `dhcp_timeout`, `reach`, `allow_spoofing`, `own`, `without`, `pool`
+            web.toml:2:1: unknown field `name`, expected one of `mode`, `bridge`, `parent`, `link_mode`, `host_link`, `vlan`, `owner`, `group`, `multi_queue`, `vni`, `port`, `peer`, `far`, `subnet`, `gateway`, `range`, `internal`, `l2`, `masquerade`, `masquerade_in`, `mtu`, `default_route`, `dhcp`, `dhcp_timeout`, `reach`, `allow_spoofing`, `own`, `without`, `pool`, `fenced`
               |
             2 | name = 'web'
               | ^^^^
