@@ -86,17 +86,15 @@ impl Engine {
         Ok(all.into_iter().map(one).collect())
     }
 
-    /// Whoever is attaching is waited for.
+    /// Whoever is attaching is waited for. What is made may be written down only in part.
     fn lease_nothing(&mut self, name: &NetworkName) -> Result<(), Fault> {
-        let Some(mut network) = self.made_network(name)? else { return Ok(()) };
-        match &mut network.share {
-            Some(share) if share.without != share.own || !share.fenced => {
-                share.without.clone_from(&share.own);
-                share.fenced = true;
-            }
-            Some(_) | None => return Ok(()),
-        }
-        self.follow_network(&network)
+        let Some(made) = self.made_network(name)? else { return Ok(()) };
+        let mut network = made.clone();
+        let Some(share) = &mut network.share else { return Ok(()) };
+        share.without.clone_from(&share.own);
+        share.fenced = true;
+        let defined = self.definitions.read(name)?.is_none_or(|there| there == network.bare());
+        if made == network && defined { Ok(()) } else { self.follow_network(&network) }
     }
 
     fn fence_one(&mut self, key: &AttachmentKey) -> Result<(), Fault> {
@@ -106,10 +104,11 @@ impl Engine {
         if record.state != State::Ready {
             return self.leave(key);
         }
+        // One that was cut short may still answer.
+        let mut record = self.settled(record)?;
         if record.fenced.len() == record.addresses.len() {
             return Ok(());
         }
-        let mut record = self.settled(record)?;
         let network = self.head(&record)?;
         let whole = self.plan_of(&record, &network, false)?;
         record.fenced = record.addresses.iter().map(ipnet::IpNet::addr).collect();

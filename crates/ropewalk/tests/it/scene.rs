@@ -43,7 +43,7 @@ impl Host {
     }
 
     /// The engine, in this process: what is looked at often is looked at faster.
-    fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> Engine {
         let paths = Paths { state: "/run/ropewalk".into(), config: "/etc/ropewalk".into() };
         Engine::open(&paths).expect("the engine")
     }

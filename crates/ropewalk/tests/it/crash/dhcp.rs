@@ -5,13 +5,12 @@
     reason = "the server is a process, and says nothing when it has heard"
 )]
 
-use std::fs;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use ropewalk_testnet::Private;
 
-use super::{Leaves, STEPS, host};
+use super::{Leaves, host, test_killed};
 use crate::host::Host;
 
 /// dnsmasq on the LAN, which ends with its test. Its files are where each test has a folder of its own.
@@ -134,16 +133,7 @@ fn renewer() {
 
 /// Runs [`renewer`], killed at a step: the name of that; none if it came to its end.
 fn renewal_killed(host: &Host, later: u64, step: usize) -> Option<String> {
-    let _none = fs::remove_file(STEPS);
-    let tests = std::env::current_exe().expect("this test");
-    let (done, said) = host.net.try_sh(&format!(
-        "{LATER}={later} ROPEWALK_FAILPOINT={step} ROPEWALK_FAILPOINT_LIST={STEPS} \
-         {} --exact crash::dhcp::renewer --ignored",
-        tests.display()
-    ));
-    assert!(said.contains("running 1 test") && !said.contains("panicked"), "{said}");
-    let steps = fs::read_to_string(STEPS).expect("the steps are listed");
-    (!done).then(|| steps.lines().last().expect("a step").to_owned())
+    test_killed(host, "crash::dhcp::renewer", &format!("{LATER}={later}"), step)
 }
 
 #[test]

@@ -8,6 +8,7 @@
 
 mod attachment;
 mod dhcp;
+mod fence;
 mod mend;
 mod network;
 mod parts;
@@ -120,6 +121,20 @@ fn die(line: &str, step: usize) -> Died {
     }
     let steps = fs::read_to_string(STEPS).expect("the steps are listed");
     Died::At(steps.lines().last().expect("a step").to_owned())
+}
+
+/// Runs a test that is there to be killed, in the namespaces of `host` and a process of its own: the name
+/// of the step before which it died; none if it came to its end.
+fn test_killed(host: &Host, test: &str, vars: &str, step: usize) -> Option<String> {
+    let _none = fs::remove_file(STEPS);
+    let tests = std::env::current_exe().expect("this test");
+    let (done, said) = host.net.try_sh(&format!(
+        "{vars} ROPEWALK_FAILPOINT={step} ROPEWALK_FAILPOINT_LIST={STEPS} {} --exact {test} --ignored",
+        tests.display()
+    ));
+    assert!(said.contains("running 1 test") && !said.contains("panicked"), "{said}");
+    let steps = fs::read_to_string(STEPS).expect("the steps are listed");
+    (!done).then(|| steps.lines().last().expect("a step").to_owned())
 }
 
 /// A host with a way out that takes router advertisements, and a sandbox.
