@@ -52,6 +52,10 @@ pub(crate) fn make(
         match engine.remove_network(name) {
             Ok(_) => {}
             Err(fault) if fault.code == Code::NetworkUnknown => {}
+            Err(fault) if fault.code == Code::NetworkInUse => {
+                let what = "it has none of its former blocks here, and gets others once nothing is attached";
+                return Err(Fault::new(fault.code, what).doing(format!("network {name}")));
+            }
             Err(fault) => return Err(fault),
         }
     }

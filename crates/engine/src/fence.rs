@@ -198,7 +198,7 @@ pub(crate) fn told(records: &[AttachmentRecord]) -> Vec<Finding> {
             wanted: "this host's".into(),
             found: format!(
                 "not its any more, and not answered for; `ropewalk cluster status` says why, \
-                 `ropewalk detach {} {}` ends it",
+                 `ropewalk detach {} {}` ends it, and attached again it gets another",
                 record.sandbox, record.network
             ),
             repaired: false,

@@ -8,13 +8,18 @@
 //! Never here: whose an address is (`cluster`), what answers (`engine`).
 
 use std::collections::BTreeSet;
+use std::net::IpAddr;
 
 use ropewalk_cluster::own::Standing;
+use ropewalk_cluster::{BlockState, View};
 use ropewalk_engine::Fenced;
 use ropewalk_spec::NetworkName;
 
 use super::Stay;
 use crate::hands::{self, held, line};
+
+/// So many sandboxes are named one by one.
+const FEW: usize = 4;
 
 impl Stay<'_> {
     /// Takes away what answers, where the host was removed.
@@ -41,7 +46,8 @@ impl Stay<'_> {
         if let Some(wish) = self.memory.made.get_mut(name) {
             wish.fence();
         }
-        Ok(said(name, &left))
+        let again = "or, where nobody else has it by now, ropewalk join";
+        Ok(said(name, &left, None, again))
     }
 
     /// Answers again for what is the host's own, where it is a member again.
@@ -57,7 +63,11 @@ impl Stay<'_> {
             match hands::lift(self.paths, name, &|ip| journal.leases(name, ip)) {
                 Ok(rest) => {
                     left |= !rest.is_empty();
-                    faults.extend(said(name, &rest));
+                    let first = rest.first().and_then(|one| one.addresses.first());
+                    let whose = self.member.view().zip(first);
+                    let whose = whose.and_then(|(view, ip)| whose_is(view, name, *ip));
+                    let again = "and attach it again for an address of this host's";
+                    faults.extend(said(name, &rest, whose, again));
                 }
                 Err(fault) => {
                     left = true;
@@ -69,14 +79,40 @@ impl Stay<'_> {
     }
 }
 
-/// What a person should know of a network.
-fn said(name: &NetworkName, fenced: &[Fenced]) -> Option<String> {
+/// The name of the host that has an address by now.
+fn whose_is(view: &View, network: &NetworkName, ip: IpAddr) -> Option<String> {
+    let single = view.exceptions.get(&(network.clone(), ip)).filter(|one| !one.value.asked);
+    let mut blocks = view.blocks.iter().filter(|(place, block)| {
+        let owned = block.value.state == BlockState::Own;
+        owned && place.network == *network && place.block.contains(&ip)
+    });
+    let block = || blocks.next().map(|(_, block)| &block.value.h);
+    let host = view.hosts.get(single.map(|one| &one.value.h).or_else(block)?)?;
+    Some(host.value.name.clone())
+}
+
+/// What a person should know of a network: whose addresses are fenced, why, and what to do.
+fn said(
+    name: &NetworkName,
+    fenced: &[Fenced],
+    whose: Option<String>,
+    again: &str,
+) -> Option<String> {
     let first = fenced.first()?;
     let ip = first.addresses.first()?;
-    let (many, sandbox) = (fenced.len(), &first.sandbox);
-    let all = if many == 1 { String::new() } else { format!(", {many} sandboxes in all") };
+    let sandbox = &first.sandbox;
+    let more: Vec<&str> = fenced.iter().skip(1).map(|one| one.sandbox.as_str()).collect();
+    let more = match more.as_slice() {
+        [] => String::new(),
+        some if some.len() <= FEW => format!(" (the same for {})", some.join(", ")),
+        some => format!(" (the same for {} others: ropewalk ps)", some.len()),
+    };
+    let whose = match whose {
+        Some(host) => format!("host {host}'s by now"),
+        None => "not this host's any more".to_owned(),
+    };
     Some(format!(
-        "{ip} of {sandbox} on network {name} is not this host's any more, and nothing here answers for it{all}: \
-         ropewalk detach {sandbox} {name}, or, where nobody else has it by now, ropewalk join"
+        "{ip} of {sandbox} on network {name} is {whose}, and nothing here answers for it{more}: \
+         ropewalk detach {sandbox} {name}, {again}"
     ))
 }

@@ -160,7 +160,7 @@ impl Cluster {
     }
 
     /// Runs a script of bash.
-    fn script(&self, place: &str, text: &str) -> String {
+    pub(crate) fn script(&self, place: &str, text: &str) -> String {
         let mut command = command(&format!("lab exec {place} -- bash -e"), &[]);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
         let mut child = command.spawn().expect("the binary runs");

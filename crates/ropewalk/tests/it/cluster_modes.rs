@@ -220,3 +220,89 @@ fn moved(cluster: &Cluster) {
     let again = cluster.run("h3", &format!("ropewalk attach new:twice web --ip {red}"));
     assert!(again.err.contains("is on host h2"), "{again:?}");
 }
+
+/// Gives a block to a host, as the store would after the block's rest.
+fn give(cluster: &Cluster, block: &str, host: &Value) {
+    let (network, net) = block.split_once(' ').expect("two words");
+    let (ip, len) = net.split_once('/').expect("a prefix");
+    let ip: std::net::Ipv4Addr = ip.parse().expect("an address");
+    let key = format!("/ropewalk/v1/blk/{network}/{:08x}-{len}", ip.to_bits());
+    let value = format!(r#"{{"h":{host},"gen":9,"state":"own"}}"#);
+    let put = r#"text() { printf %s "$1" | base64 -w0; }
+        put="{\"key\":\"$(text KEY)\",\"value\":\"$(text 'VALUE')\"}"
+        exec 3<>/dev/tcp/192.168.1.11/2379
+        printf 'POST /v3/kv/put HTTP/1.0\r\nContent-Length: %d\r\n\r\n%s' ${#put} "$put" >&3
+        grep -q ' 200 ' <&3"#;
+    cluster.script("h1", &put.replace("KEY", &key).replace("VALUE", &value));
+}
+
+#[test]
+fn a_host_that_is_back_says_whose_its_sandboxes_addresses_are_by_now_and_what_to_do() {
+    let mut cluster = Cluster::lab(LAB);
+    cluster.joined(&["h1", "h2"]);
+    let all = [("web", "routed", "netns:blue"), ("over", "vxlan", "netns:tv")];
+    cluster.ok("h2", "ip netns add tv");
+    for (n, (network, mode, sandbox)) in (5..).zip(all) {
+        let create = format!("cluster create {network} --mode {mode} --subnet 10.{n}.0.0/16");
+        cluster.ok("h1", &format!("ropewalk {create}"));
+        for host in ["h1", "h2"] {
+            until("it is made", || cluster.ok(host, "ropewalk network ls").contains(network));
+        }
+        until("it is attached", || {
+            cluster.run("h2", &format!("ropewalk attach {sandbox} {network}")).status == Some(0)
+        });
+    }
+    let hosts = cluster.json("h1", "host ls");
+    let row = |name: &str| {
+        let mut rows = hosts.as_array().expect("rows").iter();
+        rows.find(|row| row["name"] == name).expect("a host").clone()
+    };
+    let blocks: Vec<String> = serde_json::from_value(row("h2")["blocks"].clone()).expect("texts");
+    assert_eq!(blocks.len(), 2, "{blocks:?}");
+    let told = |cluster: &Cluster| {
+        let told = blocks.iter().map(|block| {
+            let net = block.split(' ').next_back().expect("a prefix");
+            cluster.ok("h2", &format!("ip route show exact {net} type unreachable"))
+        });
+        told.collect::<String>()
+    };
+    assert!(told(&cluster).contains("unreachable"));
+    // It is lost, taken out, and what it had is another's when it returns.
+    cluster.agents[1].kill();
+    cluster.ok("h1", "ropewalk host rm h2");
+    blocks.iter().for_each(|block| give(&cluster, block, &row("h1")["id"]));
+    cluster.agents[1] = Running::on("h2", "ropewalk agent");
+    let fenced = |cluster: &Cluster| {
+        let rows = cluster.json("h2", "ps");
+        rows.as_array().expect("rows").iter().filter(|row| row["state"] == "fenced").count()
+    };
+    until("it answers for nothing", || fenced(&cluster) == 2);
+    assert_eq!(told(&cluster), "", "no speaker of BGP is told of it");
+    cluster.ok("h2", "ropewalk join etcd://192.168.1.11 --name h2");
+    for (network, _, sandbox) in all {
+        let does = format!("ropewalk detach {sandbox} {network}, and attach it again");
+        until(&format!("it says what to do: {does}"), || {
+            let mut all = cluster.alarms("h2").into_iter();
+            all.any(|alarm| alarm.contains("is host h1's by now") && alarm.contains(&does))
+        });
+        let found = cluster.run("h2", "ropewalk check");
+        assert!(found.out.contains(&format!("ropewalk detach {sandbox} {network}")), "{found:?}");
+    }
+    assert_eq!((fenced(&cluster), told(&cluster).as_str()), (2, ""));
+    // And that does it.
+    for (network, _, sandbox) in all {
+        cluster.ok("h2", &format!("ropewalk detach {sandbox} {network}"));
+        until("it gets another", || {
+            cluster.run("h2", &format!("ropewalk attach {sandbox} {network}")).status == Some(0)
+        });
+    }
+    for row in cluster.json("h2", "ps").as_array().expect("rows") {
+        let ip = row["addresses"][0].as_str().and_then(|net| net.split('/').next()).expect("one");
+        until("it is reached", || {
+            cluster.run("h1", &format!("ping -c1 -W1 {ip}")).status == Some(0)
+        });
+    }
+    until("nothing is amiss", || {
+        cluster.alarms("h2").is_empty() && cluster.ok("h2", "ropewalk check --json") == "[]\n"
+    });
+}
