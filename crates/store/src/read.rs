@@ -4,13 +4,13 @@ use std::net::IpAddr;
 
 use heed::{RoTxn, RwTxn, WithoutTls};
 use ropewalk_facts::{IfName, Ns};
+use ropewalk_plan::{Change, Plan};
 use ropewalk_spec::NetworkName;
-use serde::de::DeserializeOwned;
 
 use crate::error::StoreError;
 use crate::key;
 use crate::record::{
-    AttachmentKey, AttachmentRecord, Cni, NetworkHead, NetworkRecord, RepairRecord, Works,
+    AttachmentKey, AttachmentRecord, Cni, Holding, NetworkHead, NetworkRecord, RepairRecord, Works,
 };
 use crate::store::Store;
 
@@ -41,6 +41,29 @@ impl Readable for RwTxn<'_> {
         self
     }
 }
+
+/// What the database holds under a key.
+///
+/// A transaction is generic, so what it does is compiled where it is used, in each crate anew: not
+/// the parsing too, which is much, and many times slower where little is optimised.
+pub(crate) trait Entry: Sized {
+    /// Parses it.
+    fn read(text: &[u8]) -> serde_json::Result<Self>;
+}
+
+macro_rules! entries {
+    ($($kind:ty),*) => {$(
+        impl Entry for $kind {
+            #[inline(never)]
+            fn read(text: &[u8]) -> serde_json::Result<Self> {
+                serde_json::from_slice(text)
+            }
+        }
+    )*};
+}
+
+entries!(NetworkRecord, NetworkHead, Works<Plan, Vec<Change>>);
+entries!(AttachmentRecord, Holding, RepairRecord);
 
 impl<T: Readable> Tx<'_, T> {
     /// The record of a network.
@@ -202,7 +225,7 @@ impl<T: Readable> Tx<'_, T> {
         tail.map(|tail| self.read_tail(tail)).transpose()
     }
 
-    pub(crate) fn record<R: DeserializeOwned>(&self, key: &[u8]) -> Result<Option<R>, StoreError> {
+    pub(crate) fn record<R: Entry>(&self, key: &[u8]) -> Result<Option<R>, StoreError> {
         self.value(key)?.map(|value| self.parse(key, value)).transpose()
     }
 
@@ -226,14 +249,14 @@ impl<T: Readable> Tx<'_, T> {
         entries.collect()
     }
 
-    fn records<R: DeserializeOwned>(&self, prefix: &[u8]) -> Result<Vec<R>, StoreError> {
+    fn records<R: Entry>(&self, prefix: &[u8]) -> Result<Vec<R>, StoreError> {
         let parsed =
             self.scan(prefix, |rest, value| self.parse(&[prefix, rest].concat(), value))?;
         parsed.into_iter().collect()
     }
 
-    fn parse<R: DeserializeOwned>(&self, key: &[u8], value: &[u8]) -> Result<R, StoreError> {
-        serde_json::from_slice(value).map_err(|source| {
+    fn parse<R: Entry>(&self, key: &[u8], value: &[u8]) -> Result<R, StoreError> {
+        R::read(value).map_err(|source| {
             let name = String::from_utf8_lossy(key.get(1..).unwrap_or_default());
             let what = name.replace('\0', " ");
             StoreError::Record { path: self.store.dir.clone(), what, source }
