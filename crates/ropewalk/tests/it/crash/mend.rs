@@ -62,7 +62,8 @@ fn a_gc_of_a_vanished_sandbox_that_is_killed_is_finished_by_the_next() {
         let vanish = || {
             host.net.sh("ip netns add grey");
             host.ok("attach netns:grey web --publish 8080:80 --publish 5300:53/udp");
-            host.net.sh("ip netns del grey; while ip link | grep -q 'master rw-web'; do :; done");
+            host.net.sh("ip netns del grey
+                while ip link | grep -q 'master rw-web'; do sleep 0.01; done");
         };
         vanish();
         killed_each("gc", |at| {

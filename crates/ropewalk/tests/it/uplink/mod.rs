@@ -39,7 +39,7 @@ fn host() -> Host {
         ip route add default via 10.0.0.254 dev eth1 metric 50 proto dhcp src 10.0.0.9
         ip route add 172.21.0.0/16 dev eth1 scope link
         ip route add 172.20.0.0/16 via 10.0.0.253 dev eth1 table 77
-        while ip -6 addr show tentative | grep -q inet6; do :; done
+        while ip -6 addr show tentative | grep -q inet6; do sleep 0.05; done
         ip -6 route add fd00:cc::/64 via fe80::1 dev eth1 src fd00:aa::1
         ip rule add iif eth1 lookup 77 pref 100; ip -6 rule add oif eth1 lookup 78 pref 101
         ip neigh add 10.0.0.77 lladdr 02:00:00:00:00:77 dev eth1 nud permanent
@@ -60,7 +60,7 @@ fn small() -> Host {
         ip addr add 10.0.0.1/24 brd + dev eth1; ip addr add fd00:aa::1/64 dev eth1
         ip route add default via 10.0.0.254
         ip -6 route add default via fd00:aa::254 dev eth1 proto static
-        while ip -6 addr show tentative | grep -q inet6; do :; done");
+        while ip -6 addr show tentative | grep -q inet6; do sleep 0.05; done");
     host
 }
 
