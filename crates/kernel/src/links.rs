@@ -55,6 +55,10 @@ impl Kernel {
     ///
     /// # Errors
     /// The kernel's refusal.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "only before 6.8; news would need a socket open since before"
+    )]
     pub fn settle(&mut self, ns: &Ns, names: &[IfName]) -> Result<(), Error> {
         let questions: Result<Vec<_>, _> =
             names.iter().map(|name| rt::link_get(name.as_str())).collect();
