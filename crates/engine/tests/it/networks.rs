@@ -228,6 +228,33 @@ fn a_peer_that_is_not_on_a_link_any_more_is_reached_through_a_tunnel() {
 }
 
 #[test]
+fn a_way_by_a_tunnel_is_put_back_although_the_uplink_has_changed() {
+    let host = Host::new();
+    crate::attach::outside(&host);
+    let text = |text: &str| vec![text.to_owned()];
+    let raw = RawNetwork {
+        name: "over".into(),
+        mode: Some("vxlan".into()),
+        vni: Some(42),
+        subnet: text("10.5.1.0/24"),
+        own: text("10.5.1.0/24"),
+        pool: text("10.5.0.0/16"),
+        ..RawNetwork::default()
+    };
+    let blocks = vec!["10.5.2.0/24".parse().unwrap()];
+    let peer = ropewalk_spec::Peer { blocks, ..ropewalk_spec::Peer::default() };
+    let wish = network(&raw).with_peers([([10, 0, 0, 7].into(), peer)].into()).unwrap();
+    host.engine().follow_network(&wish).unwrap();
+    let way = || host.sh("ip route show 10.5.2.0/24");
+    assert!(way().contains("via 10.5.2.0 dev rwv-over"), "{}", way());
+    host.sh("ip link set up0 mtu 1400; ip route del 10.5.2.0/24");
+    assert_eq!(host.engine().check().unwrap().len(), 1, "it is seen");
+    assert_eq!(host.engine().repair().unwrap().len(), 1, "and put right");
+    assert!(way().contains("via 10.5.2.0 dev rwv-over"), "{}", way());
+    assert_eq!(host.engine().repair().unwrap(), []);
+}
+
+#[test]
 fn blocks_come_and_go_while_sandboxes_are_there() {
     let host = Host::new();
     let before = host.snapshot();
