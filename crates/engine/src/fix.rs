@@ -8,8 +8,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use ropewalk_facts::seen::{Device, Scan};
-use ropewalk_facts::{Body, Id, Key, Link, LinkKind, Ns, Snapshot};
+use ropewalk_facts::seen::{Device, Port, Scan};
+use ropewalk_facts::{
+    AddrKey, Body, Fact, Id, Key, Link, LinkKind, Ns, Route, RouteKey, RouteKind, Scope, Snapshot,
+    proto, table,
+};
 use ropewalk_kernel::failpoint;
 use ropewalk_plan::{Change, describe};
 use ropewalk_store::{RepairRecord, State};
@@ -280,9 +283,26 @@ fn heals(own: &[Change], scan: &Scan, question: &Question, mended: &Mend) -> boo
     }
     let mut other = scan.clone();
     ropewalk_plan::apply(own, &mut other.facts);
-    for link in own.iter().filter(|change| change.old.is_none()) {
-        if let Some(Body::Link(new)) = link.new.as_ref().map(|fact| &fact.body) {
-            stand_in(&mut other, &link.key.ns, new);
+    for change in own.iter().filter(|change| change.old.is_none()) {
+        if let Some(Body::Addr(addr)) = change.new.as_ref().map(|fact| &fact.body) {
+            let routes = routes_of(&addr.key).map(|route| route.at(change.key.ns.clone()));
+            routes.for_each(|route| drop(other.facts.insert(route)));
+        }
+    }
+    for change in own {
+        let link =
+            |fact: &'_ Option<Fact>| fact.as_ref().and_then(|fact| fact.body.as_link().cloned());
+        let (old, Some(new)) = (link(&change.old), link(&change.new)) else { continue };
+        if old.is_none() {
+            stand_in(&mut other, &change.key.ns, &new);
+        }
+        // Who comes to a bridge is a port of it.
+        if let Some(seen) = other.seen.get_mut(&change.key.ns)
+            && let Some(device) = seen.devices.get_mut(&new.name)
+            && new.master.is_some()
+            && old.is_none_or(|old| old.master != new.master)
+        {
+            device.port = Some(Port::PLAIN);
         }
     }
     for change in own {
@@ -293,6 +313,17 @@ fn heals(own: &[Change], scan: &Scan, question: &Question, mended: &Mend) -> boo
         }
     }
     trip(&World::new(&other), question).passes()
+}
+
+/// The routes that the kernel makes for an address.
+fn routes_of(AddrKey { dev, net }: &AddrKey) -> impl Iterator<Item = Body> {
+    let here = RouteKey { table: table::LOCAL, ..RouteKey::main(net.addr().into()) };
+    let mut local = Route::unicast(here, dev.clone(), None);
+    (local.kind, local.scope) = (RouteKind::Local, Scope::HOST);
+    let single = net.prefix_len() == net.max_prefix_len();
+    let near = Route::unicast(RouteKey::main(net.trunc()), dev.clone(), None);
+    let all = [Some(local), (!single).then_some(near)].into_iter().flatten();
+    all.map(|route| Body::Route(Route { proto: proto::KERNEL, derived: true, ..route }))
 }
 
 /// What is seen of a link that is made anew, a bridge or a tunnel: it runs, with the settings of new links.

@@ -135,6 +135,20 @@ pub struct Port {
     pub learning: bool,
 }
 
+impl Port {
+    /// As a new member of a bridge is, some moments after.
+    pub const PLAIN: Self = Self {
+        state: 3,
+        locked: false,
+        broadcast: true,
+        multicast: true,
+        hairpin: false,
+        isolated: false,
+        flood: true,
+        learning: true,
+    };
+}
+
 /// A queueing discipline and what it has counted.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Qdisc {

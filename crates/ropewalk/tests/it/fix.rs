@@ -214,6 +214,21 @@ fn what_is_not_ropewalks_to_change_is_left_to_a_person() {
 }
 
 #[test]
+fn a_bridge_that_was_deleted_is_repaired_by_its_own_verb() {
+    let host = Host::new();
+    host.ok("network create web --subnet 10.9.0.0/24");
+    host.ok("attach new:red web");
+    host.ok("attach new:blue web");
+    host.net.sh("ip link del rw-web");
+    for to in ["netns:blue", "10.9.0.1"] {
+        let page = host.run(&format!("why netns:red {to} --no-live")).out;
+        assert!(page.contains("FIX  ropewalk repair\n"), "{page}");
+    }
+    host.ok("repair");
+    assert_eq!(host.json("why netns:red netns:blue --no-live")["code"], "OK");
+}
+
+#[test]
 fn a_tunnel_that_was_deleted_is_repaired_by_its_own_verb() {
     let host = Host::new();
     host.net

@@ -212,7 +212,7 @@ pub(super) fn not_on_bridge(case: &Case<'_>, add: &mut Vec<Candidate>) {
                         node(w, &at, |n| {
                             if let Some(dev) = n.devs.get_mut(&name) {
                                 dev.link.master = Some(to.clone());
-                                dev.seen.port = Some(dev.seen.port.unwrap_or(PLAIN));
+                                dev.seen.port = Some(dev.seen.port.unwrap_or(Port::PLAIN));
                             }
                             n.fdb.retain(|f| f.key.dev != name || f.key.own);
                         });
@@ -264,17 +264,6 @@ fn belongs(world: &World, n: &Node, dev: &Dev, here: &IfName, there: &IfName) ->
     of(there) && !of(here)
         || n.addrs_of(there).all(|a| edit::link_local(a.key.net.addr())) && !of(here)
 }
-
-const PLAIN: Port = Port {
-    state: 3,
-    locked: false,
-    broadcast: true,
-    multicast: true,
-    hairpin: false,
-    isolated: false,
-    flood: true,
-    learning: true,
-};
 
 /// Flags of members.
 pub(super) fn port_flags(case: &Case<'_>, add: &mut Vec<Candidate>) {
